@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::buffer::NullBuffer;
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
+};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -33,6 +35,18 @@ struct Changes {
     had: String,
     /// Each column of the value, and the column with what it was before.
     before: Vec<(String, String)>,
+}
+
+/// A row that is sent.
+struct Sent {
+    /// The place of its key among the rows and, after those, the rows before.
+    key: u32,
+    /// Its place among the rows.
+    row: u32,
+    /// Whether there is a row now.
+    has: bool,
+    /// Whether there was one before.
+    had: bool,
 }
 
 /// The rows of an exchange's records.
@@ -123,69 +137,77 @@ impl Exchange {
         self.origin.iter().any(|own| own == name) || self.changes.as_ref().is_some_and(of_changes)
     }
 
-    /// The rows with all columns. A row of a table whose key changed becomes two: one that is gone from its former key, and one
-    /// that is new.
-    pub fn attach(&self, chunk: Chunk, origins: Origins, clocks_ms: Int64Array) -> Result<Chunk, ArrowError> {
-        let chunk = Chunk { origins: Some(origins), clocks_ms: Some(clocks_ms), ..chunk };
-        let (chunk, marks) = match &self.changes {
-            None => (chunk, None),
-            Some(_) => self.moved(chunk).map(|(chunk, has, had)| (chunk, Some((has, had))))?,
-        };
-        let missing = || ArrowError::ComputeError("rows of an exchange have no address".to_owned());
-        let (origins, clocks_ms) =
-            (chunk.origins.clone().ok_or_else(missing)?, chunk.clocks_ms.clone().ok_or_else(missing)?);
-        let mut columns = chunk.rows.columns().to_vec();
-        columns.extend([origins.sources, origins.partitions].map(|column| Arc::new(column) as ArrayRef));
-        columns.extend([origins.offsets, clocks_ms].map(|column| Arc::new(column) as ArrayRef));
-        if let (Some(Changes { before, .. }), Some((has, had))) = (&self.changes, marks) {
-            columns.extend([has, had].map(|column| Arc::new(column) as ArrayRef));
-            for (name, _) in before {
-                let known = chunk.before.as_ref().and_then(|before| before.rows.column_by_name(name).cloned());
-                let data_type = chunk.rows.schema().field_with_name(name)?.data_type().clone();
-                columns.push(known.unwrap_or_else(|| arrow::array::new_null_array(&data_type, chunk.len())));
-            }
-        }
-        let rows = RecordBatch::try_new(self.schema(&chunk.rows.schema()), columns)?;
-        Ok(Chunk { rows, valued: None, before: None, windows: None, headers: None, ..chunk })
-    }
-
-    /// The changes of a table, each within one key, with the marks for "there is a row" and "there was a row". The second is null
-    /// where that is not known.
-    fn moved(&self, chunk: Chunk) -> Result<(Chunk, BooleanArray, BooleanArray), ArrowError> {
+    /// Rows as they are sent, each to the partition of its key. A row of a table whose key changed becomes two: one that is gone from
+    /// its former key, and one that is new.
+    pub fn split(&self, chunk: Chunk, origins: Origins, clocks_ms: Int64Array) -> Result<Chunk, ArrowError> {
+        let chunk = Chunk { origins: Some(origins), clocks_ms: Some(clocks_ms), headers: None, windows: None, ..chunk };
         let is_valid = |marks: &Option<NullBuffer>, row: usize| marks.as_ref().is_none_or(|marks| marks.is_valid(row));
-        let Some(before) = &chunk.before else {
-            let has = (0..chunk.len()).map(|row| Some(is_valid(&chunk.valued, row))).collect();
-            let had = BooleanArray::new_null(chunk.len());
-            return Ok((chunk, has, had));
-        };
-        let keys = self.keys(&chunk.rows)?;
-        let keys_before = self.keys(&before.rows)?;
+        let Some(before) = chunk.before.as_ref().filter(|_| self.changes.is_some()) else { return Ok(chunk) };
+        let (keys, keys_before) = (self.keys(&chunk.rows)?, self.keys(&before.rows)?);
         let rows = chunk.len() as u32;
-        // Each row as it is sent: the place of its key among the rows and the rows before, its place, and both marks.
-        let mut sent: Vec<(u32, u32, bool, bool)> = Vec::with_capacity(chunk.len());
+        let mut sent: Vec<Sent> = Vec::with_capacity(chunk.len());
         for row in 0..chunk.len() {
             let (has, had, at) = (is_valid(&chunk.valued, row), is_valid(&before.valued, row), row as u32);
+            let gone = Sent { key: rows + at, row: at, has: false, had: true };
+            let new = Sent { key: at, row: at, has: true, had: false };
             match (has, had) {
-                (true, true) if keys[row] == keys_before[row] => sent.push((at, at, true, true)),
-                (true, true) => sent.extend([(rows + at, at, false, true), (at, at, true, false)]),
-                (true, false) => sent.push((at, at, true, false)),
-                (false, true) => sent.push((rows + at, at, false, true)),
+                (true, true) if keys[row] == keys_before[row] => sent.push(Sent { had: true, ..new }),
+                (true, true) => sent.extend([gone, new]),
+                (true, false) => sent.push(new),
+                (false, true) => sent.push(gone),
                 (false, false) => {}
             }
         }
-        let key_places: UInt32Array = sent.iter().map(|row| Some(row.0)).collect();
+        self.taken(chunk, &sent)
+    }
+
+    /// The rows that are sent, with the keys to which they are sent.
+    fn taken(&self, chunk: Chunk, sent: &[Sent]) -> Result<Chunk, ArrowError> {
+        let (key_places, places): (Vec<u32>, Vec<u32>) = sent.iter().map(|sent| (sent.key, sent.row)).unzip();
+        let key_places = UInt32Array::from(key_places);
+        let former = chunk.before.as_ref().map(|before| before.rows.clone());
         let schema = chunk.rows.schema();
-        let columns = schema.fields().iter().enumerate().map(|(at, field)| match self.key.contains(field.name()) {
-            true => take(&concat(&[chunk.rows.column(at), before.rows.column(at)])?, &key_places, None).map(Some),
-            false => Ok::<_, ArrowError>(None),
-        });
-        let keys = columns.collect::<Result<Vec<_>, _>>()?;
-        let chunk = chunk.take(&sent.iter().map(|row| Some(row.1)).collect())?;
-        let columns =
-            keys.into_iter().zip(chunk.rows.columns()).map(|(key, column)| key.unwrap_or_else(|| column.clone()));
-        let rows = RecordBatch::try_new(schema, columns.collect())?;
-        let marks = |mark: fn(&(u32, u32, bool, bool)) -> bool| sent.iter().map(|row| Some(mark(row))).collect();
-        Ok((chunk.with_rows(rows), marks(|row| row.2), marks(|row| row.3)))
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        let kept = chunk.clone().take(&places.into())?;
+        for (at, field) in schema.fields().iter().enumerate() {
+            columns.push(match former.as_ref().filter(|_| self.key.contains(field.name())) {
+                Some(former) => take(&concat(&[chunk.rows.column(at), former.column(at)])?, &key_places, None)?,
+                None => kept.rows.column(at).clone(),
+            });
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(sent.len()));
+        let rows = RecordBatch::try_new_with_options(schema, columns, &options)?;
+        let marks = |mark: fn(&Sent) -> bool| marked(&sent.iter().map(|sent| Some(mark(sent))).collect());
+        let before = kept.before.map(|before| Before { valued: marks(|sent| sent.had), ..before });
+        Ok(Chunk { rows, valued: marks(|sent| sent.has), before, ..kept })
+    }
+
+    /// Rows that were split, with all columns of the records.
+    pub fn attach(&self, chunk: Chunk) -> Result<Chunk, ArrowError> {
+        let missing = || ArrowError::ComputeError("rows of an exchange have no address".to_owned());
+        let origins = chunk.origins.clone().ok_or_else(missing)?;
+        let clocks_ms = chunk.clocks_ms.clone().ok_or_else(missing)?;
+        let mut columns = chunk.rows.columns().to_vec();
+        columns.extend([origins.sources, origins.partitions].map(|column| Arc::new(column) as ArrayRef));
+        columns.extend([origins.offsets, clocks_ms].map(|column| Arc::new(column) as ArrayRef));
+        if let Some(Changes { before, .. }) = &self.changes {
+            let marks = |valued: Option<&NullBuffer>| -> ArrayRef {
+                let all = || BooleanBuffer::new_set(chunk.len());
+                Arc::new(BooleanArray::new(valued.map_or_else(all, |valued| valued.inner().clone()), None))
+            };
+            columns.push(marks(chunk.valued.as_ref()));
+            columns.push(match &chunk.before {
+                Some(before) => marks(before.valued.as_ref()),
+                None => new_null_array(&DataType::Boolean, chunk.len()),
+            });
+            for (name, _) in before {
+                let known = chunk.before.as_ref().and_then(|before| before.rows.column_by_name(name).cloned());
+                let data_type = chunk.rows.schema().field_with_name(name)?.data_type().clone();
+                columns.push(known.unwrap_or_else(|| new_null_array(&data_type, chunk.len())));
+            }
+        }
+        let rows = RecordBatch::try_new(self.schema(&chunk.rows.schema()), columns)?;
+        Ok(Chunk { rows, valued: None, before: None, ..chunk })
     }
 
     /// The key of each row as bytes that are equal if the keys are.

@@ -14,7 +14,7 @@ use headwater_language::topology::{Action, Exploded, Node, Projection, ResultCol
 
 use super::columns::{names_in, needs_value};
 use super::operator::Operator;
-use super::operators::{Aggregate, Column, Explode, Filter, Project};
+use super::operators::{Aggregate, Column, Explode, Filter, Project, Table};
 
 /// An operator, and the columns of the rows that it emits.
 pub type Lowered = (Arc<dyn Operator>, SchemaRef);
@@ -33,6 +33,8 @@ pub struct Lowering<'a> {
     pub store: usize,
     /// Whether every change of a group is emitted, not only the last one before a commit.
     pub emits_every_change: bool,
+    /// Whether the rows that it receives are the changes of a table.
+    pub receives_table: bool,
 }
 
 impl Lowering<'_> {
@@ -43,8 +45,10 @@ impl Lowering<'_> {
             Action::Source(_) | Action::Exchange(_) | Action::Sink(_) => {
                 return Err(vec![Diagnostic::new(INTERNAL, "a topic is not an operator")]);
             }
-            Action::Table(_) | Action::Join(_) => {
-                return Err(vec![Diagnostic::new(INTERNAL, "tables and joins cannot run yet")]);
+            Action::Join(_) => return Err(vec![Diagnostic::new(INTERNAL, "joins cannot run yet")]),
+            Action::Table(table) => {
+                let (every, before) = (self.emits_every_change, self.needs_before());
+                (Arc::new(Table::new(table, self.rows, self.store, every, before)?), self.rows.clone())
             }
             Action::Filter { predicate } => {
                 let filter = Filter::new(compile(predicate, &compiler()?)?.into_type(DataType::Boolean));
@@ -56,18 +60,42 @@ impl Lowering<'_> {
                 (Arc::new(explode), schema)
             }
             Action::Project(projection) => {
-                let project = project(projection, &compiler()?, self.input, self.makes_groups())?;
-                let project = if self.store > 0 && self.needs_before() { project.with_before() } else { project };
+                let project = self.project(projection, &compiler()?)?;
                 let schema = project.schema().clone();
                 (Arc::new(project), schema)
             }
             Action::Aggregate(aggregation) => {
                 let (every, before) = (self.emits_every_change, self.needs_before());
                 let aggregate = Aggregate::new(aggregation, self.rows, self.store, every, before)?;
+                if self.receives_table && !aggregate.can_undo() {
+                    return Err(vec![Diagnostic::new(INTERNAL, "an aggregate cannot be applied to a table")]);
+                }
                 let schema = aggregate.schema().clone();
                 (Arc::new(aggregate), schema)
             }
         })
+    }
+
+    /// The operator of a projection.
+    fn project(&self, projection: &Projection, compiler: &Compiler<'_>) -> Result<Project, Vec<Diagnostic>> {
+        let (is_group, shows_deletes) = (self.makes_groups(), self.shows_deletes());
+        let column = |c: &ResultColumn| -> Result<_, Vec<Diagnostic>> {
+            let data_type = c.ty.to_arrow().map_err(|name| vec![Diagnostic::new(INTERNAL, name)])?;
+            let expr = compile(&c.expr, compiler)?.into_type(data_type);
+            let of_value = || needs_value(&c.expr, self.input, compiler.schema());
+            let needs_value = (shows_deletes && !c.key) || (projection.rekeyed && c.key && of_value()?);
+            Ok(Column { name: c.name.clone(), expr, needs_value, is_group: is_group && c.key })
+        };
+        let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+        let headers = projection.headers.as_deref().map(|text| compile(text, compiler)).transpose()?;
+        let project = Project::new(columns, headers);
+        let project = if self.receives_table { project.of_table() } else { project };
+        Ok(if self.receives_table && self.needs_before() { project.with_before() } else { project })
+    }
+
+    /// Whether its rows are shown to a user. A row of a table that is deleted is shown by its key alone.
+    fn shows_deletes(&self) -> bool {
+        self.receives_table && self.later.is_empty()
     }
 
     /// Whether the key of its rows groups them: they are sent to the partition of their group.
@@ -75,9 +103,13 @@ impl Lowering<'_> {
         self.later.iter().any(|node| matches!(node.action, Action::Exchange(_)))
     }
 
-    /// Whether a later operator needs the rows before they changed. A filter does, to delete a row that it no longer keeps.
+    /// Whether a later operator needs the rows before they changed: a filter deletes a row that it no longer keeps, an exchange
+    /// removes it from its former partition, and an aggregate takes it out of its group.
     fn needs_before(&self) -> bool {
-        self.later.iter().any(|node| matches!(node.action, Action::Filter { .. }))
+        let needs = |action: &Action| {
+            matches!(action, Action::Filter { .. } | Action::Exchange(_) | Action::Aggregate(_) | Action::Join(_))
+        };
+        self.later.iter().any(|node| needs(&node.action))
     }
 }
 
@@ -95,23 +127,4 @@ fn explode(columns: &[Exploded], later: &[Node], compiler: &Compiler<'_>) -> Res
     let read = names_in(later)?;
     let explode = Explode::new(arrays, compiler.schema(), |name| read.contains(name));
     explode.ok_or_else(|| vec![Diagnostic::new(INTERNAL, "a table function does not return an array")])
-}
-
-/// The operator of a projection. If it `makes_groups`, its key is what groups them.
-fn project(
-    projection: &Projection,
-    compiler: &Compiler<'_>,
-    input: &SourceDef,
-    makes_groups: bool,
-) -> Result<Project, Vec<Diagnostic>> {
-    let column = |c: &ResultColumn| -> Result<_, Vec<Diagnostic>> {
-        let data_type = c.ty.to_arrow().map_err(|name| vec![Diagnostic::new(INTERNAL, name)])?;
-        let expr = compile(&c.expr, compiler)?.into_type(data_type);
-        let of_value = || needs_value(&c.expr, input, compiler.schema());
-        let needs_value = projection.rekeyed && c.key && of_value()?;
-        Ok(Column { name: c.name.clone(), expr, needs_value, is_group: makes_groups && c.key })
-    };
-    let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    let headers = projection.headers.as_deref().map(|text| compile(text, compiler)).transpose()?;
-    Ok(Project::new(columns, headers))
 }

@@ -9,7 +9,7 @@ use headwater_expression::errors::diagnose;
 use headwater_formats::decode::{RecordDecoder, TopicSpec};
 use headwater_formats::format::FormatError;
 use headwater_formats::record::Wanted;
-use headwater_language::definition::{SourceDef, SourceKind};
+use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{Action, Node, NodeId, Topology};
 
@@ -48,6 +48,8 @@ pub struct Input {
     pub entry: Vec<Target>,
     /// The columns that an exchange adds to those of its rows; `None` if it is a source.
     pub exchange: Option<Exchange>,
+    /// Whether its records are the changes of a table.
+    pub is_table: bool,
     /// The index of the source among those of the topology; 0 for an exchange.
     pub source: i32,
     /// Whether records without a value become rows without a value; otherwise they are skipped.
@@ -117,9 +119,7 @@ pub fn stages(
     options: &CompileOptions,
 ) -> Result<Vec<Stage>, Vec<Diagnostic>> {
     let places = places(topology.nodes());
-    let mut numbers: Vec<usize> = places.iter().flat_map(|place| [place.at, place.next]).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
+    let numbers = in_order(&places);
     let wire = |number: usize| Wiring::new(topology, state, options, &places, number).wire();
     numbers.into_iter().map(wire).collect()
 }
@@ -150,6 +150,21 @@ fn places(nodes: &[Node]) -> Vec<Place> {
         places.push(Place { at, next });
     }
     places
+}
+
+/// The numbers of all stages, each after those that it gets rows from.
+fn in_order(places: &[Place]) -> Vec<usize> {
+    let mut depths: BTreeMap<usize, usize> = places.iter().flat_map(|place| [(place.at, 0), (place.next, 0)]).collect();
+    // A path has at most as many steps as there are stages.
+    for _ in 0..depths.len() {
+        for Place { at, next } in places.iter().filter(|place| place.at != place.next) {
+            let deeper = depths[at] + 1;
+            depths.entry(*next).and_modify(|depth| *depth = deeper.max(*depth));
+        }
+    }
+    let mut numbers: Vec<usize> = depths.keys().copied().collect();
+    numbers.sort_by_key(|number| depths[number]);
+    numbers
 }
 
 /// Builds one stage from the nodes of its topology.
@@ -241,6 +256,7 @@ impl<'a> Wiring<'a> {
                     input: self.topology.source(),
                     store: self.changelogs.len(),
                     emits_every_change: self.options.emits_every_change,
+                    receives_table: node.inputs.first().is_some_and(|input| self.topology.is_table(input)),
                 };
                 let (operator, schema) = lowering.lower(action)?;
                 let changelog = |store: &str| self.options.changelog(store).into();
@@ -255,14 +271,15 @@ impl<'a> Wiring<'a> {
 
     /// Adds an input.
     fn read(&mut self, node: &'a Node, source: SourceDef, exchange: Option<Exchange>) -> Result<(), Vec<Diagnostic>> {
-        let is_table = exchange.is_none() && source.kind == SourceKind::Table;
+        let is_table = self.topology.is_table(&node.id);
         let number = self.topology.sources().take_while(|other| **other != source).count();
         let spec = source.topic_spec().map_err(|why| vec![Diagnostic::new(INTERNAL, why)])?;
         let topology = self.topology;
         let has_exchange = topology.nodes().iter().any(|node| matches!(node.action, Action::Exchange(_)));
         let forwards_windows = !has_exchange && topology.sink().is_some_and(|sink| sink.window.is_some());
-        let forwards_headers =
-            !has_exchange && topology.sink().is_some() && topology.result().is_some_and(|p| p.headers.is_none());
+        let keeps_headers = topology.result().is_some_and(|result| result.headers.is_none());
+        // A row of a table may come out when its record is long gone.
+        let forwards_headers = !has_exchange && !is_table && topology.sink().is_some() && keeps_headers;
         let is_here = |(node, place): (&'a Node, &Place)| (place.at == self.number).then_some(node);
         let nodes = topology.nodes().iter().zip(self.places).filter_map(is_here);
         let projection = referenced(nodes, &spec, forwards_windows, exchange.as_ref())?;
@@ -274,8 +291,9 @@ impl<'a> Wiring<'a> {
             projection,
             entry: Vec::new(),
             source: if exchange.is_some() { 0 } else { i32::try_from(number).unwrap_or(i32::MAX) },
+            is_table,
+            keeps_valueless: exchange.is_none() && (is_table || (!has_exchange && topology.sink().is_some())),
             exchange,
-            keeps_valueless: is_table || (!has_exchange && topology.sink().is_some()),
             forwards_windows,
             forwards_headers,
         };

@@ -109,7 +109,7 @@ impl Driver {
                 }
                 return Ok(StepOutcome::Worked);
             }
-            Some(share) => share.read(&self.job, &self.status, now_ms, wait)?,
+            Some(share) => share.read(self.transport.admin(), &self.inputs, &self.job, &self.status, now_ms, wait)?,
             None => StepOutcome::Idle,
         };
         if let Some((_, error)) = self.share.as_mut().and_then(|share| share.stopped.take()) {
@@ -259,6 +259,8 @@ impl Driver {
         let Some(share) = self.share.as_mut().filter(|share| share.open_since_ms.is_some()) else { return Ok(()) };
         debug_assert!(!share.mid_record, "the output of a record is committed as a whole");
         share.outbox.settle()?;
+        self.reap(now_ms)?;
+        let Some(share) = &mut self.share else { return Ok(()) };
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
         share.log_complaints(self.transport.admin(), &self.status, now_ms)?;

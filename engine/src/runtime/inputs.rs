@@ -16,14 +16,15 @@ struct Input {
     stage: usize,
     port: Port,
     is_exchange: bool,
+    is_table: bool,
     lookout: Lookout,
 }
 
 impl Inputs {
     /// The inputs of a compiled query, before any of them was looked up.
     pub(super) fn of(compiled: &Compiled) -> Self {
-        let input = |InputTopic { topic, stage, port, is_exchange }: InputTopic<'_>| {
-            (topic.clone(), Input { stage, port, is_exchange, lookout: Lookout::new(topic) })
+        let input = |InputTopic { topic, stage, port, is_exchange, is_table }: InputTopic<'_>| {
+            (topic.clone(), Input { stage, port, is_exchange, is_table, lookout: Lookout::new(topic) })
         };
         Self(compiled.inputs().into_iter().map(input).collect())
     }
@@ -47,6 +48,11 @@ impl Inputs {
     /// Whether a topic is an exchange, which the query also writes.
     pub(super) fn is_exchange(&self, topic: &str) -> bool {
         self.0.get(topic).is_some_and(|input| input.is_exchange)
+    }
+
+    /// Whether the records of a topic are the changes of a table.
+    pub(super) fn is_table(&self, topic: &str) -> bool {
+        self.0.get(topic).is_some_and(|input| input.is_table)
     }
 
     /// The id of a topic when it was first seen.

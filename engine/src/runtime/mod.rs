@@ -16,6 +16,7 @@ mod for_tests;
 mod goal;
 mod inputs;
 mod intake;
+mod intakes;
 pub(crate) mod job;
 mod joins;
 pub(crate) mod lag;

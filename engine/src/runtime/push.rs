@@ -1,7 +1,7 @@
 //! Push queries: rows are shown as they arrive, until the user stops the query.
 //!
 //! A push query commits nothing and joins no group: it reads every partition itself, by default only the records that
-//! arrive after it began. Each row is shown as soon as it is computed.
+//! arrive after it began; a table is always read from its first record. Each row is shown as soon as it is computed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_connectors::transport::{
     Glance, Isolation, LossCause, Lost, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError, Watermarks,
 };
-use headwater_dataflow::{Command, CompileOptions, Compiled, Complaint, Event, Port, Task, TaskId};
+use headwater_dataflow::{Command, CompileOptions, Compiled, Complaint, Epoch, Event, Port, Task, TaskId};
 use headwater_formats::record::{RawBatch, Reject, Side, TopicPartition};
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::Diagnostic;
@@ -34,12 +34,13 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Starts a push query. Blocks until its start offsets are known.
 pub fn start(push: &Push, transport: &Arc<dyn Transport>, settings: &Settings) -> Result<Rows, Vec<Diagnostic>> {
-    let options =
-        CompileOptions { stops_on_time: settings.get(THROWS_ON_INVALID_TIME) == "true", ..CompileOptions::default() };
+    let stops_on_time = settings.get(THROWS_ON_INVALID_TIME) == "true";
+    let options = CompileOptions { stops_on_time, emits_every_change: true, ..CompileOptions::default() };
     let compiled = Compiled::new(&push.topology, &continuous::state_of(&push.topology, settings)?, &options)?;
     let progress = Arc::new(Progress::default());
     let isolation = super::isolation(settings);
-    let from_earliest = settings.get("auto.offset.reset") == "earliest";
+    let reads_table = push.topology.reads_table(&push.topology.source().topic);
+    let from_earliest = reads_table || settings.get("auto.offset.reset") == "earliest";
     let schema = compiled.result_schema().clone();
     let reader = PushReader::open(push, &compiled, transport, isolation, from_earliest, &progress).map_err(refused)?;
     let mut builder = RecordBatchReceiverStreamBuilder::new(schema, WAITING_MAX);
@@ -171,14 +172,29 @@ impl PushReader {
                     Command::Stop(complaint) => {
                         return Err(DataFusionError::External(Box::new(stopped_by(&complaint))));
                     }
-                    Command::Write(_) | Command::Log(_) | Command::Reached(_) => {}
+                    Command::Write(_) | Command::Exchange(_) | Command::Log(_) | Command::Reached(_) => {}
                 }
             }
-            if self.left == Some(0) || rows.is_closed() || !task.advance(now_ms)? {
+            if self.left == Some(0) || rows.is_closed() {
                 return Ok(());
+            }
+            if !task.advance(now_ms)? {
+                return seal(task, now_ms);
             }
         }
     }
+}
+
+/// Ends an epoch of a task. Nothing is committed, but its stores no longer keep what was before the changes.
+fn seal(task: &mut Task, now_ms: i64) -> DataFusionResult<()> {
+    if task.has_state() {
+        task.handle(&Event::Barrier(Epoch::default()))?;
+        while task.passes_barrier() {
+            task.advance(now_ms)?;
+        }
+        while task.poll_command().is_some() {}
+    }
+    Ok(())
 }
 
 /// The first rows of a batch that a limit allows, and lowers the limit by their number.

@@ -1,6 +1,7 @@
 //! The tasks of a share, one for each stage and partition, and the partitions that each of them reads.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use headwater_connectors::transport::TransportError;
 use headwater_dataflow::{Command, Epoch, Event, Placement, Port, Task, TaskId};
@@ -18,6 +19,8 @@ pub(super) struct Tasks {
     readers: BTreeMap<TopicPartition, (TaskId, Port)>,
     /// The tasks that had processed rows at the last commit.
     started: BTreeSet<TaskId>,
+    /// The exchanges whose rows the tasks hand over to each other, instead of reading them from their topics.
+    in_memory: BTreeSet<Arc<str>>,
 }
 
 impl Tasks {
@@ -34,7 +37,7 @@ impl Tasks {
         for (id, _) in readers.values() {
             tasks.insert(*id, job.compiled.task(*id, placements).map_err(TransportError::internal)?);
         }
-        let mut opened = Self { tasks, readers, started: BTreeSet::new() };
+        let mut opened = Self { tasks, readers, started: BTreeSet::new(), in_memory: BTreeSet::new() };
         for (partition, note) in notes {
             if let (Some(time_ms), Some((id, port))) = (note.time_ms, opened.readers.get(partition).copied()) {
                 opened.started.insert(id);
@@ -63,6 +66,17 @@ impl Tasks {
     pub(super) fn reader(&self, partition: &TopicPartition) -> Result<(TaskId, Port), TransportError> {
         let reader = self.readers.get(partition).copied();
         reader.ok_or_else(|| TransportError::internal(format!("no task reads {partition}")))
+    }
+
+    /// Has rows pass these exchanges in memory from now on; none for all through their topics.
+    pub(super) fn exchange_in_memory(&mut self, exchanges: BTreeSet<Arc<str>>) {
+        self.tasks.values_mut().for_each(|task| task.exchange_rows(!exchanges.is_empty()));
+        self.in_memory = exchanges;
+    }
+
+    /// Whether the rows of a partition are read from its topic.
+    pub(super) fn is_read(&self, partition: &TopicPartition) -> bool {
+        !self.in_memory.contains(&partition.topic)
     }
 
     /// The next command of a task.

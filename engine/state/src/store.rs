@@ -5,12 +5,17 @@
 //! get(keys), put(keys, values)*         for each batch of rows
 //! changes()          → Changes          at a barrier, before the seal
 //! seal()             → Changes          ends the epoch: they become records of the changelog
+//! commit()                              the oldest sealed epoch is committed: readers see it
 //! ```
+//!
+//! The next epoch may begin while the commit of a sealed one is in progress.
 
 use std::fmt::Debug;
 
 use arrow::array::{BinaryArray, Int64Array};
 use arrow::error::ArrowError;
+
+use super::view::View;
 
 /// Values by window and key, of one partition of a query.
 ///
@@ -23,8 +28,9 @@ pub trait Store: Debug + Send {
     /// Sets the value of each key in a window; a null value removes the key. No key appears twice.
     fn put(&mut self, window: i64, keys: &BinaryArray, values: &BinaryArray);
 
-    /// Drops all windows that start before `start`. [`Self::changes`] still includes their changes; the next seal removes their
-    /// keys from the changelog.
+    /// Drops all windows that start before `start`, and whatever is put into them later. Those that have changed since the last
+    /// seal remain until the next one, and [`Self::changes`] still includes their changes. The next seal removes the keys of all
+    /// of them from the changelog.
     fn expire(&mut self, start: i64);
 
     /// The changes since the last seal, ordered by window and key. A key whose value is the same as then is left out. Fails as
@@ -35,13 +41,16 @@ pub trait Store: Debug + Send {
     /// seal, and the keys of expired windows with a null value.
     fn seal(&mut self) -> Result<Changes, ArrowError>;
 
+    /// Makes the oldest epoch that is sealed and not committed yet visible to readers; does nothing if there is none. Never
+    /// waits for a reader to finish.
+    fn commit(&mut self);
+
+    /// What readers in other threads see: the restored values and those of committed epochs.
+    fn view(&self) -> View;
+
     /// Applies records of the changelog in order: keys in the form of [`Changes::record_keys`], with a null value for a removed
     /// key. They do not count as changes. Fails if a key does not have that form, and applies nothing then.
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError>;
-
-    /// Calls `visit` with the window, the key and the value of each key, in no particular order. An operator that keeps something
-    /// in memory beside its store derives it from these after a restore.
-    fn each(&self, visit: &mut dyn FnMut(i64, &[u8], &[u8]));
 
     /// The number of keys.
     fn len(&self) -> usize;

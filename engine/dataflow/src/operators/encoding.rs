@@ -1,9 +1,10 @@
-//! The bytes that a store keeps of a group: its GROUP BY columns as the key; its event time, the addresses of the record that
-//! changed it last, and the states of its aggregates as the value.
+//! The bytes that a store keeps of a group or of a row of a table. The key is the GROUP BY columns or the columns of the key. The
+//! value is the event time, the addresses of the record that changed it last, and the states of the aggregates or the columns of
+//! the row.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Int64Array, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Int32Array, Int64Array, PrimitiveArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
 use headwater_formats::format::{BadRow, FormatError, FormatKind, Layout};
@@ -44,26 +45,26 @@ fn internal(error: FormatError) -> ArrowError {
 
 fn first(bad: Vec<BadRow>) -> Result<(), ArrowError> {
     match bad.into_iter().next() {
-        Some(bad) => Err(ArrowError::ComputeError(format!("the state of a group is not valid: {}", bad.reason))),
+        Some(bad) => Err(ArrowError::ComputeError(format!("a value in a store is not valid: {}", bad.reason))),
         None => Ok(()),
     }
 }
 
-/// The states of groups, without their keys.
+/// The states of groups or the rows of a table, without their keys.
 #[derive(Clone, Debug)]
 pub struct States {
-    /// The highest event time of each group's rows, in ms since the epoch; null for a new group.
+    /// The highest event time of each group's rows, or that of a row, in ms since the epoch; null for a new one.
     pub times_ms: Int64Array,
-    /// The offset of the record that changed each group last; null for a new group.
+    /// The offset of the record that changed each one last; null for a new one.
     pub offsets: Int64Array,
-    /// The record of the query's input that this record came from; null where it is that one itself, and for a new group.
+    /// The record of the query's input that this record came from; null where it is that one itself, and for a new one.
     pub origins: Origins,
-    /// The state columns of all folds, in order.
+    /// The state columns of all folds, in order, or the columns of the rows.
     pub columns: Vec<ArrayRef>,
 }
 
 impl States {
-    /// The encoding of states whose folds have these state columns.
+    /// The encoding of states with these columns.
     pub fn encoding(columns: impl IntoIterator<Item = Field>) -> Result<Encoding, FormatError> {
         let own = [("time", DataType::Int64), ("offset", DataType::Int64)];
         let place = [("origin_source", DataType::Int32), ("origin_partition", DataType::Int32)];
@@ -72,7 +73,18 @@ impl States {
         Encoding::new(own.chain(columns).map(Arc::new).collect())
     }
 
-    /// Decodes states; a null value is a new group.
+    /// The rows of a chunk, with these columns.
+    pub fn of(chunk: &Chunk, columns: Vec<ArrayRef>) -> Self {
+        let rows = chunk.len();
+        let origins = chunk.origins.clone().unwrap_or_else(|| Origins {
+            sources: Int32Array::new_null(rows),
+            partitions: Int32Array::new_null(rows),
+            offsets: Int64Array::new_null(rows),
+        });
+        Self { times_ms: chunk.times_ms.clone(), offsets: chunk.offsets.clone(), origins, columns }
+    }
+
+    /// Decodes states; a null value is a new one.
     pub fn decode(encoding: &Encoding, values: &BinaryArray) -> Result<Self, ArrowError> {
         let mut columns = encoding.decode(values)?;
         let states = columns.split_off(5);

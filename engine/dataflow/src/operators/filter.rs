@@ -25,7 +25,7 @@ impl Filter {
         Self { predicate }
     }
 
-    /// True for the rows that are kept.
+    /// True for the rows that are kept. A failure for a record without a value, which is not kept anyway, is not reported.
     fn stays(
         &self,
         rows: &RecordBatch,
@@ -33,8 +33,10 @@ impl Filter {
         now_ms: i64,
         failures: &mut Vec<Failure>,
     ) -> Result<BooleanArray, ArrowError> {
-        let values = self.predicate.evaluate(rows, now_ms, failures);
+        let mut found = Vec::new();
+        let values = self.predicate.evaluate(rows, now_ms, &mut found);
         let certain = certain(values.as_boolean());
+        failures.extend(found.into_iter().filter(|failure| valued.is_none_or(|valued| valued.is_valid(failure.row))));
         match valued {
             Some(valued) => and(&certain, &BooleanArray::new(valued.inner().clone(), None)),
             None => Ok(certain),

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 
-use arrow::array::BinaryArray;
+use arrow::array::{BinaryArray, UInt32Array};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
@@ -16,6 +16,24 @@ pub struct Groups {
     pub firsts: Vec<u32>,
     /// The starts of the windows in ascending order, each with the numbers of its groups.
     pub windows: Vec<(i64, Range<usize>)>,
+}
+
+impl Groups {
+    /// Where each row's group is as it was before that row, among the groups as they were before the batch, followed by the rows
+    /// of the batch.
+    pub fn previous(&self) -> UInt32Array {
+        let count = self.firsts.len() as u32;
+        let mut last: Vec<u32> = (0..count).collect();
+        let previous = |(row, number): (u32, &u32)| std::mem::replace(&mut last[*number as usize], count + row);
+        (0..).zip(&self.numbers).map(previous).collect::<Vec<_>>().into()
+    }
+
+    /// The last row of each group.
+    pub fn lasts(&self) -> UInt32Array {
+        let mut lasts = self.firsts.clone();
+        (0..).zip(&self.numbers).for_each(|(row, number)| lasts[*number as usize] = row);
+        lasts.into()
+    }
 }
 
 /// Groups rows by window and key. Each row's key is hashed once.
@@ -77,6 +95,8 @@ mod tests {
         assert_eq!(groups.numbers, [2, 0, 2, 1, 3, 0]);
         assert_eq!(groups.firsts, [1, 3, 0, 4]);
         assert_eq!(groups.windows, [(0, 0..2), (10, 2..3), (20, 3..4)]);
+        assert_eq!(groups.previous(), UInt32Array::from(vec![2, 0, 4, 1, 3, 5]));
+        assert_eq!(groups.lasts(), UInt32Array::from(vec![5, 3, 2, 4]));
         let groups = group(&keys, &[0; 6]);
         assert_eq!(groups.numbers, [0, 1, 0, 0, 2, 1]);
         assert_eq!(groups.windows, [(0, 0..3)]);

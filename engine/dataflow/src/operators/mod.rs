@@ -9,8 +9,10 @@ mod for_tests;
 mod grouping;
 mod join;
 mod project;
+mod table;
 
 pub use aggregate::Aggregate;
 pub use explode::Explode;
 pub use filter::Filter;
 pub use project::{Column, Project};
+pub use table::Table;

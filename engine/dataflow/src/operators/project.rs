@@ -19,6 +19,7 @@ pub struct Project {
     columns: Vec<Column>,
     headers: Option<Expression>,
     schema: SchemaRef,
+    of_table: bool,
     gives_before: bool,
 }
 
@@ -41,7 +42,12 @@ impl Project {
     pub fn new(columns: Vec<Column>, headers: Option<Expression>) -> Self {
         let field = |column: &Column| Field::new(&column.name, column.expr.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        Self { columns, headers, schema, gives_before: false }
+        Self { columns, headers, schema, of_table: false, gives_before: false }
+    }
+
+    /// The same operator for the rows of a table: a failure for a row that is deleted is not reported.
+    pub fn of_table(self) -> Self {
+        Self { of_table: true, ..self }
     }
 
     /// The same operator, which also computes the result for the rows of a table before they changed.
@@ -63,7 +69,10 @@ impl Project {
     ) -> Result<RecordBatch, ArrowError> {
         let valueless = valued.map(|valued| BooleanArray::new(!valued.inner(), None));
         let mut column = |column: &Column| {
-            let values = column.expr.evaluate(rows, now_ms, failures);
+            let mut found = Vec::new();
+            let values = column.expr.evaluate(rows, now_ms, &mut found);
+            let is_row = |row| !self.of_table || valued.is_none_or(|valued| valued.is_valid(row));
+            failures.extend(found.into_iter().filter(|failure| is_row(failure.row)));
             let values = if column.is_group { in_one_form(&values)? } else { values };
             match &valueless {
                 Some(valueless) if column.needs_value => nullif(&values, valueless),

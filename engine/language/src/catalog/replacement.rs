@@ -34,9 +34,9 @@ pub fn check_source(current: &SourceDef, next: &SourceDef) -> Result<(), Refusal
 /// same state. The semantics are those of ksqlDB's CREATE OR REPLACE.
 pub fn check_query(current: &QueryDef, next: &QueryDef) -> Result<(), Refusal> {
     let refuse = |what: &str| Err(Refusal::Incompatible(current.sink().to_owned(), what.to_owned()));
-    let (input, other) = (current.topology.source(), next.topology.source());
-    if (&input.name, &input.topic) != (&other.name, &other.topic) {
-        return refuse(&format!("its query reads \"{}\"", input.name));
+    if !inputs(&current.topology).eq(inputs(&next.topology)) {
+        let names: Vec<String> = current.sources().map(|name| format!("\"{name}\"")).collect();
+        return refuse(&format!("its query reads {}", names.join(", ")));
     }
     let keys = |topology: &Topology| -> Vec<ResultColumn> {
         let columns = |p: &Projection| p.columns.iter().filter(|c| c.key).cloned().collect();
@@ -54,6 +54,11 @@ pub fn check_query(current: &QueryDef, next: &QueryDef) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The name and the topic of each source.
+fn inputs(topology: &Topology) -> impl Iterator<Item = (&str, &str)> {
+    topology.sources().map(|source| (source.name.as_str(), source.topic.as_str()))
+}
+
 /// Whether what one query has in its stores and topics is what the other would have there. Without state this holds for
 /// any two; with state, all that happens before the last projection must be the same.
 fn have_the_same_state(current: &Topology, next: &Topology) -> bool {
@@ -61,7 +66,7 @@ fn have_the_same_state(current: &Topology, next: &Topology) -> bool {
     (!has_state(current) && !has_state(next)) || steps(current) == steps(next)
 }
 
-/// What happens between the source and the last projection.
+/// What happens between the sources and the last projection.
 fn steps(topology: &Topology) -> Vec<&Action> {
     let actions = topology.nodes().iter().map(|node| &node.action);
     let mut steps: Vec<&Action> = actions.filter(|a| !matches!(a, Action::Source(_) | Action::Sink(_))).collect();

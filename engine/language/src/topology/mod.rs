@@ -221,9 +221,14 @@ impl Topology {
         })
     }
 
-    /// The source, if there is only one.
+    /// The first source, after which a result inherits formats and settings.
     pub fn source(&self) -> &SourceDef {
         self.sources().next().expect("a topology begins with a source")
+    }
+
+    /// Whether it reads a topic as a table.
+    pub fn reads_table(&self, topic: &str) -> bool {
+        self.sources().any(|source| source.topic == topic && source.kind == SourceKind::Table)
     }
 
     /// The sink; none for a push query.

@@ -45,8 +45,6 @@ pub struct Part {
     pub text: String,
     /// The indices of the items of SELECT that contain it.
     pub items: Vec<usize>,
-    /// `*` includes it, although it is not an item yet.
-    pub in_star: bool,
 }
 
 impl Key {
@@ -131,7 +129,7 @@ fn items_where(query: &Streaming<'_>, mut holds: impl FnMut(&Expr) -> bool) -> V
 /// A part that has the same name in all messages.
 fn part(noun: &str, text: String, items: Vec<usize>) -> Part {
     let subject = format!("{noun} \"{text}\"");
-    Part { repeated: subject.clone(), subject, text, items, in_star: false }
+    Part { repeated: subject.clone(), subject, text, items }
 }
 
 fn example(parts: &[Part]) -> String {
@@ -193,7 +191,6 @@ fn part_of_join(query: &Streaming<'_>, subject: &str, column: &ColumnRef) -> Par
         repeated: format!("the key column \"{}\"", query.scope.merged_name(column)),
         text: qualified(query, column),
         items: items_where(query, |expr| query.scope.column(expr).as_ref() == Some(column)),
-        in_star: false,
     }
 }
 
@@ -232,7 +229,6 @@ fn made(query: &Streaming<'_>, last: &JoinOn) -> Key {
         subject: format!("the key {name}"),
         repeated: format!("the key column \"{name}\""),
         items: items_where(query, |expr| identifier(expr) == Some(&name)),
-        in_star: query.selects_all,
         text: name.clone(),
     };
     let reason = format!("No source column contains the key of this join, so the key column {name} is created.");

@@ -16,9 +16,9 @@ use headwater_language::topology::AggregateWindow;
 use headwater_language::types::SqlType;
 use sqlparser::ast::{Expr, GroupByExpr, Ident, LimitClause, Select, SelectItem, SetExpr, Spanned as _, Value};
 
-use super::key;
+use super::key::{self, Key};
 use super::rules::{clauses, not_yet};
-use super::scope::{Member, Scope, span_of};
+use super::scope::{Member, Scope, ident, span_of};
 use super::window;
 use crate::callee::{Callee, is_aggregate};
 use crate::naming::FreeNames;
@@ -112,7 +112,21 @@ impl<'a> Streaming<'a> {
         let groups = groups(&select);
         let may_aggregate = settings.get(AGGREGATES) == "true";
         let select = *select;
-        Ok(Self { query, purpose, state, may_aggregate, scope, select, items, selects_all, groups, errors })
+        let mut read = Self { query, purpose, state, may_aggregate, scope, select, items, selects_all, groups, errors };
+        read.add_made_key();
+        Ok(read)
+    }
+
+    /// `*` includes the key that a join creates because no column contains it, if the result is written to a topic.
+    fn add_made_key(&mut self) {
+        if !self.selects_all || self.purpose.sink().is_none() || !self.is_joined() {
+            return;
+        }
+        let key = Key::of(self);
+        if key.made.is_some() && key.parts.iter().all(|part| part.items.is_empty()) {
+            let name = key::made_name(&self.scope);
+            self.items.insert(0, Item { expr: Expr::Identifier(ident(&name)), name, span: None });
+        }
     }
 
     /// The location of the whole query.
@@ -140,10 +154,14 @@ impl<'a> Streaming<'a> {
         self.scope.members[member].source.columns_of(&ColumnRole::Key).map(|column| column.name.as_str())
     }
 
+    /// Whether all of its sources are tables, so that the rows that it reads are the changes of a table.
+    pub fn reads_tables(&self) -> bool {
+        (0..self.scope.members.len()).all(|member| self.is_table(member))
+    }
+
     /// Whether the result of the query is a stream or a table.
     pub fn kind(&self) -> SourceKind {
-        let all_tables = (0..self.scope.members.len()).all(|member| self.is_table(member));
-        if self.is_grouped() || all_tables { SourceKind::Table } else { SourceKind::Stream }
+        if self.is_grouped() || self.reads_tables() { SourceKind::Table } else { SourceKind::Stream }
     }
 
     /// Whether the query joins several sources.

@@ -2,8 +2,9 @@
 //!
 //! A batch is grouped once, by window and key. The states of its groups are read, changed as columns and written, with one
 //! read and one write of the store for each window. The operator emits either the group of each row as it is after that row,
-//! or each changed group once, at the barrier.
+//! or each changed group once, at the barrier. A row of a table that changes is taken out as it was before and added as it is now.
 
+mod changes;
 #[cfg(test)]
 mod tests;
 mod windowing;
@@ -12,7 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -27,6 +28,7 @@ use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::{Encoding, States};
 use crate::operators::grouping::{Groups, group};
+use changes::{expand, shown};
 use windowing::{Arrived, Windows, arrive};
 
 /// The operator for GROUP BY.
@@ -123,8 +125,19 @@ impl Aggregate {
         arrive(chunk.times_ms.values(), belongs, self.windows, clock)
     }
 
-    /// Computes the effect of rows on their groups. Changes nothing.
-    fn changed(&self, chunk: &Chunk, starts: Vec<i64>, store: &dyn Store) -> Result<Changed, ArrowError> {
+    /// Whether rows can be taken out of their groups, which a table requires.
+    pub fn can_undo(&self) -> bool {
+        self.calls.iter().all(|call| call.fold.can_undo())
+    }
+
+    /// Computes the effect of rows on their groups, some of which are `undone`. Changes nothing.
+    fn changed(
+        &self,
+        chunk: &Chunk,
+        undone: Option<&BooleanBuffer>,
+        starts: Vec<i64>,
+        store: &dyn Store,
+    ) -> Result<Changed, ArrowError> {
         let columns = self.group_columns(chunk);
         let keys = self.key.encode(&columns, chunk.len())?;
         let groups = group(&keys, &starts);
@@ -136,7 +149,7 @@ impl Aggregate {
         for call in &self.calls {
             let args: Vec<ArrayRef> = call.args.iter().map(|at| chunk.rows.column(*at).clone()).collect();
             let state = &before.columns[call.state.clone()];
-            let rows = Rows { groups: &groups.numbers, args: &args, undone: None, order: &chunk.offsets };
+            let rows = Rows { groups: &groups.numbers, args: &args, undone, order: &chunk.offsets };
             let folded = call.fold.fold(state, &rows, self.emits_every_change)?;
             states.columns.splice(call.state.clone(), folded.state);
             running.extend(folded.running);
@@ -145,15 +158,37 @@ impl Aggregate {
         let emitted = match self.emits_every_change {
             false => Emitted::Nothing,
             true => {
-                let before = self.gives_before.then(|| self.before_each(&groups, &before, &running)).transpose()?;
-                let rows = Results { groups: columns, starts: starts.into(), results: running, before };
-                let changed = self.chunk(rows, times_ms, chunk.offsets.clone())?;
-                Emitted::from(Chunk { origins: chunk.origins.clone(), ..changed })
+                let shown = shown(&groups.numbers, chunk, undone);
+                let after = Chunk { times_ms, ..chunk.clone() };
+                self.each_change(after, (&groups, &before), (starts.into(), running), shown)?
             }
         };
         let part = |array: &BinaryArray, groups: &Range<usize>| array.slice(groups.start, groups.len());
         let put = |(start, groups): &(i64, Range<usize>)| (*start, part(&keys, groups), part(&values, groups));
         Ok(Changed { puts: groups.windows.iter().map(put).collect(), emitted })
+    }
+
+    /// The group of each row as it is after that row, or only of the rows that are `shown`.
+    fn each_change(
+        &self,
+        chunk: Chunk,
+        (groups, before): (&Groups, &States),
+        (starts, running): (Int64Array, Vec<ArrayRef>),
+        shown: Option<UInt32Array>,
+    ) -> Result<Emitted, ArrowError> {
+        let (chunk, starts, running, numbers) = match shown {
+            None => (chunk, starts, running, groups.numbers.clone()),
+            Some(shown) => {
+                let running = running.iter().map(|results| take(results, &shown, None)).collect::<Result<_, _>>()?;
+                let numbers = shown.values().iter().map(|row| groups.numbers[*row as usize]).collect();
+                (chunk.take(&shown)?, take(&starts, &shown, None)?.as_primitive().clone(), running, numbers)
+            }
+        };
+        let groups = Groups { numbers, firsts: groups.firsts.clone(), windows: Vec::new() };
+        let before = self.gives_before.then(|| self.before_each(&groups, before, &running)).transpose()?;
+        let rows = Results { groups: self.group_columns(&chunk), starts, results: running, before };
+        let changed = self.chunk(rows, chunk.times_ms, chunk.offsets)?;
+        Ok(Emitted::from(Chunk { origins: chunk.origins, ..changed }))
     }
 
     fn group_columns(&self, chunk: &Chunk) -> Vec<ArrayRef> {
@@ -182,9 +217,7 @@ impl Aggregate {
     /// in the store.
     fn before_each(&self, groups: &Groups, before: &States, running: &[ArrayRef]) -> Result<Previous, ArrowError> {
         let count = groups.firsts.len() as u32;
-        let mut last: Vec<u32> = (0..count).collect();
-        let previous = |(row, number): (u32, &u32)| std::mem::replace(&mut last[*number as usize], count + row);
-        let places: UInt32Array = (0..).zip(&groups.numbers).map(previous).collect::<Vec<_>>().into();
+        let places = groups.previous();
         let exists = |place: &u32| *place >= count || before.times_ms.is_valid(*place as usize);
         let valued = NullBuffer::from(places.values().iter().map(exists).collect::<Vec<_>>());
         let each = |(stored, running): (ArrayRef, &ArrayRef)| {
@@ -258,15 +291,16 @@ struct Previous {
 impl Operator for Aggregate {
     /// Adds rows to their groups. A row without a value, or with a null in a GROUP BY column, belongs to no group.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
-        debug_assert!(chunk.before.is_none(), "rows of a table are not only added");
+        let (chunk, undone) = expand(chunk)?;
         // If rows are pushed again after a failure, the clocks must not have changed either.
         let mut clocks = cx.clocks.clone();
         let Arrived { rows, starts, late } = self.arrived(&chunk, &mut clocks, cx.source);
         let store = &mut cx.stores[self.store];
         let mut emitted = Emitted::Nothing;
         if !rows.is_empty() {
+            let undone = undone.map(|undone| rows.iter().map(|row| undone.value(*row as usize)).collect());
             let chunk = if rows.len() == chunk.len() { chunk } else { chunk.take(&UInt32Array::from(rows))? };
-            let changed = self.changed(&chunk, starts, &**store)?;
+            let changed = self.changed(&chunk, undone.as_ref(), starts, &**store)?;
             // Nothing fails from here on: if rows are pushed again after a failure, the store must not have changed.
             changed.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
             emitted = changed.emitted;

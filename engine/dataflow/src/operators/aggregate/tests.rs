@@ -282,7 +282,7 @@ fn a_push_that_fails_changes_nothing() {
     let rows = chunk(&[(B, None, 2), (A, None, 11), (B, None, 3)], 2);
     twin.with(|aggregate, cx| {
         let error = aggregate.push(Port(0), rows, cx).expect_err("the state is damaged");
-        assert!(error.to_string().contains("the state of a group is not valid"), "{error}");
+        assert!(error.to_string().contains("a value in a store is not valid"), "{error}");
         assert!(cx.late.is_empty());
         Emitted::Nothing
     });

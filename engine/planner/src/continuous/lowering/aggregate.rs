@@ -19,7 +19,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
 use headwater_functions::aggregate;
-use headwater_language::definition::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::{each_own_expr, print, walk_mut};
 use headwater_language::topology::{Action, AggregateCall, Aggregation, Projection, ResultColumn};
@@ -31,14 +30,8 @@ use crate::continuous::rules::windows::BOUNDS;
 use crate::continuous::scope::{ident, span_of};
 use crate::define::RESERVED;
 
-/// The id of the exchange, which is also the name of its topic without the query's prefix.
-const EXCHANGE: &str = "exchange-1";
-
 /// The id of the aggregation, which is also the name of its store.
 const STORE: &str = "aggregate-1";
-
-/// The format of the topics that belong to a query.
-const COMPACT: &str = "COMPACT";
 
 /// The lowered GROUP BY of a query.
 pub struct Grouped {
@@ -72,35 +65,13 @@ fn steps(groups: Vec<ResultColumn>, args: Vec<ResultColumn>, aggregation: Aggreg
     let is_known = |group: &ResultColumn| format!("{} IS NOT NULL", ident(&group.name));
     let predicate = groups.iter().map(is_known).collect::<Vec<_>>().join(" AND ");
     let columns: Vec<ResultColumn> = groups.into_iter().chain(args).collect();
-    let exchange = exchange(&columns);
+    let exchange = super::exchange(&columns);
     vec![
         Action::Project(Projection { columns, headers: None, rekeyed: true }),
         Action::Filter { predicate },
-        Action::Exchange(Box::new(exchange)),
+        exchange,
         Action::Aggregate(aggregation),
     ]
-}
-
-/// The definition of an exchange with these columns. Its key format is set later, to that of the result.
-fn exchange(columns: &[ResultColumn]) -> SourceDef {
-    let column = |column: &ResultColumn| ColumnDef {
-        name: column.name.clone(),
-        ty: column.ty.clone(),
-        role: if column.key { ColumnRole::Key } else { ColumnRole::Value },
-    };
-    let side = SideDef { format: COMPACT.to_owned(), wrapped: true, delimiter: b',' };
-    SourceDef {
-        name: EXCHANGE.to_owned(),
-        kind: SourceKind::Stream,
-        read_only: false,
-        columns: columns.iter().map(column).collect(),
-        topic: EXCHANGE.to_owned(),
-        key: side.clone(),
-        value: side,
-        event_time: None,
-        window: None,
-        statement: String::new(),
-    }
 }
 
 /// The columns of an aggregation.

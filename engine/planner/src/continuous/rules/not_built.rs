@@ -3,7 +3,6 @@
 
 use std::ops::ControlFlow;
 
-use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, format_refusal};
 use headwater_language::sql::ast::{self, WindowKind};
 use headwater_language::sql::{place, walk};
@@ -11,6 +10,7 @@ use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArguments, Spanned as 
 
 use super::{Rule, not_yet};
 use crate::callee::is_aggregate;
+use crate::continuous::joins;
 use crate::continuous::query::{Purpose, Streaming};
 use crate::continuous::scope::span_of;
 use crate::define::ROWHEADERS;
@@ -36,13 +36,13 @@ pub fn can_be_lowered(query: &Streaming<'_>) -> bool {
 /// The aggregates that continuous queries support.
 const AGGREGATES: &[&str] = &["COUNT"];
 
-/// Whether GROUP BY is supported in this query: it must create a table from one stream that is not windowed.
+/// Whether GROUP BY is supported in this query: it must create a table from one source that is not windowed.
 fn is_grouping_built(query: &Streaming<'_>) -> bool {
     let Purpose::Create(create) = query.purpose else { return false };
-    let is_stream = |source: &SourceDef| source.kind == SourceKind::Stream && source.window.is_none();
     query.may_aggregate
         && create.kind == ast::SourceKind::Table
-        && query.only_source().is_some_and(is_stream)
+        && !query.reads_tables()
+        && query.scope.members.iter().all(|member| member.source.window.is_none())
         && !query.groups.is_empty()
         && !query.groups.iter().any(is_of_several)
         && query.query.partition_by.is_none()
@@ -77,8 +77,21 @@ fn headers(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 }
 
 fn join(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    if query.is_joined() {
+    if !query.is_joined() {
+        return;
+    }
+    if !query.may_aggregate || query.purpose.sink().is_none() {
         errors.push(not_yet("a join in a continuous query", query.span()));
+        return;
+    }
+    for join in joins::read(query) {
+        let is_windowed = |member: usize| query.scope.members[member].source.window.is_some();
+        let what = match () {
+            () if join.is_foreign => "a foreign-key join",
+            () if is_windowed(join.right.1) => "a join of windowed sources",
+            () => continue,
+        };
+        errors.push(not_yet(what, join.span));
     }
 }
 
@@ -153,10 +166,9 @@ fn has_plain_arguments(call: &Function) -> bool {
         && call.within_group.is_empty()
 }
 
-/// The kinds of sources that are not supported yet.
+/// The sources that are not supported yet.
 pub fn source(query: &Streaming<'_>) -> Vec<Diagnostic> {
-    let Some(source) = query.only_source() else { return Vec::new() };
     let span = query.select.from.first().and_then(|from| place(from.span())).unwrap_or(query.span());
-    let table = (source.kind == SourceKind::Table).then(|| not_yet("a continuous query over a table", span));
-    table.into_iter().chain(source.unbuilt_format().map(|error| format_refusal(&error).at(span))).collect()
+    let formats = query.scope.members.iter().filter_map(|member| member.source.unbuilt_format());
+    formats.map(|error| format_refusal(&error).at(span)).collect()
 }

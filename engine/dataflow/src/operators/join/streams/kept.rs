@@ -64,9 +64,9 @@ fn damaged() -> ArrowError {
     ArrowError::ParseError("a row in the state of a join is damaged".to_owned())
 }
 
-/// The key and the place of an entry; `None` if it is not one.
-pub fn split_key(entry: &[u8]) -> Option<(&[u8], u32)> {
-    entry.split_last_chunk().map(|(key, place)| (key, u32::from_be_bytes(*place)))
+/// The key of a row and its place in its list, from the key of its entry.
+pub fn split_key(entry: &[u8]) -> Result<(&[u8], u32), ArrowError> {
+    entry.split_last_chunk().map(|(key, place)| (key, u32::from_be_bytes(*place))).ok_or_else(damaged)
 }
 
 /// Keys of entries, from the keys and the places of their rows.

@@ -114,12 +114,14 @@ impl JoinStreams {
         &self.schema
     }
 
-    /// The rows in the stores that wait.
-    fn read_waiting(&self, stores: &[Box<dyn Store>], time: Time) -> Result<Waiting, ArrowError> {
-        match self.is_eager {
-            true => Ok(Waiting::default()),
-            false => Waiting::of(&self.sides, self.within, stores, time),
+    /// Reads the rows that wait from the stores, before the first batch.
+    fn read_waiting(&mut self, stores: &[Box<dyn Store>], time: Time) -> Result<(), ArrowError> {
+        match self.waiting {
+            Some(_) => {}
+            None if self.is_eager => self.waiting = Some(Waiting::default()),
+            None => self.waiting = Some(Waiting::restored(&self.sides, self.within, stores, time)?),
         }
+        Ok(())
     }
 
     /// Advances stream time by the rows of a batch. Rows without a value or without a key take no part; they are filtered before
@@ -162,9 +164,9 @@ impl JoinStreams {
         own: usize,
         chunk: &Chunk,
         arrived: Arrived,
-        waiting: &Waiting,
         stores: &[Box<dyn Store>],
     ) -> Result<Changed, ArrowError> {
+        let waiting = self.waiting.as_ref().expect("they are read before the first batch");
         let [side, other] = [&self.sides[own], &self.sides[1 - own]];
         let keys = side.keys(chunk)?;
         let candidates = Candidates::read(side, self.within, &arrived.rows, &keys, &*stores[other.store])?;
@@ -270,24 +272,21 @@ impl Operator for JoinStreams {
     fn push(&mut self, port: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         debug_assert!(chunk.before.is_none(), "rows of a stream do not change");
         let known = Time::read(&*cx.stores[self.sides[0].store])?;
-        // If this fails, those that wait are read again.
-        let waiting = self.waiting.take().map_or_else(|| self.read_waiting(cx.stores, known), Ok);
-        let mut waiting = waiting?;
+        self.read_waiting(cx.stores, known)?;
         let mut clocks = cx.clocks.clone();
         let arrived = self.arrive(port.0, &chunk, known, &mut clocks, cx.source);
         let time = arrived.time;
-        let changed = self.changed(port.0, &chunk, arrived, &waiting, cx.stores)?;
+        let changed = self.changed(port.0, &chunk, arrived, cx.stores)?;
         // Nothing fails from here on: if rows are pushed again after a failure, nothing must have changed.
         changed.puts.iter().for_each(|(store, bucket, keys, values)| cx.stores[*store].put(*bucket, keys, values));
         if time != known {
             time.write(&mut *cx.stores[self.sides[0].store]);
         }
-        if let Some(stream_ms) = time.stream_ms {
+        if let (Some(stream_ms), Some(waiting)) = (time.stream_ms, &mut self.waiting) {
             let expired = self.within.expired_before(stream_ms);
             self.sides.iter().for_each(|side| cx.stores[side.store].expire(expired));
             waiting.update(stream_ms, &changed.matched, changed.added.into_iter());
         }
-        self.waiting = Some(waiting);
         *cx.clocks = clocks;
         cx.late.extend(changed.late);
         Ok(changed.emitted)

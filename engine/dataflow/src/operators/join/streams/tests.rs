@@ -115,6 +115,7 @@ impl Twin {
     fn seal(&mut self) {
         for (store, log) in self.stores.iter_mut().zip(&mut self.changelogs) {
             log.push(store.seal().expect("the changes are few"));
+            store.commit();
         }
     }
 

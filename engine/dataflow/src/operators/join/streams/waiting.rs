@@ -3,12 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::array::Array;
 use arrow::error::ArrowError;
-use headwater_state::Store;
+use headwater_state::{Scanned, Store};
 
 use super::kept::{Header, split_key};
 use super::side::{Side, Within};
 use super::time::Time;
+
+/// The number of rows that are read at a time.
+const SCANNED_ROWS: usize = 8_192;
 
 /// The last stream time at which a row waits, and its number.
 pub type Turn = (i64, u64);
@@ -31,27 +35,29 @@ pub struct Waiter {
 }
 
 impl Waiting {
-    /// The rows in the stores that wait at a time of the join. Reads all rows of the inputs that keep unmatched ones.
-    pub fn of(sides: &[Side; 2], within: Within, stores: &[Box<dyn Store>], time: Time) -> Result<Self, ArrowError> {
-        let (mut waiting, mut failure) = (BTreeMap::new(), Ok(()));
+    /// The rows that wait after a restore, at a time of the join. Reads all rows of the inputs that keep unmatched ones.
+    pub fn restored(
+        sides: &[Side; 2],
+        within: Within,
+        stores: &[Box<dyn Store>],
+        time: Time,
+    ) -> Result<Self, ArrowError> {
+        let mut waiting = Self::default();
         for (number, side) in sides.iter().enumerate().filter(|(_, side)| side.keeps_unmatched) {
-            stores[side.store].each(&mut |bucket, key, value| {
-                if bucket == Time::WINDOW || failure.is_err() {
-                    return;
+            for batch in stores[side.store].view().snapshot().scan(..Time::WINDOW, SCANNED_ROWS) {
+                let Scanned { keys, values, .. } = batch?;
+                for row in 0..keys.len() {
+                    let (header, _) = Header::read(values.value(row))?;
+                    let (key, place) = split_key(keys.value(row))?;
+                    let close_ms = side.close_ms(header.time_ms, within.grace_ms);
+                    if !header.is_matched && time.stream_ms.is_none_or(|now| close_ms >= now) {
+                        let waiter = Waiter { side: number, time_ms: header.time_ms, key: key.into(), place };
+                        waiting.0.insert((close_ms, header.number), waiter);
+                    }
                 }
-                let (header, (key, place)) = match (Header::read(value), split_key(key)) {
-                    (Ok((header, _)), Some(key)) => (header, key),
-                    (Err(error), _) => return failure = Err(error),
-                    (_, None) => return failure = Err(ArrowError::ParseError("a key of a join is damaged".to_owned())),
-                };
-                let Header { is_matched, time_ms, number: turn, .. } = header;
-                let close_ms = side.close_ms(time_ms, within.grace_ms);
-                if !is_matched && time.stream_ms.is_none_or(|now| close_ms >= now) {
-                    waiting.insert((close_ms, turn), Waiter { side: number, time_ms, key: key.into(), place });
-                }
-            });
+            }
         }
-        failure.map(|()| Self(waiting))
+        Ok(waiting)
     }
 
     /// The rows in order.
