@@ -294,8 +294,19 @@ fn items(select: &Select, scope: &Scope, catalog: &Catalog, without_bounds: bool
         // The qualifier of the only source is removed, since it is not part of a column's name.
         select.projection.iter_mut().for_each(|item| unqualify(item, scope));
     }
+    select.projection.iter_mut().for_each(|item| qualify(item, scope));
     naming::name_columns(&mut select, catalog);
     written.iter().zip(&select.projection).filter_map(|(written, named)| item(written, named)).collect()
+}
+
+/// Names a column after its source if another source has a column with the same name.
+fn qualify(item: &mut SelectItem, scope: &Scope) {
+    let SelectItem::UnnamedExpr(expr) = item else { return };
+    let Some(column) = scope.column(expr) else { return };
+    if scope.members.iter().filter(|member| member.has(&column.name)).count() > 1 {
+        let alias = Ident::with_quote('`', scope.merged_name(&column));
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+    }
 }
 
 fn unqualify(item: &mut SelectItem, scope: &Scope) {
