@@ -70,7 +70,7 @@ struct Call {
 /// The outcome of folding a batch.
 enum Outcome {
     /// All rows can be folded.
-    Changed(Changed),
+    Changed(Box<Changed>),
     /// Some rows cannot be folded by one of the calls, and are to be left out.
     Rejected(Vec<Rejected>),
 }
@@ -185,7 +185,8 @@ impl Aggregate {
         };
         let part = |array: &BinaryArray, groups: &Range<usize>| array.slice(groups.start, groups.len());
         let put = |(start, groups): &(i64, Range<usize>)| (*start, part(&keys, groups), part(&values, groups));
-        Ok(Outcome::Changed(Changed { puts: groups.windows.iter().map(put).collect(), emitted }))
+        let puts = groups.windows.iter().map(put).collect();
+        Ok(Outcome::Changed(Box::new(Changed { puts, emitted })))
     }
 
     /// Computes the effect of the rows that all calls can fold. The others are added to `failures`. Changes nothing.
@@ -201,7 +202,7 @@ impl Aggregate {
         let (mut rows, mut starts) = (rows.clone(), starts.clone());
         while !rows.is_empty() {
             let rejected = match self.changed(&chunk, undone.as_ref(), &starts, store)? {
-                Outcome::Changed(changed) => return Ok(Some(changed)),
+                Outcome::Changed(changed) => return Ok(Some(*changed)),
                 Outcome::Rejected(rejected) => rejected,
             };
             let gone: BTreeSet<usize> = rejected.iter().map(|rejected| rejected.row).collect();
