@@ -11,11 +11,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray};
+use arrow::array::{Array, ArrayRef, BinaryArray};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use headwater_formats::format::FormatError;
-use headwater_formats::record::{RawBatch, RecordLimits, TopicPartition};
+use headwater_formats::record::{OutBatch, RawBatch, RecordLimits, TopicPartition};
 use headwater_language::sql::parse_expr;
 use headwater_language::topology::{Action, Node, ResultColumn};
 use headwater_state::Scanned;
@@ -156,6 +156,12 @@ impl Materialized {
     }
 }
 
+impl fmt::Debug for Materialized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Materialized").field("stage", &self.number).finish_non_exhaustive()
+    }
+}
+
 impl MaterializedReader {
     /// The records of the result for some keys of a store and their values, with their positions as offsets in partition 0. A
     /// key whose row the query does not keep has none, and neither has one whose row cannot be written as a record. Fails if the
@@ -175,7 +181,7 @@ impl MaterializedReader {
         Ok(self.batch(Some(batch)))
     }
 
-    fn batch(&self, written: Option<headwater_formats::record::OutBatch>) -> RawBatch {
+    fn batch(&self, written: Option<OutBatch>) -> RawBatch {
         let none = || BinaryArray::new_null(0);
         let (keys, values) = written.as_ref().map_or_else(|| (none(), none()), |b| (b.keys.clone(), b.values.clone()));
         let times = written.and_then(|batch| batch.timestamps_ms).unwrap_or_default();
@@ -184,7 +190,7 @@ impl MaterializedReader {
             offsets: (0..times.len() as i64).collect(),
             timestamps_ms: times,
             payload_bytes: (keys.value_data().len() + values.value_data().len()) as u64,
-            value_nulls: arrow::array::Array::nulls(&values).cloned(),
+            value_nulls: values.nulls().cloned(),
             keys: Some(keys),
             values: Some(values),
             headers: None,
