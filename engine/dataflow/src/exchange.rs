@@ -328,7 +328,8 @@ mod tests {
         let offsets = chunk.offsets.values().iter().map(|at| at + 40).collect();
         let origins = Origins { sources: vec![1; rows].into(), partitions: vec![2; rows].into(), offsets };
         let clocks_ms = chunk.offsets.values().iter().map(|at| at * 1000).collect();
-        exchange.attach(chunk, origins, clocks_ms).expect("nothing fails")
+        let split = exchange.split(chunk, origins, clocks_ms).expect("nothing fails");
+        exchange.attach(split).expect("nothing fails")
     }
 
     /// Each row as `origin@stream time key: before→after`, with `-` where there is none and `?` where that is not known.

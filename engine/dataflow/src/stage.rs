@@ -249,11 +249,13 @@ impl<'a> Wiring<'a> {
                 self.outputs.push((&node.id, OutputTopic { sink, schema, rekeyed, exchange: None }));
             }
             action => {
+                let inputs: Vec<SchemaRef> =
+                    node.inputs.iter().filter_map(|id| self.schemas.get(id)).cloned().collect();
                 let lowering = Lowering {
                     later: &self.topology.nodes()[at + 1..],
-                    rows: &self.schema,
+                    inputs: &inputs,
                     state: self.state,
-                    input: self.topology.source(),
+                    source: self.topology.source_of(&node.id),
                     store: self.changelogs.len(),
                     emits_every_change: self.options.emits_every_change,
                     receives_table: node.inputs.first().is_some_and(|input| self.topology.is_table(input)),

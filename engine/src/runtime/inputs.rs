@@ -61,10 +61,8 @@ impl Inputs {
     }
 
     /// Remembers what is known about a topic.
-    pub(super) fn learn(&mut self, topic: &str, known: Glance) {
-        if let Some(input) = self.0.get_mut(topic) {
-            input.lookout.learn(known);
-        }
+    pub(super) fn learn(&mut self, topic: &str, known: Glance) -> Seen {
+        self.0.get_mut(topic).map_or(Seen::Same, |input| input.lookout.learn(known))
     }
 
     /// Forgets how many partitions there are, because they are being reassigned.

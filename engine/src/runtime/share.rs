@@ -1,7 +1,7 @@
 //! The partitions that the group assigned to one driver, and the tasks that process them: records in, commands out to
 //! the outbox, up to the next commit.
 
-mod merge;
+pub(super) mod merge;
 mod output;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -123,7 +123,7 @@ impl Share {
         let admin = transport.admin();
         let context = StartContext { admin, member, query: &job.query, inputs, goal, positioned };
         let start = Start::find(&context, partitions)?;
-        let mut tasks = Tasks::open(job, inputs, &placements, &start.notes)?;
+        let mut tasks = Tasks::open(&job.compiled, inputs, &placements, &start.notes)?;
         let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
         let whole = plan(job, &start)?;
         let mut later = match is_whole(inputs, partitions, &start) {

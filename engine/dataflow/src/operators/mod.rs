@@ -7,6 +7,7 @@ mod filter;
 #[cfg(test)]
 mod for_tests;
 mod grouping;
+mod join;
 mod project;
 mod table;
 #[cfg(test)]
@@ -15,5 +16,6 @@ mod table_tests;
 pub use aggregate::Aggregate;
 pub use explode::Explode;
 pub use filter::Filter;
+pub use join::{JoinStreamTable, JoinStreams, JoinTables};
 pub use project::{Column, Project};
 pub use table::Table;

@@ -228,6 +228,16 @@ impl Topology {
         self.sources().next().expect("a topology begins with a source")
     }
 
+    /// The source of the rows of a node: the first one, if they come from several.
+    pub fn source_of(&self, id: &NodeId) -> &SourceDef {
+        let node = self.nodes.iter().find(|node| node.id == *id);
+        match node.map(|node| (&node.action, node.inputs.first())) {
+            Some((Action::Source(source), _)) => source,
+            Some((_, Some(input))) => self.source_of(input),
+            _ => self.source(),
+        }
+    }
+
     /// Whether it reads a topic as a table.
     pub fn reads_table(&self, topic: &str) -> bool {
         self.sources().any(|source| source.topic == topic && source.kind == SourceKind::Table)
@@ -258,6 +268,11 @@ impl Topology {
             Action::Join(join) => join.form == JoinForm::Tables,
             _ => node.inputs.first().is_some_and(|input| self.is_table(input)),
         }
+    }
+
+    /// Whether it aggregates rows.
+    pub fn aggregates(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.action, Action::Aggregate(_)))
     }
 
     /// The names of its stores.

@@ -19,7 +19,7 @@ use super::fault;
 
 /// The inputs that are being read.
 #[derive(Default)]
-pub(super) struct Merge {
+pub(in super::super) struct Merge {
     inputs: BTreeMap<TopicPartition, Input>,
     /// The inputs of each group; at equal times the first one comes first.
     groups: Vec<Vec<TopicPartition>>,
@@ -29,6 +29,7 @@ struct Input {
     id: TaskId,
     port: Port,
     is_exchange: bool,
+    is_stream: bool,
     /// What was read and is not processed; the task has the rows of the first batch if `is_handled`.
     waiting: VecDeque<SourceEvent>,
     is_handled: bool,
@@ -41,41 +42,54 @@ struct Input {
 }
 
 /// The next rows to process.
-pub(super) struct Run {
+pub(in super::super) struct Run {
     /// The partition they come from.
-    pub(super) batch: RawBatch,
+    pub(in super::super) batch: RawBatch,
     /// The task that processes them, and its port.
-    pub(super) reader: (TaskId, Port),
+    pub(in super::super) reader: (TaskId, Port),
     /// The highest event time of the rows, in ms.
     until_ms: i64,
 }
 
 impl Merge {
     /// The inputs of a plan.
-    pub(super) fn of(plan: &ReadPlan, inputs: &Inputs, tasks: &Tasks) -> Result<Self, TransportError> {
+    pub(in super::super) fn of(plan: &ReadPlan, inputs: &Inputs, tasks: &Tasks) -> Result<Self, TransportError> {
         let mut merge = Self::default();
-        let mut groups: BTreeMap<Option<TaskId>, Vec<(bool, Port, TopicPartition)>> = BTreeMap::new();
-        for range in &plan.ranges {
-            let partition = &range.partition;
-            let (id, port) = tasks.reader(partition)?;
-            let is_exchange = inputs.is_exchange(&partition.topic);
-            let is_stream = !inputs.is_table(&partition.topic);
-            let group = groups.entry(is_exchange.then_some(id)).or_default();
-            group.push((is_stream, port, partition.clone()));
-            let (waiting, next) = (VecDeque::new(), range.start);
-            let input =
-                Input { id, port, is_exchange, waiting, is_handled: false, next, is_at_end: false, is_over: false };
-            merge.inputs.insert(partition.clone(), input);
-        }
-        for mut group in groups.into_values() {
-            group.sort();
-            merge.groups.push(group.into_iter().map(|(.., partition)| partition).collect());
-        }
+        merge.add_inputs(plan, inputs, tasks)?;
         Ok(merge)
     }
 
+    /// Adds the inputs of a plan, which belong to no group yet.
+    pub(in super::super) fn add_inputs(
+        &mut self,
+        plan: &ReadPlan,
+        inputs: &Inputs,
+        tasks: &Tasks,
+    ) -> Result<(), TransportError> {
+        for range in &plan.ranges {
+            let (id, port) = tasks.reader(&range.partition)?;
+            let is_exchange = inputs.is_exchange(&range.partition.topic);
+            let is_stream = !inputs.is_table(&range.partition.topic);
+            let (waiting, next) = (VecDeque::new(), range.start);
+            let (is_handled, is_at_end, is_over) = (false, false, false);
+            let input = Input { id, port, is_exchange, is_stream, waiting, is_handled, next, is_at_end, is_over };
+            self.inputs.insert(range.partition.clone(), input);
+        }
+        let mut groups: BTreeMap<Option<TaskId>, Vec<(bool, Port, TopicPartition)>> = BTreeMap::new();
+        for (partition, input) in &self.inputs {
+            let group = groups.entry(input.is_exchange.then_some(input.id)).or_default();
+            group.push((input.is_stream, input.port, partition.clone()));
+        }
+        let group = |mut group: Vec<(bool, Port, TopicPartition)>| {
+            group.sort();
+            group.into_iter().map(|(.., partition)| partition).collect()
+        };
+        self.groups = groups.into_values().map(group).collect();
+        Ok(())
+    }
+
     /// Adds what was read.
-    pub(super) fn add(&mut self, event: SourceEvent) {
+    pub(in super::super) fn add(&mut self, event: SourceEvent) {
         let (partition, next) = match &event {
             SourceEvent::Batch(batch) => (batch.origin.clone(), batch.offsets.last().map(|last| last + 1)),
             SourceEvent::Lost(lost) => (lost.partition.clone(), Some(lost.to)),
@@ -103,25 +117,25 @@ impl Merge {
     }
 
     /// The next event that is not a batch, once the batches before it are processed.
-    pub(super) fn control(&mut self) -> Option<SourceEvent> {
+    pub(in super::super) fn control(&mut self) -> Option<SourceEvent> {
         let is_control = |event: &SourceEvent| !matches!(event, SourceEvent::Batch(_));
         let input = self.inputs.values_mut().find(|input| input.waiting.front().is_some_and(is_control))?;
         input.waiting.pop_front()
     }
 
     /// The topics of inputs without rows.
-    pub(super) fn lacking(&self) -> BTreeSet<Arc<str>> {
+    pub(in super::super) fn lacking(&self) -> BTreeSet<Arc<str>> {
         let lacks = self.inputs.iter().filter(|(_, input)| input.waiting.is_empty() && !input.is_over);
         lacks.map(|(partition, _)| partition.topic.clone()).collect()
     }
 
     /// Whether rows wait for other inputs.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(in super::super) fn is_waiting(&self) -> bool {
         self.inputs.values().any(|input| !input.waiting.is_empty())
     }
 
     /// Asks the cluster which inputs without rows are at their ends.
-    pub(super) fn ask(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
+    pub(in super::super) fn ask(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
         let mut ends = BTreeMap::new();
         for (partition, input) in &mut self.inputs {
             if !input.waiting.is_empty() || input.is_at_end || input.is_over {
@@ -138,7 +152,7 @@ impl Merge {
     }
 
     /// The next rows to process, which their task releases; `None` if none can be processed yet.
-    pub(super) fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Run>, TransportError> {
+    pub(in super::super) fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Run>, TransportError> {
         self.hand_over(tasks)?;
         for group in &self.groups {
             let Some((partition, until_ms)) = self.first_of(group, tasks)? else { continue };
@@ -190,8 +204,17 @@ impl Merge {
         Ok(Some((group[first].clone(), until_ms)))
     }
 
+    /// Ends a run: if some rows of its batch were not released, they wait for their turn.
+    pub(in super::super) fn done(&mut self, run: Run, tasks: &mut Tasks) -> Result<(), TransportError> {
+        let (id, port) = run.reader;
+        if tasks.get(id)?.head(port).is_some() {
+            self.put_back(run.batch);
+        }
+        Ok(())
+    }
+
     /// Puts a batch back whose rows were not all released.
-    pub(super) fn put_back(&mut self, batch: RawBatch) {
+    pub(in super::super) fn put_back(&mut self, batch: RawBatch) {
         if let Some(input) = self.inputs.get_mut(&batch.origin) {
             input.waiting.push_front(SourceEvent::Batch(batch));
             input.is_handled = true;
@@ -201,7 +224,7 @@ impl Merge {
 
 impl Run {
     /// Has the task release the rows.
-    pub(super) fn release(&self, tasks: &mut Tasks) -> Result<(), TransportError> {
+    pub(in super::super) fn release(&self, tasks: &mut Tasks) -> Result<(), TransportError> {
         let (id, port) = self.reader;
         tasks.get(id)?.release(port, self.until_ms);
         Ok(())

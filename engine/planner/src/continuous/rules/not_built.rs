@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 
+use headwater_functions::aggregate;
 use headwater_language::diagnostic::{Diagnostic, format_refusal};
 use headwater_language::sql::ast::{self, WindowKind};
 use headwater_language::sql::{place, walk};
@@ -33,15 +34,11 @@ pub fn can_be_lowered(query: &Streaming<'_>) -> bool {
     errors.is_empty()
 }
 
-/// The aggregates that continuous queries support.
-const AGGREGATES: &[&str] = &["COUNT"];
-
-/// Whether GROUP BY is supported in this query: it must create a table from one source that is not windowed.
+/// Whether GROUP BY is supported in this query: it must create a table from sources that are not windowed.
 fn is_grouping_built(query: &Streaming<'_>) -> bool {
     let Purpose::Create(create) = query.purpose else { return false };
     query.may_aggregate
         && create.kind == ast::SourceKind::Table
-        && !(query.is_joined() && query.reads_tables())
         && query.scope.members.iter().all(|member| member.source.window.is_none())
         && !query.groups.is_empty()
         && !query.groups.iter().any(is_of_several)
@@ -150,8 +147,9 @@ impl Visitor for Calls<'_> {
 }
 
 impl Calls<'_> {
+    /// Whether an aggregate is supported here: those of the dialect are, but not others of DataFusion.
     fn is_built(&self, name: &str) -> bool {
-        AGGREGATES.contains(&name) && is_grouping_built(self.query)
+        aggregate::find(name).is_some() && is_grouping_built(self.query)
     }
 }
 
@@ -166,7 +164,7 @@ fn has_plain_arguments(call: &Function) -> bool {
         && call.within_group.is_empty()
 }
 
-/// The sources that are not supported yet.
+/// The formats of sources that are not supported yet.
 pub fn source(query: &Streaming<'_>) -> Vec<Diagnostic> {
     let span = query.select.from.first().and_then(|from| place(from.span())).unwrap_or(query.span());
     let formats = query.scope.members.iter().filter_map(|member| member.source.unbuilt_format());
