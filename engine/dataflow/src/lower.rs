@@ -10,11 +10,11 @@ use headwater_functions::rows_of;
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::sql::parse_expr;
-use headwater_language::topology::{Action, Exploded, Join, JoinForm, Node, Projection, ResultColumn};
+use headwater_language::topology::{Action, Exploded, Join, JoinForm, Node, Projection, ResultColumn, names_in};
 
-use super::columns::{names_in, needs_value};
+use super::columns::needs_value;
 use super::operator::Operator;
-use super::operators::{Aggregate, Column, Explode, Filter, JoinStreamTable, JoinTables, Project, Table};
+use super::operators::{Aggregate, Column, Explode, Filter, JoinStreamTable, JoinStreams, JoinTables, Project, Table};
 
 /// An operator, and the columns of the rows that it emits.
 pub type Lowered = (Arc<dyn Operator>, SchemaRef);
@@ -83,7 +83,11 @@ impl Lowering<'_> {
         let [left, right] = self.inputs else { return Err(missing()) };
         let used = names_in(self.later)?;
         Ok(match join.form {
-            JoinForm::Streams { .. } => return Err(vec![Diagnostic::new(INTERNAL, "streams cannot be joined yet")]),
+            JoinForm::Streams { .. } => {
+                let operator = JoinStreams::new(join, left, right, self.store)?;
+                let schema = operator.schema().clone();
+                (Arc::new(operator), schema)
+            }
             JoinForm::StreamTable => {
                 let operator = JoinStreamTable::new(join, [left, right], &used, self.store)?;
                 let schema = operator.schema().clone();

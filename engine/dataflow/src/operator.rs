@@ -31,11 +31,11 @@ pub struct Context<'a> {
     pub stores: &'a mut [Box<dyn Store>],
     /// The operator adds each row for which an expression failed.
     pub failures: &'a mut Vec<Failure>,
-    /// The operator adds each row that it dropped because its window had closed.
+    /// The operator adds each row that arrived after its window had closed.
     pub late: &'a mut Vec<Late>,
 }
 
-/// A row that was dropped because its window had closed.
+/// A row that arrived after its window had closed. It was dropped or, in an outer join, emitted without a match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Late {
     /// The index of the row in the chunk that was pushed.

@@ -590,6 +590,8 @@ impl Task {
                 places.entry(*partition).or_default().push(row);
             }
         }
+        let mut places: Vec<(i32, Vec<u32>)> = places.into_iter().collect();
+        places.sort_by_key(|(_, rows)| rows[0]);
         let of = |(partition, rows): (i32, Vec<u32>)| Ok((partition, chunk.clone().take(&rows.into())?));
         let rows = places.into_iter().map(of).collect::<Result<_, ArrowError>>()?;
         let topic = Arc::from(self.stage.outputs[at].sink.topic.as_str());

@@ -97,6 +97,19 @@ mod tests {
     }
 
     #[test]
+    fn what_fails_for_a_deleted_row_is_not_reported() {
+        let mut filter = Filter::new(compiled("10 / a > 1"));
+        let mut failures = Vec::new();
+        let chunk = table(&[Some(0), Some(0)], &[Some(5), Some(5)]);
+        let chunk = Chunk { valued: Some(NullBuffer::from(vec![false, true])), ..chunk };
+        let mut context = cx!();
+        context.failures = &mut failures;
+        let Ok(Emitted::Rows(chunk)) = filter.push(Port(0), chunk, &mut context) else { panic!("rows come out") };
+        assert_eq!(shown(&chunk), ["0: 5→-", "1: 5→-"]);
+        assert_eq!(failures.iter().map(|failure| failure.row).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
     fn what_failed_before_is_not_reported_again() {
         let mut filter = Filter::new(compiled("10 / a > 1"));
         let mut failures = Vec::new();

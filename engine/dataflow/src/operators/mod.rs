@@ -10,10 +10,12 @@ mod grouping;
 mod join;
 mod project;
 mod table;
+#[cfg(test)]
+mod table_tests;
 
 pub use aggregate::Aggregate;
 pub use explode::Explode;
 pub use filter::Filter;
-pub use join::{JoinStreamTable, JoinTables};
+pub use join::{JoinStreamTable, JoinStreams, JoinTables};
 pub use project::{Column, Project};
 pub use table::Table;

@@ -125,6 +125,23 @@ mod tests {
     use super::super::for_tests::{compiled, cx, shown, table};
     use super::*;
 
+    /// Goal: what cannot be computed for a row that is deleted matters to nobody. Method: one 0 is deleted, and one is a row.
+    #[test]
+    fn what_fails_for_a_deleted_row_is_not_reported() {
+        let column = Column { name: "a".to_owned(), expr: compiled("10 / a"), needs_value: false, is_group: false };
+        let chunk = table(&[Some(0), Some(0)], &[Some(1), Some(1)]);
+        let chunk = Chunk { valued: Some(NullBuffer::from(vec![false, true])), ..chunk };
+        for (is_table, expected) in [(true, vec![1]), (false, vec![0, 1])] {
+            let project = Project::new(vec![column.clone()], None);
+            let mut project = if is_table { project.of_table() } else { project };
+            let mut failures = Vec::new();
+            let mut context = cx!();
+            context.failures = &mut failures;
+            project.push(Port(0), chunk.clone(), &mut context).expect("nothing fails");
+            assert_eq!(failures.iter().map(|failure| failure.row).collect::<Vec<_>>(), expected);
+        }
+    }
+
     /// Goal: `before` is computed like the row, and only if asked for. Method: an expression that fails on 0.
     #[test]
     fn what_was_before_is_computed_if_asked_for() {

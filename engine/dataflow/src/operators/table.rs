@@ -106,7 +106,8 @@ impl Table {
 
     /// The rows that have a key. The others are reported: a table has no place for them.
     fn keyed(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
-        let keys: Vec<usize> = (0..self.places.len()).filter(|at| matches!(self.places[*at], Place::Key(_))).collect();
+        let index = |at: usize| self.places.iter().position(|place| *place == Place::Key(at));
+        let keys: Vec<usize> = (0..).map_while(index).collect();
         let has_key = |row: usize| keys.iter().any(|at| chunk.rows.column(*at).is_valid(row));
         if keys.iter().any(|at| chunk.rows.column(*at).null_count() == 0) {
             return Ok(chunk);

@@ -124,7 +124,7 @@ mod tests {
         let mut settings = Settings::default();
         assert_eq!(settings.get(AGGREGATES), "true");
         settings.set(AGGREGATES, "false").unwrap();
-        assert_eq!(settings.get(AGGREGATES), "true");
+        assert_eq!(settings.get(AGGREGATES), "false");
         assert!(listed().all(|property| property.name != AGGREGATES));
     }
 

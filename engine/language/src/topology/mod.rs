@@ -6,6 +6,7 @@
 
 mod aggregation;
 mod join;
+mod names;
 mod print;
 mod stored;
 
@@ -18,6 +19,7 @@ use crate::types::SqlType;
 
 pub use aggregation::{AggregateCall, AggregateWindow, Aggregation};
 pub use join::{Join, JoinForm, JoinKind, JoinSide, TableStore};
+pub use names::{names_in, names_of};
 pub use stored::VERSION;
 
 /// A query as a graph of nodes through which rows flow: from sources, through operations, to a sink or to the reader

@@ -20,6 +20,7 @@ use super::key::{self, Key};
 use super::rules::{clauses, not_yet};
 use super::scope::{Member, Scope, ident, span_of};
 use super::window;
+use crate::aggregate::Limits;
 use crate::callee::{Callee, is_aggregate};
 use crate::naming::FreeNames;
 use crate::{naming, star};
@@ -61,6 +62,8 @@ pub struct Streaming<'a> {
     pub state: &'a SessionState,
     /// Whether it may have aggregates, which are being built.
     pub may_aggregate: bool,
+    /// The maximum lengths of the arrays that its aggregates collect.
+    pub limits: Limits,
     /// The sources in FROM; empty if one of them is unknown.
     pub scope: Scope,
     /// SELECT as it is written, with `*` expanded.
@@ -111,8 +114,9 @@ impl<'a> Streaming<'a> {
         let selects_all = written.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
         let groups = groups(&select);
         let may_aggregate = settings.get(AGGREGATES) == "true";
-        let select = *select;
-        let mut read = Self { query, purpose, state, may_aggregate, scope, select, items, selects_all, groups, errors };
+        let (select, limits) = (*select, Limits::of(settings));
+        let mut read =
+            Self { query, purpose, state, may_aggregate, limits, scope, select, items, selects_all, groups, errors };
         read.add_made_key();
         Ok(read)
     }
@@ -290,8 +294,19 @@ fn items(select: &Select, scope: &Scope, catalog: &Catalog, without_bounds: bool
         // The qualifier of the only source is removed, since it is not part of a column's name.
         select.projection.iter_mut().for_each(|item| unqualify(item, scope));
     }
+    select.projection.iter_mut().for_each(|item| qualify(item, scope));
     naming::name_columns(&mut select, catalog);
     written.iter().zip(&select.projection).filter_map(|(written, named)| item(written, named)).collect()
+}
+
+/// Names a column after its source if another source has a column with the same name.
+fn qualify(item: &mut SelectItem, scope: &Scope) {
+    let SelectItem::UnnamedExpr(expr) = item else { return };
+    let Some(column) = scope.column(expr) else { return };
+    if scope.members.iter().filter(|member| member.has(&column.name)).count() > 1 {
+        let alias = Ident::with_quote('`', scope.merged_name(&column));
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+    }
 }
 
 fn unqualify(item: &mut SelectItem, scope: &Scope) {

@@ -5,10 +5,14 @@
 //! or each changed group once, at the barrier. A row of a table that changes is taken out as it was before and added as it is now.
 
 mod changes;
+mod rejection;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;
 mod windowing;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,8 +21,9 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use headwater_expression::Failure;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
-use headwater_functions::fold::{Fold, Rows, fold};
+use headwater_functions::fold::{Fold, Rows, constant, fold};
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{AggregateCall, Aggregation};
 use headwater_state::Store;
@@ -29,6 +34,7 @@ use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::{Encoding, States};
 use crate::operators::grouping::{Groups, group};
 use changes::{expand, shown};
+use rejection::{Rejected, rejected};
 use windowing::{Arrived, Windows, arrive};
 
 /// The operator for GROUP BY.
@@ -52,11 +58,21 @@ pub struct Aggregate {
 /// A call of an aggregate.
 #[derive(Clone, Debug)]
 struct Call {
+    /// The call as EXPLAIN shows it.
+    text: String,
     fold: Arc<dyn Fold>,
     /// The indices of the columns that are its arguments.
     args: Vec<usize>,
     /// The positions of its state among the state columns of all calls.
     state: Range<usize>,
+}
+
+/// The outcome of folding a batch.
+enum Outcome {
+    /// All rows can be folded.
+    Changed(Box<Changed>),
+    /// Some rows cannot be folded by one of the calls, and are to be left out.
+    Rejected(Vec<Rejected>),
 }
 
 /// The effect of a batch on its groups.
@@ -135,22 +151,26 @@ impl Aggregate {
         &self,
         chunk: &Chunk,
         undone: Option<&BooleanBuffer>,
-        starts: Vec<i64>,
+        starts: &[i64],
         store: &dyn Store,
-    ) -> Result<Changed, ArrowError> {
+    ) -> Result<Outcome, ArrowError> {
         let columns = self.group_columns(chunk);
         let keys = self.key.encode(&columns, chunk.len())?;
-        let groups = group(&keys, &starts);
+        let groups = group(&keys, starts);
         let keys = take(&keys, &UInt32Array::from(groups.firsts.clone()), None)?.as_binary::<i32>().clone();
         let before = self.states(&groups, &keys, store)?;
         let mut states = before.clone();
         let times_ms = states.advance(&groups.numbers, chunk);
         let mut running = Vec::new();
-        for call in &self.calls {
-            let args: Vec<ArrayRef> = call.args.iter().map(|at| chunk.rows.column(*at).clone()).collect();
-            let state = &before.columns[call.state.clone()];
-            let rows = Rows { groups: &groups.numbers, args: &args, undone, order: &chunk.offsets };
-            let folded = call.fold.fold(state, &rows, self.emits_every_change)?;
+        let args: Vec<Vec<ArrayRef>> = self.calls.iter().map(|call| call.columns(chunk)).collect();
+        let rows = |args| Rows { groups: &groups.numbers, args, undone, order: &chunk.offsets };
+        let rows: Vec<Rows<'_>> = args.iter().map(|args| rows(args)).collect();
+        for (call, own) in self.calls.iter().zip(&rows) {
+            let folded = call.fold.fold(&before.columns[call.state.clone()], own, self.emits_every_change)?;
+            if !folded.rejected.is_empty() {
+                let groups = folded.rejected.iter().map(|(row, _)| groups.numbers[*row]).collect();
+                return rejected(&self.calls, &rows, &before.columns, &groups).map(Outcome::Rejected);
+            }
             states.columns.splice(call.state.clone(), folded.state);
             running.extend(folded.running);
         }
@@ -160,12 +180,39 @@ impl Aggregate {
             true => {
                 let shown = shown(&groups.numbers, chunk, undone);
                 let after = Chunk { times_ms, ..chunk.clone() };
-                self.each_change(after, (&groups, &before), (starts.into(), running), shown)?
+                self.each_change(after, (&groups, &before), (starts.to_vec().into(), running), shown)?
             }
         };
         let part = |array: &BinaryArray, groups: &Range<usize>| array.slice(groups.start, groups.len());
         let put = |(start, groups): &(i64, Range<usize>)| (*start, part(&keys, groups), part(&values, groups));
-        Ok(Changed { puts: groups.windows.iter().map(put).collect(), emitted })
+        let puts = groups.windows.iter().map(put).collect();
+        Ok(Outcome::Changed(Box::new(Changed { puts, emitted })))
+    }
+
+    /// Computes the effect of the rows that all calls can fold. The others are added to `failures`. Changes nothing.
+    fn changed_by(
+        &self,
+        mut chunk: Chunk,
+        mut undone: Option<BooleanBuffer>,
+        Arrived { rows, starts, .. }: &Arrived,
+        store: &dyn Store,
+        failures: &mut Vec<Failure>,
+    ) -> Result<Option<Changed>, ArrowError> {
+        // Each row with its index in the chunk that was pushed.
+        let (mut rows, mut starts) = (rows.clone(), starts.clone());
+        while !rows.is_empty() {
+            let rejected = match self.changed(&chunk, undone.as_ref(), &starts, store)? {
+                Outcome::Changed(changed) => return Ok(Some(*changed)),
+                Outcome::Rejected(rejected) => rejected,
+            };
+            let gone: BTreeSet<usize> = rejected.iter().map(|rejected| rejected.row).collect();
+            let kept: Vec<u32> = (0..rows.len() as u32).filter(|at| !gone.contains(&(*at as usize))).collect();
+            failures.extend(rejected.into_iter().map(|it| it.into_failure(|row| rows[row] as usize)));
+            undone = undone.map(|undone| kept.iter().map(|at| undone.value(*at as usize)).collect());
+            (rows, starts) = kept.iter().map(|at| (rows[*at as usize], starts[*at as usize])).unzip();
+            chunk = chunk.take(&UInt32Array::from(kept))?;
+        }
+        Ok(None)
     }
 
     /// The group of each row as it is after that row, or only of the rows that are `shown`.
@@ -294,17 +341,17 @@ impl Operator for Aggregate {
         let (chunk, undone) = expand(chunk)?;
         // If rows are pushed again after a failure, the clocks must not have changed either.
         let mut clocks = cx.clocks.clone();
-        let Arrived { rows, starts, late } = self.arrived(&chunk, &mut clocks, cx.source);
-        let store = &mut cx.stores[self.store];
+        let arrived = self.arrived(&chunk, &mut clocks, cx.source);
+        let (store, rows) = (&mut cx.stores[self.store], &arrived.rows);
+        let undone = undone.map(|undone| rows.iter().map(|row| undone.value(*row as usize)).collect());
+        let chunk = if rows.len() == chunk.len() { chunk } else { chunk.take(&UInt32Array::from(rows.clone()))? };
         let mut emitted = Emitted::Nothing;
-        if !rows.is_empty() {
-            let undone = undone.map(|undone| rows.iter().map(|row| undone.value(*row as usize)).collect());
-            let chunk = if rows.len() == chunk.len() { chunk } else { chunk.take(&UInt32Array::from(rows))? };
-            let changed = self.changed(&chunk, undone.as_ref(), starts, &**store)?;
+        if let Some(changed) = self.changed_by(chunk, undone, &arrived, &**store, cx.failures)? {
             // Nothing fails from here on: if rows are pushed again after a failure, the store must not have changed.
             changed.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
             emitted = changed.emitted;
         }
+        let Arrived { late, .. } = arrived;
         *cx.clocks = clocks;
         cx.late.extend(late);
         if let (Some(windows), Some(latest)) = (self.windows, cx.clocks.latest()) {
@@ -335,10 +382,16 @@ impl Call {
         let args = indices(&call.args, input)?;
         let types: Vec<DataType> = args.iter().map(|at| input.field(*at).data_type().clone()).collect();
         let refused = || internal(format!("continuous queries cannot compute {} yet", call.function));
-        let fold = fold(&call.function, &types, &[]).ok_or_else(refused)?;
+        let constants = call.constants.iter().map(|text| constant(text)).collect::<Option<Vec<_>>>();
+        let fold = constants.and_then(|constants| fold(&call.function, &types, &constants)).ok_or_else(refused)?;
         let start = states.len();
         states.extend(fold.state());
-        Ok(Self { fold, args, state: start..states.len() })
+        Ok(Self { text: call.to_string(), fold, args, state: start..states.len() })
+    }
+
+    /// The arguments of rows.
+    fn columns(&self, chunk: &Chunk) -> Vec<ArrayRef> {
+        self.args.iter().map(|at| chunk.rows.column(*at).clone()).collect()
     }
 }
 

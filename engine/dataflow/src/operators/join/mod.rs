@@ -1,10 +1,12 @@
-//! Joins, one file for each form: what is joined decides what is kept and what is emitted.
+//! Joins, one file or folder for each form: what is joined decides what is kept and what is emitted.
 
 mod side;
 mod stream_table;
+mod streams;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 pub use stream_table::JoinStreamTable;
+pub use streams::JoinStreams;
 pub use tables::JoinTables;

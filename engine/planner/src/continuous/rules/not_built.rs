@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 
+use headwater_functions::aggregate;
 use headwater_language::diagnostic::{Diagnostic, format_refusal};
 use headwater_language::sql::ast::{self, WindowKind};
 use headwater_language::sql::{place, walk};
@@ -32,9 +33,6 @@ pub fn can_be_lowered(query: &Streaming<'_>) -> bool {
     STEPS.iter().for_each(|rule| rule(query, &mut errors));
     errors.is_empty()
 }
-
-/// The aggregates that continuous queries support.
-const AGGREGATES: &[&str] = &["COUNT"];
 
 /// Whether GROUP BY is supported in this query: it must create a table from sources that are not windowed.
 fn is_grouping_built(query: &Streaming<'_>) -> bool {
@@ -150,8 +148,9 @@ impl Visitor for Calls<'_> {
 }
 
 impl Calls<'_> {
+    /// Whether an aggregate is supported here: those of the dialect are, but not others of DataFusion.
     fn is_built(&self, name: &str) -> bool {
-        AGGREGATES.contains(&name) && is_grouping_built(self.query)
+        aggregate::find(name).is_some() && is_grouping_built(self.query)
     }
 }
 
