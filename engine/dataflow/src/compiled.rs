@@ -10,6 +10,7 @@ use headwater_formats::record::Wanted;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{Topology, VERSION};
 
+use super::materialized::Materialized;
 use super::operator::Port;
 use super::options::CompileOptions;
 use super::output::Placement;
@@ -84,6 +85,11 @@ impl Compiled {
     /// The changelog topics of a stage, in the order of its stores.
     pub fn changelogs(&self, stage: usize) -> &[Arc<str>] {
         &self.stages[stage].changelogs
+    }
+
+    /// How the result is read from the state of the query; `None` if the state does not have all of it.
+    pub fn materialized(&self) -> Option<Materialized> {
+        Materialized::of(&self.stages)
     }
 
     /// The number of stages.

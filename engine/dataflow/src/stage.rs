@@ -15,6 +15,7 @@ use headwater_language::topology::{Action, Node, NodeId, Topology};
 
 use super::columns::referenced;
 use super::lower::Lowering;
+use super::materialized::Kept;
 use super::operator::{Operator, Port};
 use super::options::CompileOptions;
 use super::output::{Output, Placement};
@@ -33,6 +34,8 @@ pub struct Stage {
     pub origin: Arc<str>,
     /// The columns of the rows that its last operator emits.
     pub schema: SchemaRef,
+    /// The operator that keeps the result of the query, if one does.
+    pub kept: Option<Kept>,
     /// Whether it is the last stage, which emits the result of the query.
     pub is_last: bool,
 }
@@ -196,6 +199,10 @@ impl<'a> Wiring<'a> {
                 self.read(node, topic, true)?;
             }
         }
+        let is_here = |(node, place): (&'a Node, &Place)| (place.at == self.number).then_some(node);
+        let nodes: Vec<_> = self.topology.nodes().iter().zip(self.places).filter_map(is_here).collect();
+        let is_last = self.places.last().is_some_and(|last| last.at == self.number);
+        let operators: Vec<_> = self.operators.iter().map(|(_, operator)| operator.clone()).collect();
         let entries: Vec<_> = self.inputs.iter().map(|(id, _)| self.targets(id)).collect();
         let to: Vec<_> = self.operators.iter().map(|(id, _)| self.targets(id)).collect();
         let wired = |((_, operator), to)| Wired { operator, to };
@@ -206,7 +213,8 @@ impl<'a> Wiring<'a> {
             changelogs: self.changelogs,
             origin: Arc::from(self.topology.source().topic.as_str()),
             schema: self.schema,
-            is_last: self.places.last().is_some_and(|last| last.at == self.number),
+            kept: Kept::of(&operators, &nodes).filter(|_| is_last),
+            is_last,
         })
     }
 

@@ -22,7 +22,7 @@ use headwater_formats::decode::RecordDecoder;
 use headwater_formats::format::FormatError;
 use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, TopicPartition};
-use headwater_state::{MemoryStore, Store};
+use headwater_state::{MemoryStore, Store, View};
 
 use super::addresses::Addresses;
 use super::arrival;
@@ -273,6 +273,16 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    /// The committed values of the store with this index, for readers in other threads.
+    pub fn view(&self, store: usize) -> View {
+        self.stores[store].view()
+    }
+
+    /// Whether windows have left its stores because they expired.
+    pub fn has_expired(&self) -> bool {
+        self.stores.iter().any(|store| store.has_expired())
     }
 
     /// Whether it has stores.

@@ -20,11 +20,13 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_functions::fold::{Fold, Rows, fold};
+use headwater_functions::in_one_form;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{AggregateCall, Aggregation};
-use headwater_state::Store;
+use headwater_state::{Scanned, Store};
 
 use crate::chunk::{Before, Chunk};
+use crate::materialized::Keeper;
 use crate::operator::{Context, Emitted, Operator, Port};
 use encoding::{Encoding, States};
 use grouping::{Groups, group};
@@ -279,12 +281,46 @@ impl Operator for Aggregate {
         }
     }
 
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        Some(self)
+    }
+
     fn grows(&self) -> bool {
         false
     }
 
     fn fresh(&self) -> Box<dyn Operator> {
         Box::new(self.clone())
+    }
+}
+
+impl Keeper for Aggregate {
+    fn store(&self) -> usize {
+        self.store
+    }
+
+    fn rows(&self, scanned: &Scanned) -> Result<Chunk, ArrowError> {
+        let states = States::decode(&self.state, &scanned.values)?;
+        let (groups, starts) = (self.key.decode(&scanned.keys)?, scanned.windows.clone());
+        let results = Results { groups, starts, results: self.results(&states), before: None };
+        self.chunk(results, states.times_ms, states.offsets)
+    }
+
+    fn key_types(&self) -> Vec<DataType> {
+        self.schema.fields()[..self.groups.len()].iter().map(|field| field.data_type().clone()).collect()
+    }
+
+    fn keys(&self, columns: &[ArrayRef]) -> Result<BinaryArray, ArrowError> {
+        let columns = columns.iter().map(in_one_form).collect::<Result<Vec<_>, _>>()?;
+        self.key.encode(&columns, columns.first().map_or(0, |column| column.len()))
+    }
+
+    fn window_end(&self, start_ms: i64) -> Option<i64> {
+        self.windows.map(|windows| windows.end(start_ms))
+    }
+
+    fn kept_from(&self, stream_time_ms: i64) -> i64 {
+        self.windows.map_or(i64::MIN, |windows| windows.expired_before(stream_time_ms))
     }
 }
 
