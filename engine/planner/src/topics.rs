@@ -14,29 +14,31 @@ use headwater_language::catalog::Catalog;
 
 /// Creates the tables that scan topics.
 pub trait Tables: fmt::Debug + Send + Sync {
-    /// A table over a topic. With `counts`, the records are only counted: a scan that needs no column then decodes
+    /// A table over the topic of the source with this name. With `counts`, the records are only counted: a scan that needs no column then decodes
     /// nothing, so that bad records count as rows, too.
-    fn table(&self, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider>;
+    fn table(&self, source: &str, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider>;
 }
 
 /// A topic in a plan.
 #[derive(Debug)]
 pub struct TopicTable {
+    source: String,
     spec: Arc<TopicSpec>,
     tables: Arc<dyn Tables>,
     scanned: Arc<dyn TableProvider>,
 }
 
 impl TopicTable {
-    fn new(spec: Arc<TopicSpec>, tables: &Arc<dyn Tables>) -> Self {
-        Self { scanned: tables.table(spec.clone(), false), spec, tables: tables.clone() }
+    fn new(source: &str, spec: Arc<TopicSpec>, tables: &Arc<dyn Tables>) -> Self {
+        let scanned = tables.table(source, spec.clone(), false);
+        Self { source: source.to_owned(), scanned, spec, tables: tables.clone() }
     }
 
     /// The same topic, with its records only counted. The records of a table are counted by key, and therefore decoded
     /// anyway.
     pub fn counted(&self) -> Self {
-        let scanned = self.tables.table(self.spec.clone(), self.spec.kind == RowKind::All);
-        Self { spec: self.spec.clone(), tables: self.tables.clone(), scanned }
+        let scanned = self.tables.table(&self.source, self.spec.clone(), self.spec.kind == RowKind::All);
+        Self { source: self.source.clone(), spec: self.spec.clone(), tables: self.tables.clone(), scanned }
     }
 
     /// How the topic's records are decoded.
@@ -96,7 +98,7 @@ impl SchemaProvider for Sources {
             return Err(DataFusionError::External(Box::new(error)));
         }
         let spec = source.topic_spec().map_err(DataFusionError::Configuration)?;
-        Ok(Some(Arc::new(TopicTable::new(Arc::new(spec), &self.tables))))
+        Ok(Some(Arc::new(TopicTable::new(name, Arc::new(spec), &self.tables))))
     }
 
     fn table_exist(&self, name: &str) -> bool {

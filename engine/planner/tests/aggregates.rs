@@ -26,7 +26,7 @@ use shown::shown;
 struct NoTables;
 
 impl Tables for NoTables {
-    fn table(&self, _: Arc<TopicSpec>, _: bool) -> Arc<dyn TableProvider> {
+    fn table(&self, _: &str, _: Arc<TopicSpec>, _: bool) -> Arc<dyn TableProvider> {
         unreachable!("the examples read no topic")
     }
 }

@@ -22,6 +22,7 @@ use super::query_status::{QueryStatus, Tally};
 use super::refusals::Refusals;
 use super::restore::Restore;
 use super::start::{Start, StartContext};
+use super::states::{Shown, States};
 use super::tasks::Tasks;
 
 /// Most records to take from the source at once.
@@ -56,6 +57,8 @@ pub(super) struct Share {
     exchanges: BTreeSet<Arc<str>>,
     /// The restore in progress; nothing is read until it is done.
     restore: Option<Restore>,
+    /// Its state for readers, if the result of the query can be read from it.
+    shown: Option<Arc<Shown>>,
     /// Offsets that were deleted before they were read, which are reported once the state is restored.
     gaps: Vec<Lost>,
     /// The batch whose output its task has not fully produced yet.
@@ -115,6 +118,7 @@ impl Share {
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = start.ranges.iter().filter_map(end).collect();
         let mut tasks = Tasks::open(job, inputs, &placements, &start.notes)?;
+        let shown = Shown::of(job, &start, &mut tasks)?.map(Arc::new);
         let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
         let share = Self {
             intake: Intake::open(opening.transport.clone(), plan(job, &start)?, job.in_threads.then_some(AHEAD_FROM))?,
@@ -122,6 +126,7 @@ impl Share {
             tasks,
             exchanges: inputs.exchanges(),
             restore,
+            shown,
             gaps: start.gaps.clone(),
             current: None,
             mid_record: false,
@@ -157,6 +162,33 @@ impl Share {
             self.restore = None;
         }
         Ok(is_done)
+    }
+
+    /// Shows its state to readers, once it is restored.
+    pub(super) fn show(&self, states: &States) {
+        self.shown.iter().for_each(|shown| states.show(shown));
+    }
+
+    /// Makes the state of an epoch visible, which was committed with these positions.
+    pub(super) fn apply(
+        &mut self,
+        epoch: Epoch,
+        positions: &BTreeMap<TopicPartition, Position>,
+    ) -> Result<(), TransportError> {
+        match &self.shown {
+            Some(shown) => shown.commit(positions, || self.tasks.committed(epoch)),
+            None => self.tasks.committed(epoch),
+        }
+    }
+
+    /// Records the positions after transaction markers, which are committed without any change of the state.
+    pub(super) fn passed_markers(&self, positions: &BTreeMap<TopicPartition, Position>) {
+        self.shown.iter().for_each(|shown| shown.pass(positions));
+    }
+
+    /// Whether a commit is in progress.
+    pub(super) fn is_committing(&self) -> bool {
+        !self.committing.is_empty()
     }
 
     /// The positions to commit: offsets with their notes.

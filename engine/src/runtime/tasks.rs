@@ -69,12 +69,13 @@ impl Tasks {
         self.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(epoch))).map_err(fault)
     }
 
-    /// Keeps the stream times of tasks with state in the notes of what they read.
+    /// Keeps the stream times of tasks with state, and whether windows have expired, in the notes of what they read.
     pub(super) fn note_times(&self, notes: &mut BTreeMap<TopicPartition, Note>) {
         for (partition, (id, _)) in &self.readers {
             let task = self.tasks.get(id).filter(|task| task.has_state());
             if let (Some(task), Some(note)) = (task, notes.get_mut(partition)) {
                 note.time_ms = task.stream_time_ms();
+                note.has_expired |= task.has_expired();
             }
         }
     }
