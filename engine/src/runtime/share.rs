@@ -105,7 +105,7 @@ impl Share {
         partitions: &[TopicPartition],
         now_ms: i64,
     ) -> Result<(Self, Start), TransportError> {
-        let Opening { transport, job, goal, member, inputs, positioned, refusals } = *opening;
+        let Opening { transport, job, goal, member, inputs, positioned, refusals, status } = *opening;
         // Transactions of a former owner are ended first: only then are its offsets and its state final.
         let placements = opening.placements()?;
         let (limits, log_missing) = opening.complaint_limits()?;
@@ -118,7 +118,7 @@ impl Share {
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = start.ranges.iter().filter_map(end).collect();
         let mut tasks = Tasks::open(job, inputs, &placements, &start.notes)?;
-        let shown = Shown::of(job, &start, &mut tasks)?.map(Arc::new);
+        let shown = Shown::of(job, status, &start, &mut tasks)?.map(Arc::new);
         let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
         let share = Self {
             intake: Intake::open(opening.transport.clone(), plan(job, &start)?, job.in_threads.then_some(AHEAD_FROM))?,
@@ -169,6 +169,12 @@ impl Share {
         self.shown.iter().for_each(|shown| states.show(shown));
     }
 
+    /// Adds a commit that is about to be handed to the outbox.
+    pub(super) fn begin_commit(&mut self, commit: Committing) {
+        self.shown.iter().for_each(|shown| shown.begin_commit());
+        self.committing.push_back(commit);
+    }
+
     /// Makes the state of an epoch visible, which was committed with these positions.
     pub(super) fn apply(
         &mut self,
@@ -176,7 +182,7 @@ impl Share {
         positions: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
         match &self.shown {
-            Some(shown) => shown.commit(positions, || self.tasks.committed(epoch)),
+            Some(shown) => shown.commit(positions, !self.committing.is_empty(), || self.tasks.committed(epoch)),
             None => self.tasks.committed(epoch),
         }
     }

@@ -1,12 +1,14 @@
 //! The state of the persistent queries of this process, for readers.
 //!
-//! A share shows its state once it is restored, and no longer once it is dropped. Readers see whole commits. Before they take a
-//! snapshot, they ask the cluster which commits there are, so that they never miss one that others can see already.
+//! A share shows its state once it is restored, and no longer once it is dropped. Readers see whole commits, and never miss one
+//! that others can see already: while a driver has just been in touch with its group, nobody else commits for its partitions, and
+//! a reader waits for the reply to a commit in progress. Otherwise the reader asks the cluster which commits there are.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use chrono::Utc;
 use headwater_connectors::transport::{Admin, Position, TransportError};
 use headwater_dataflow::{Materialized, TaskId};
 use headwater_formats::record::TopicPartition;
@@ -16,13 +18,17 @@ use parking_lot::{Mutex, RwLock};
 
 use super::job::Job;
 use super::note::Note;
+use super::query_status::QueryStatus;
 use super::start::Start;
 use super::tasks::Tasks;
 
 /// How long to wait for a commit that the cluster has and this process has not noticed yet.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often to check whether it has.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(2);
+/// How recent the last step of a driver must be for it to certainly have its partitions: the group gives them to nobody else
+/// before the driver has released them, or was silent for far longer.
+const IN_TOUCH_MS_MAX: i64 = 2_000;
 
 /// The states of the queries that run in this process.
 #[derive(Debug, Default)]
@@ -33,6 +39,7 @@ pub struct States(Mutex<Vec<Weak<Shown>>>);
 pub(super) struct Shown {
     query: Arc<QueryDef>,
     group: String,
+    status: Arc<QueryStatus>,
     materialized: Materialized,
     /// The number of partitions of the query's state, in all processes.
     partitions: i32,
@@ -47,6 +54,16 @@ struct Committed {
     views: BTreeMap<i32, View>,
     /// The committed offset of each partition of the topic from which the state is made.
     offsets: BTreeMap<i32, i64>,
+    /// Whether a later commit is in progress.
+    has_next: bool,
+}
+
+/// What the cluster says about the commits of a query.
+enum Known {
+    /// Nothing: its drivers here are in touch with their group, so that there are no other commits than theirs.
+    Ours,
+    /// These positions are committed.
+    Positions(BTreeMap<TopicPartition, Option<Position>>),
 }
 
 /// Which windows a state keeps.
@@ -89,7 +106,12 @@ impl Keeps {
 
 impl Shown {
     /// The state of a share that starts here; `None` if the result of its query cannot be read from it.
-    pub(super) fn of(job: &Job, start: &Start, tasks: &mut Tasks) -> Result<Option<Self>, TransportError> {
+    pub(super) fn of(
+        job: &Job,
+        status: &Arc<QueryStatus>,
+        start: &Start,
+        tasks: &mut Tasks,
+    ) -> Result<Option<Self>, TransportError> {
         let Some(materialized) = job.compiled.materialized() else { return Ok(None) };
         let Some(partitions) = start.partitions.get(materialized.topic()).copied() else { return Ok(None) };
         let mut views = BTreeMap::new();
@@ -98,20 +120,29 @@ impl Shown {
         }
         let of_state = start.ranges.iter().filter(|range| range.partition.topic == *materialized.topic());
         let offsets = of_state.map(|range| (range.partition.partition, range.start)).collect();
-        let committed = RwLock::new(Committed { views, offsets });
+        let committed = RwLock::new(Committed { views, offsets, has_next: false });
         let notes = start.notes.iter().filter(|(partition, _)| partition.topic == *materialized.topic());
         let kept = notes.map(|(_, note)| Keeps::of_note(&materialized, note)).fold(Keeps::default(), Keeps::and);
-        Ok(Some(Self { query: job.query.clone(), group: job.group(), materialized, partitions, kept, committed }))
+        let (query, group, status) = (job.query.clone(), job.group(), status.clone());
+        Ok(Some(Self { query, group, status, materialized, partitions, kept, committed }))
     }
 
-    /// Makes a commit of these offsets visible, whose state `apply` changes. Readers see all of it or nothing.
+    /// Records that a commit begins: readers wait for it from now on.
+    pub(super) fn begin_commit(&self) {
+        self.committed.write().has_next = true;
+    }
+
+    /// Makes a commit of these offsets visible, whose state `apply` changes; `has_next` says whether another one is in progress.
+    /// Readers see all of it or nothing.
     pub(super) fn commit(
         &self,
         offsets: &BTreeMap<TopicPartition, Position>,
+        has_next: bool,
         apply: impl FnOnce() -> Result<(), TransportError>,
     ) -> Result<(), TransportError> {
         let mut committed = self.committed.write();
         apply()?;
+        committed.has_next = has_next;
         self.advance(&mut committed, offsets);
         Ok(())
     }
@@ -132,15 +163,22 @@ impl Shown {
         own.unique_name() == query.unique_name() && own.topology == query.topology && own.restart == query.restart
     }
 
-    /// The state of each partition, if none of their offsets is before those that the cluster has.
-    fn at(&self, known: &BTreeMap<TopicPartition, Option<Position>>) -> Option<Vec<(i32, Snapshot)>> {
+    /// Whether its driver has been in touch with its group just now. A driver with virtual time never is.
+    fn is_in_touch(&self) -> bool {
+        self.status.silent_ms(Utc::now().timestamp_millis()).is_some_and(|ms| ms <= IN_TOUCH_MS_MAX)
+    }
+
+    /// The state of each partition, if it has all commits that are known.
+    fn at(&self, known: &Known) -> Option<Vec<(i32, Snapshot)>> {
         let committed = self.committed.read();
-        let is_current = |(partition, offset): (&i32, &i64)| {
-            let partition = TopicPartition::new(self.materialized.topic().clone(), *partition);
-            known.get(&partition).and_then(Option::as_ref).is_none_or(|position| position.offset <= *offset)
+        let is_current = match known {
+            Known::Ours => !committed.has_next,
+            Known::Positions(known) => committed.offsets.iter().all(|(partition, offset)| {
+                let partition = TopicPartition::new(self.materialized.topic().clone(), *partition);
+                known.get(&partition).and_then(Option::as_ref).is_none_or(|position| position.offset <= *offset)
+            }),
         };
-        let snapshots = || committed.views.iter().map(|(partition, view)| (*partition, view.snapshot())).collect();
-        committed.offsets.iter().all(is_current).then(snapshots)
+        is_current.then(|| committed.views.iter().map(|(partition, view)| (*partition, view.snapshot())).collect())
     }
 }
 
@@ -163,10 +201,17 @@ impl States {
         admin: &dyn Admin,
         query: &QueryDef,
     ) -> Result<Option<StateSnapshot>, TransportError> {
-        let Some(first) = self.of(query).into_iter().next() else { return Ok(None) };
+        let shown = self.of(query);
+        let Some(first) = shown.first() else { return Ok(None) };
         let topic = first.materialized.topic();
         let partitions: Vec<_> = (0..first.partitions).map(|p| TopicPartition::new(topic.clone(), p)).collect();
-        let known = admin.committed_offsets(&first.group, &partitions)?;
+        if !are_all_here(&shown, partitions.len()) {
+            return Ok(None);
+        }
+        let known = match shown.iter().all(|shown| shown.is_in_touch()) {
+            true => Known::Ours,
+            false => Known::Positions(admin.committed_offsets(&first.group, &partitions)?),
+        };
         for _ in 0..=PATIENCE.as_millis() / LOOK.as_millis() {
             let shown = self.of(query);
             let here: BTreeMap<i32, Snapshot> = shown.iter().filter_map(|shown| shown.at(&known)).flatten().collect();
