@@ -39,7 +39,6 @@ fn is_grouping_built(query: &Streaming<'_>) -> bool {
     let Purpose::Create(create) = query.purpose else { return false };
     query.may_aggregate
         && create.kind == ast::SourceKind::Table
-        && !query.reads_tables()
         && query.scope.members.iter().all(|member| member.source.window.is_none())
         && !query.groups.is_empty()
         && !query.groups.iter().any(is_of_several)
