@@ -22,8 +22,8 @@ pub type Lowered = (Arc<dyn Operator>, SchemaRef);
 
 /// The context in which a node is lowered.
 pub struct Lowering<'a> {
-    /// The nodes after it.
-    pub later: &'a [Node],
+    /// The nodes that its rows reach.
+    pub later: &'a [&'a Node],
     /// The columns of the rows that it receives at each port.
     pub inputs: &'a [SchemaRef],
     /// The session with the functions that expressions may call.
@@ -82,7 +82,7 @@ impl Lowering<'_> {
     fn join(&self, join: &Join) -> Result<Lowered, Vec<Diagnostic>> {
         let missing = || vec![Diagnostic::new(INTERNAL, "a join does not have two inputs")];
         let [left, right] = self.inputs else { return Err(missing()) };
-        let used = names_in(self.later)?;
+        let used = names_in(self.later.iter().copied())?;
         Ok(match join.form {
             JoinForm::Streams { .. } => {
                 let operator = JoinStreams::new(join, left, right, self.store)?;
@@ -136,11 +136,10 @@ impl Lowering<'_> {
     }
 
     /// Whether a later operator needs the rows before they changed: a filter deletes a row that it no longer keeps, an exchange
-    /// removes it from its former partition, and an aggregate takes it out of its group.
+    /// removes it from its former partition, and an aggregate takes it out of its group. A join keeps the rows itself.
     fn needs_before(&self) -> bool {
-        let needs = |action: &Action| {
-            matches!(action, Action::Filter { .. } | Action::Exchange(_) | Action::Aggregate(_) | Action::Join(_))
-        };
+        let needs =
+            |action: &Action| matches!(action, Action::Filter { .. } | Action::Exchange(_) | Action::Aggregate(_));
         self.later.iter().any(|node| needs(&node.action))
     }
 }
@@ -150,13 +149,13 @@ fn compile(text: &str, compiler: &Compiler<'_>) -> Result<Expression, Vec<Diagno
     compiler.compile(&expr, text, None).map(|(expression, _)| expression)
 }
 
-fn explode(columns: &[Exploded], later: &[Node], compiler: &Compiler<'_>) -> Result<Explode, Vec<Diagnostic>> {
+fn explode(columns: &[Exploded], later: &[&Node], compiler: &Compiler<'_>) -> Result<Explode, Vec<Diagnostic>> {
     let array = |c: &Exploded| -> Result<_, Vec<Diagnostic>> {
         let expr = rows_of(parse_expr(&c.expr).map_err(|e| vec![e])?);
         Ok((c.name.clone(), compiler.compile(&expr, &c.expr, None)?.0))
     };
     let arrays = columns.iter().map(array).collect::<Result<Vec<_>, _>>()?;
-    let read = names_in(later)?;
+    let read = names_in(later.iter().copied())?;
     let explode = Explode::new(arrays, compiler.schema(), |name| read.contains(name));
     explode.ok_or_else(|| vec![Diagnostic::new(INTERNAL, "a table function does not return an array")])
 }

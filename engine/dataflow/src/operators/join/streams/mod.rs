@@ -11,8 +11,6 @@
 //! A batch belongs to one input. So its rows match only what was kept before it, and the store is asked once for the partners
 //! of all of them.
 
-#![allow(dead_code, reason = "topologies with joins are not lowered yet")]
-
 mod candidates;
 mod joined;
 mod kept;
@@ -38,6 +36,7 @@ use crate::chunk::Chunk;
 use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Late, Operator, Port};
 use crate::operators::grouping::{Groups, group};
+use crate::operators::join::side::keyless;
 use candidates::Candidates;
 use joined::{Half, Joined};
 use kept::{Appended, Header, payloads};
@@ -124,8 +123,7 @@ impl JoinStreams {
         Ok(())
     }
 
-    /// Advances stream time by the rows of a batch. Rows without a value or without a key take no part; they are filtered before
-    /// the join, where they are reported.
+    /// Advances stream time by the rows of a batch. Rows without a value or without a key take no part.
     fn arrive(
         &self,
         own: usize,
@@ -277,6 +275,7 @@ impl Operator for JoinStreams {
         let arrived = self.arrive(port.0, &chunk, known, &mut clocks, cx.source);
         let time = arrived.time;
         let changed = self.changed(port.0, &chunk, arrived, cx.stores)?;
+        let keyless = keyless(&chunk, self.sides[port.0].key);
         // Nothing fails from here on: if rows are pushed again after a failure, nothing must have changed.
         changed.puts.iter().for_each(|(store, bucket, keys, values)| cx.stores[*store].put(*bucket, keys, values));
         if time != known {
@@ -289,6 +288,7 @@ impl Operator for JoinStreams {
         }
         *cx.clocks = clocks;
         cx.late.extend(changed.late);
+        cx.failures.extend(keyless);
         Ok(changed.emitted)
     }
 
