@@ -10,6 +10,7 @@ use headwater_formats::record::Wanted;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{Action, Topology, VERSION};
 
+use super::materialized::Materialized;
 use super::operator::Port;
 use super::options::CompileOptions;
 use super::output::Placement;
@@ -96,6 +97,11 @@ impl Compiled {
     /// then keeps the rows of [`Event::Records`](super::Event::Records) until [`Task::release`].
     pub fn merges(&self) -> bool {
         self.merges
+    }
+
+    /// How the result is read from the state of the query; `None` if the state does not have all of it.
+    pub fn materialized(&self) -> Option<Materialized> {
+        Materialized::of(&self.stages)
     }
 
     /// The number of stages.

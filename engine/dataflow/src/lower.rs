@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::session_state::SessionState;
 use headwater_expression::errors::diagnose;
 use headwater_expression::{Compiler, Expression};
+use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_functions::rows_of;
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
@@ -133,7 +134,7 @@ impl Lowering<'_> {
             let data_type = c.ty.to_arrow().map_err(|name| vec![Diagnostic::new(INTERNAL, name)])?;
             let expr = compile(&c.expr, compiler)?.into_type(data_type);
             let of_value = || needs_value(&c.expr, self.source, compiler.schema());
-            let needs_value = (shows_deletes && !c.key) || (projection.rekeyed && c.key && of_value()?);
+            let needs_value = (shows_deletes && !self.is_in_key(c)) || (projection.rekeyed && c.key && of_value()?);
             Ok(Column { name: c.name.clone(), expr, needs_value, is_group: is_group && c.key })
         };
         let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
@@ -146,6 +147,11 @@ impl Lowering<'_> {
     /// Whether its rows are shown to a user. A row of a table that is deleted is shown by its key alone.
     fn shows_deletes(&self) -> bool {
         self.receives_table && self.later.is_empty()
+    }
+
+    /// Whether a column of the result is part of the key of the source, which may have a window.
+    fn is_in_key(&self, column: &ResultColumn) -> bool {
+        column.key || (self.source.window.is_some() && [WINDOWSTART, WINDOWEND].contains(&column.expr.as_str()))
     }
 
     /// Whether the key of its rows groups them: they are sent to the partition of their group.

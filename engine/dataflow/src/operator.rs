@@ -13,6 +13,7 @@ use headwater_state::Store;
 
 use super::chunk::Chunk;
 use super::clocks::{Clocks, SourcePartition};
+use super::materialized::Keeper;
 
 /// An input of an operator or a task. An operator with one input has port 0, and a join has ports 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +66,16 @@ pub trait Operator: fmt::Debug + Send + Sync {
     /// Ends an epoch and emits the rows that were kept back until then.
     fn barrier(&mut self, _cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         Ok(Emitted::Nothing)
+    }
+
+    /// The operator as one that keeps its result in a store, if it is one.
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        None
+    }
+
+    /// Whether each row that it emits depends on nothing but one row that was pushed, and so can be computed again.
+    fn repeats(&self) -> bool {
+        false
     }
 
     /// Whether the rows that it emits may be far larger than those pushed, so that few rows are pushed at a time.

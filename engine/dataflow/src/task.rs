@@ -23,7 +23,7 @@ use headwater_formats::decode::RecordDecoder;
 use headwater_formats::format::FormatError;
 use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, TopicPartition};
-use headwater_state::{MemoryStore, NOTE_KEY, Store};
+use headwater_state::{MemoryStore, NOTE_KEY, Store, View};
 
 use super::addresses::Addresses;
 use super::arrival;
@@ -333,6 +333,11 @@ impl Task {
         let others: BooleanArray = (0..raw.len()).map(|row| Some(!is_note(row))).collect();
         let of = |column: &BinaryArray| filter(column, &others).map(|column| column.as_binary::<i32>().clone());
         self.stores[store].restore(&of(keys)?, &of(&values)?)
+    }
+
+    /// The committed values of the store with this index, for readers in other threads.
+    pub fn view(&self, store: usize) -> View {
+        self.stores[store].view()
     }
 
     /// Whether it has stores.

@@ -26,6 +26,7 @@ use super::query_status::{QueryStatus, Tally};
 use super::refusals::Refusals;
 use super::restore::Restore;
 use super::start::{Start, StartContext, mark};
+use super::states::{Shown, States};
 use super::tasks::Tasks;
 use merge::{Merge, Run};
 
@@ -67,6 +68,8 @@ pub(super) struct Share {
     later: Vec<ReadPlan>,
     /// The partitions that must be read to their ends before the next of `later`.
     phase: BTreeSet<TopicPartition>,
+    /// Its state for readers, if the result of the query can be read from it.
+    shown: Option<Arc<Shown>>,
     /// Offsets that were deleted before they were read, which are reported once the state is restored.
     gaps: Vec<Lost>,
     /// The batch whose output its task has not fully produced yet.
@@ -124,6 +127,7 @@ impl Share {
         let context = StartContext { admin, member, query: &job.query, inputs, goal, positioned };
         let start = Start::find(&context, partitions)?;
         let mut tasks = Tasks::open(&job.compiled, inputs, &placements, &start.notes)?;
+        let shown = Shown::of(job, &start, &mut tasks)?.map(Arc::new);
         let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
         let whole = plan(job, &start)?;
         let mut later = match is_whole(inputs, partitions, &start) {
@@ -145,6 +149,7 @@ impl Share {
             tasks,
             exchanges: inputs.exchanges(),
             restore,
+            shown,
             gaps: start.gaps.clone(),
             current: None,
             mid_record: false,
@@ -180,6 +185,33 @@ impl Share {
             self.restore = None;
         }
         Ok(is_done)
+    }
+
+    /// Shows its state to readers, once it is restored.
+    pub(super) fn show(&self, states: &States) {
+        self.shown.iter().for_each(|shown| states.show(shown));
+    }
+
+    /// Makes the state of an epoch visible, which was committed with these positions.
+    pub(super) fn apply(
+        &mut self,
+        epoch: Epoch,
+        positions: &BTreeMap<TopicPartition, Position>,
+    ) -> Result<(), TransportError> {
+        match &self.shown {
+            Some(shown) => shown.commit(positions, || self.tasks.committed(epoch)),
+            None => self.tasks.committed(epoch),
+        }
+    }
+
+    /// Records the positions after transaction markers, which are committed without any change of the state.
+    pub(super) fn passed_markers(&self, positions: &BTreeMap<TopicPartition, Position>) {
+        self.shown.iter().for_each(|shown| shown.pass(positions));
+    }
+
+    /// Whether a commit is in progress.
+    pub(super) fn is_committing(&self) -> bool {
+        !self.committing.is_empty()
     }
 
     /// The positions to commit: offsets with their notes.

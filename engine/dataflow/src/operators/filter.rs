@@ -63,6 +63,10 @@ impl Operator for Filter {
         changed(chunk, &stays, &stayed).map(Emitted::from)
     }
 
+    fn repeats(&self) -> bool {
+        self.predicate.is_immutable()
+    }
+
     fn grows(&self) -> bool {
         false
     }

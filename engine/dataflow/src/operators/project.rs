@@ -104,6 +104,10 @@ impl Operator for Project {
         Ok(Emitted::from(Chunk { before, headers, ..chunk.with_rows(rows) }))
     }
 
+    fn repeats(&self) -> bool {
+        self.headers.is_none() && self.columns.iter().all(|column| column.expr.is_immutable())
+    }
+
     fn grows(&self) -> bool {
         true
     }

@@ -1,8 +1,19 @@
 //! Aggregates of continuous queries, as folds over columns.
 //!
-//! The groups of a batch are numbered from 0, and their states are columns with one row per group. So nothing is allocated
-//! for a single group, and an aggregate processes a batch in one pass. A fold itself has no state: its caller keeps the
-//! columns.
+//! The groups of a batch are numbered from 0, and their states are columns with one row per group. An aggregate processes a batch
+//! in one pass. A fold itself has no state: its caller keeps the columns.
+//!
+//! ```text
+//! numbers   a few numbers per group: SUM, AVG, SUM_LIST, STDDEV_SAMPLE, STDDEV_SAMP, CORRELATION (and COUNT, without it)
+//! picks     one of the values: MIN, MAX, LATEST_BY_OFFSET, EARLIEST_BY_OFFSET
+//! lists     several of the values: COLLECT_LIST, COLLECT_SET, COUNT_DISTINCT, TOPK, TOPKDISTINCT, LATEST_BY_OFFSET(x, n), …
+//! tallies   values with the number of their rows: HISTOGRAM, ATTR
+//! ```
+//!
+//! The first two allocate nothing for a single group. The others allocate the places of its values, but never a value.
+//!
+//! Results are those of ksqlDB: a sum is 0 and has the type of its values, where bounded queries return NULL and a wider type
+//! (`crate::aggregate`), and rows have the order in which they arrive, even if they come from several partitions.
 
 mod attr;
 mod average;

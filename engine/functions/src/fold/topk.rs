@@ -24,12 +24,21 @@ pub(super) fn topk(types: &[DataType], count: &ScalarValue) -> Option<Arc<dyn Fo
         // The type is computed from the arguments, the last of which is the number of rows.
         several => rows_type(&several.iter().chain([&DataType::Int32]).cloned().collect::<Vec<_>>()),
     };
-    Top::new(types, ty, count, false)
+    top(types, ty, count, false)
 }
 
 /// TOPKDISTINCT of values of this type.
 pub(super) fn topk_distinct(ty: &DataType, count: &ScalarValue) -> Option<Arc<dyn Fold>> {
-    Top::new(std::slice::from_ref(ty), list_of(ty.clone()), count, true)
+    top(std::slice::from_ref(ty), list_of(ty.clone()), count, true)
+}
+
+/// The fold with a result of this type.
+fn top(types: &[DataType], ty: DataType, count: &ScalarValue, distinct: bool) -> Option<Arc<dyn Fold>> {
+    let ScalarValue::Int32(Some(count)) = count else { return None };
+    let count = usize::try_from(*count).ok()?;
+    let sorted = types.first().filter(|ty| has_order(ty))?;
+    let codec = Codec::new(std::slice::from_ref(sorted)).ok()?;
+    Some(Arc::new(Top { ty, codec, has_others: types.len() > 1, distinct, count }))
 }
 
 #[derive(Debug)]
@@ -43,14 +52,6 @@ struct Top {
 }
 
 impl Top {
-    fn new(types: &[DataType], ty: DataType, count: &ScalarValue, distinct: bool) -> Option<Arc<dyn Fold>> {
-        let ScalarValue::Int32(Some(count)) = count else { return None };
-        let count = usize::try_from(*count).ok()?;
-        let sorted = types.first().filter(|ty| has_order(ty))?;
-        let codec = Codec::new(std::slice::from_ref(sorted)).ok()?;
-        Some(Arc::new(Self { ty, codec, has_others: types.len() > 1, distinct, count }))
-    }
-
     /// The values of rows: a struct of all columns if there are several.
     fn items(&self, args: &[ArrayRef]) -> Result<ArrayRef, ArrowError> {
         match item_field(&self.ty).data_type() {

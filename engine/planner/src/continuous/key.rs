@@ -11,6 +11,7 @@
 //! If the result is written to a topic, SELECT must contain each part of the key exactly once; see
 //! [`super::rules::keys`].
 
+use headwater_language::definition::SourceKind;
 use headwater_language::sql::print;
 use headwater_language::topology::JoinKind;
 use sqlparser::ast::{Expr, Value, ValueWithSpan};
@@ -177,7 +178,9 @@ fn of_source(query: &Streaming<'_>) -> Key {
     let parts = by_text(query, "the key column", &columns);
     let example = example(&parts);
     let reason = format!("{} (the key of \"{}\").", among_columns(query, &example), source.name);
-    Key { parts, reason, example, alternative: ", or choose another key with PARTITION BY", made: None }
+    let can_be_rekeyed = source.kind == SourceKind::Stream && source.window.is_none();
+    let alternative = if can_be_rekeyed { ", or choose another key with PARTITION BY" } else { "" };
+    Key { parts, reason, example, alternative, made: None }
 }
 
 fn qualified(query: &Streaming<'_>, column: &ColumnRef) -> String {

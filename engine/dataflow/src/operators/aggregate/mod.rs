@@ -24,12 +24,14 @@ use arrow::error::ArrowError;
 use headwater_expression::Failure;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_functions::fold::{Fold, Rows, constant, fold};
+use headwater_functions::in_one_form;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{AggregateCall, Aggregation};
-use headwater_state::Store;
+use headwater_state::{Scanned, Store};
 
 use crate::chunk::{Before, Chunk};
 use crate::clocks::{Clocks, SourcePartition};
+use crate::materialized::Keeper;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::{Encoding, States};
 use crate::operators::grouping::{Groups, group};
@@ -70,7 +72,7 @@ struct Call {
 /// The outcome of folding a batch.
 enum Outcome {
     /// All rows can be folded.
-    Changed(Changed),
+    Changed(Box<Changed>),
     /// Some rows cannot be folded by one of the calls, and are to be left out.
     Rejected(Vec<Rejected>),
 }
@@ -185,7 +187,8 @@ impl Aggregate {
         };
         let part = |array: &BinaryArray, groups: &Range<usize>| array.slice(groups.start, groups.len());
         let put = |(start, groups): &(i64, Range<usize>)| (*start, part(&keys, groups), part(&values, groups));
-        Ok(Outcome::Changed(Changed { puts: groups.windows.iter().map(put).collect(), emitted }))
+        let puts = groups.windows.iter().map(put).collect();
+        Ok(Outcome::Changed(Box::new(Changed { puts, emitted })))
     }
 
     /// Computes the effect of the rows that all calls can fold. The others are added to `failures`. Changes nothing.
@@ -201,7 +204,7 @@ impl Aggregate {
         let (mut rows, mut starts) = (rows.clone(), starts.clone());
         while !rows.is_empty() {
             let rejected = match self.changed(&chunk, undone.as_ref(), &starts, store)? {
-                Outcome::Changed(changed) => return Ok(Some(changed)),
+                Outcome::Changed(changed) => return Ok(Some(*changed)),
                 Outcome::Rejected(rejected) => rejected,
             };
             let gone: BTreeSet<usize> = rejected.iter().map(|rejected| rejected.row).collect();
@@ -366,12 +369,42 @@ impl Operator for Aggregate {
         }
     }
 
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        Some(self)
+    }
+
     fn grows(&self) -> bool {
         false
     }
 
     fn fresh(&self) -> Box<dyn Operator> {
         Box::new(self.clone())
+    }
+}
+
+impl Keeper for Aggregate {
+    fn store(&self) -> usize {
+        self.store
+    }
+
+    fn rows(&self, scanned: &Scanned) -> Result<Chunk, ArrowError> {
+        let states = States::decode(&self.state, &scanned.values)?;
+        let (groups, starts) = (self.key.decode(&scanned.keys)?, scanned.windows.clone());
+        let results = Results { groups, starts, results: self.results(&states), before: None };
+        self.chunk(results, states.times_ms, states.offsets)
+    }
+
+    fn key_types(&self) -> Vec<DataType> {
+        self.schema.fields()[..self.groups.len()].iter().map(|field| field.data_type().clone()).collect()
+    }
+
+    fn keys(&self, columns: &[ArrayRef]) -> Result<BinaryArray, ArrowError> {
+        let columns = columns.iter().map(in_one_form).collect::<Result<Vec<_>, _>>()?;
+        self.key.encode(&columns, columns.first().map_or(0, |column| column.len()))
+    }
+
+    fn window_end(&self, start_ms: i64) -> Option<i64> {
+        self.windows.map(|windows| windows.end(start_ms))
     }
 }
 

@@ -224,16 +224,16 @@ fn of_groups(query: &Streaming<'_>, rows: &Compiler<'_>) -> Result<Before, Vec<D
     if errors.is_empty() { Ok(Before { steps: grouped.steps, items, schema: grouped.schema }) } else { Err(errors) }
 }
 
-/// The items of SELECT over the columns of the sources. The key of a join is the value that it compares: the column that is
-/// selected for it may be null, if its side has no match.
+/// The items of SELECT over the columns of the sources. The key of a join that is written to a topic is the value that it
+/// compares: the column that is selected for it may be null, if its side has no match.
 fn items(query: &Streaming<'_>, key: &Key, join_key: Option<&Expr>) -> Vec<Item> {
     let name = made_name(&query.scope);
-    let join_key = join_key.filter(|_| query.query.partition_by.is_none());
+    let is_key = query.query.partition_by.is_none() && query.purpose.sink().is_some();
     let lowered = |(at, item): (usize, &Item)| match (&key.made, join_key) {
         (Some(made), _) if identifier(&item.expr) == Some(&name) => {
             join_key.cloned().unwrap_or_else(|| query.scope.lowered(made))
         }
-        (_, Some(join_key)) if key.rank(at).is_some() => join_key.clone(),
+        (_, Some(join_key)) if is_key && key.rank(at).is_some() => join_key.clone(),
         _ => query.scope.lowered(&item.expr),
     };
     query.items.iter().enumerate().map(|(at, item)| Item { expr: lowered((at, item)), ..item.clone() }).collect()

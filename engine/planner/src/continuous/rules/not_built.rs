@@ -39,6 +39,7 @@ fn is_grouping_built(query: &Streaming<'_>) -> bool {
     let Purpose::Create(create) = query.purpose else { return false };
     query.may_aggregate
         && create.kind == ast::SourceKind::Table
+        && !query.reads_tables()
         && query.scope.members.iter().all(|member| member.source.window.is_none())
         && !query.groups.is_empty()
         && !query.groups.iter().any(is_of_several)
@@ -77,7 +78,7 @@ fn join(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if !query.is_joined() {
         return;
     }
-    if !query.may_aggregate || query.purpose.sink().is_none() {
+    if !query.may_aggregate {
         errors.push(not_yet("a join in a continuous query", query.span()));
         return;
     }
