@@ -406,6 +406,10 @@ impl Keeper for Aggregate {
     fn window_end(&self, start_ms: i64) -> Option<i64> {
         self.windows.map(|windows| windows.end(start_ms))
     }
+
+    fn retention_ms(&self) -> Option<i64> {
+        self.windows.map(|windows| windows.retention_ms())
+    }
 }
 
 impl Call {
