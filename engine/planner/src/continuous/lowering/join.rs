@@ -40,8 +40,8 @@ pub struct Joined {
     pub last: NodeId,
     /// The columns of all sources, and the keys of the joins that are not columns.
     pub schema: SchemaRef,
-    /// The expression for the key of the last join.
-    pub key: Expr,
+    /// The expression for the key of the last join; `None` if it is the columns of a key as they are.
+    pub key: Option<Expr>,
 }
 
 /// Lowers the joins of a query, whose conditions must be valid.
@@ -68,7 +68,9 @@ pub fn lower(query: &Streaming<'_>) -> Result<Joined, Vec<Diagnostic>> {
     let Joining { builder, made, .. } = joining;
     let fields = query.scope.schema().fields().iter().cloned().chain(made).collect::<Vec<_>>();
     let last = rows.expect("a query with joins has a join");
-    Ok(Joined { builder, last, schema: Arc::new(Schema::new(fields)), key: key.expr()? })
+    let keeps_key = joins.last().is_some_and(|join| join.is_foreign);
+    let key = if keeps_key { None } else { Some(key.expr()?) };
+    Ok(Joined { builder, last, schema: Arc::new(Schema::new(fields)), key })
 }
 
 /// The key of a join's rows.
