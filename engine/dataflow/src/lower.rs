@@ -15,7 +15,10 @@ use headwater_language::topology::{Action, Exploded, Join, JoinForm, Node, Proje
 
 use super::columns::needs_value;
 use super::operator::Operator;
-use super::operators::{Aggregate, Column, Explode, Filter, JoinStreamTable, JoinStreams, JoinTables, Project, Table};
+use super::operators::{
+    Aggregate, Column, Explode, Filter, JoinForeign, JoinStreamTable, JoinStreams, JoinTables, Latest, Project,
+    Subscribe, Table,
+};
 
 /// An operator, and the columns of the rows that it emits.
 pub type Lowered = (Arc<dyn Operator>, SchemaRef);
@@ -48,6 +51,22 @@ impl Lowering<'_> {
                 return Err(vec![Diagnostic::new(INTERNAL, "a topic is not an operator")]);
             }
             Action::Join(join) => self.join(join)?,
+            Action::Subscribe(subscribe) => {
+                let subscribe = Subscribe::new(subscribe, rows, self.store)?;
+                let schema = subscribe.schema().clone();
+                (Arc::new(subscribe), schema)
+            }
+            Action::ForeignJoin(join) => {
+                let join = JoinForeign::new(join, self.two_inputs()?, self.store, self.emits_every_change)?;
+                let schema = join.schema().clone();
+                (Arc::new(join), schema)
+            }
+            Action::Latest(latest) => {
+                let (every, before) = (self.emits_every_change, self.needs_before());
+                let latest = Latest::new(latest, rows, self.store, every, before)?;
+                let schema = latest.schema().clone();
+                (Arc::new(latest), schema)
+            }
             Action::Table(table) => {
                 let (every, before) = (self.emits_every_change, self.needs_before());
                 (Arc::new(Table::new(table, rows, self.store, every, before)?), rows.clone())
@@ -80,8 +99,7 @@ impl Lowering<'_> {
 
     /// The operator of a join. It emits the columns that later nodes use.
     fn join(&self, join: &Join) -> Result<Lowered, Vec<Diagnostic>> {
-        let missing = || vec![Diagnostic::new(INTERNAL, "a join does not have two inputs")];
-        let [left, right] = self.inputs else { return Err(missing()) };
+        let [left, right] = self.two_inputs()?;
         let used = names_in(self.later.iter().copied())?;
         Ok(match join.form {
             JoinForm::Streams { .. } => {
@@ -101,6 +119,12 @@ impl Lowering<'_> {
                 (Arc::new(operator), schema)
             }
         })
+    }
+
+    /// The columns of the rows that a join receives at its ports.
+    fn two_inputs(&self) -> Result<[&SchemaRef; 2], Vec<Diagnostic>> {
+        let missing = || vec![Diagnostic::new(INTERNAL, "a join does not have two inputs")];
+        if let [left, right] = self.inputs { Ok([left, right]) } else { Err(missing()) }
     }
 
     /// The operator of a projection.
@@ -138,8 +162,10 @@ impl Lowering<'_> {
     /// Whether a later operator needs the rows before they changed: a filter deletes a row that it no longer keeps, an exchange
     /// removes it from its former partition, and an aggregate takes it out of its group. A join keeps the rows itself.
     fn needs_before(&self) -> bool {
-        let needs =
-            |action: &Action| matches!(action, Action::Filter { .. } | Action::Exchange(_) | Action::Aggregate(_));
+        let needs = |action: &Action| {
+            let changes_groups = matches!(action, Action::Exchange(_) | Action::Aggregate(_) | Action::Subscribe(_));
+            changes_groups || matches!(action, Action::Filter { .. })
+        };
         self.later.iter().any(|node| needs(&node.action))
     }
 }

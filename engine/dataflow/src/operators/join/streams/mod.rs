@@ -136,13 +136,12 @@ impl JoinStreams {
         let keys = side.key_column(chunk);
         let takes_part =
             |row: usize| keys.is_valid(row) && chunk.valued.as_ref().is_none_or(|valued| valued.is_valid(row));
-        let (mut rows, mut clocks_ms) = (Vec::with_capacity(chunk.len()), chunk.times_ms.values().to_vec());
-        for row in 0..chunk.len() {
-            let time_ms = chunk.times_ms.value(row);
+        let (mut rows, mut clocks_ms) = (Vec::with_capacity(chunk.len()), Vec::with_capacity(chunk.len()));
+        for (row, time_ms) in chunk.times_ms.values().iter().copied().enumerate() {
             let given = chunk.clocks_ms.as_ref().map(|clocks| clocks.value(row).max(time_ms));
             let source = chunk.origins.as_ref().map_or(source, |origins| origins.source(row));
             let clock_ms = clocks.advance(source, given.unwrap_or(time_ms));
-            clocks_ms[row] = given.unwrap_or(clock_ms);
+            clocks_ms.push(given.unwrap_or(clock_ms));
             if !takes_part(row) {
                 continue;
             }
