@@ -17,6 +17,8 @@ pub(crate) fn holds(make: Make) {
     a_key_that_is_as_it_was_is_no_change(make);
     sealing_ends_an_epoch(make);
     an_expired_window_is_gone_once_its_changes_are_sealed(make);
+    a_dropped_window_leaves_the_others(make);
+    a_visit_finds_each_key(make);
     records_restore_what_was_sealed(make);
     keys_that_are_no_record_keys_are_refused(make);
     random_operations_agree_with_a_model(make);
@@ -120,6 +122,38 @@ fn an_expired_window_is_gone_once_its_changes_are_sealed(make: Make) {
     assert_eq!(show(&store.seal().expect("they fit")), expected, "their keys leave the changelog");
     assert!(store.is_empty());
     assert_eq!(show(&store.seal().expect("they fit")), [""; 0], "they left it once");
+}
+
+fn a_dropped_window_leaves_the_others(make: Make) {
+    let mut store = make();
+    for window in [0, 10, 20] {
+        put(&mut *store, window, &[("a", Some("1")), ("b", Some("1"))]);
+    }
+    store.seal().expect("they fit");
+    put(&mut *store, 20, &[("a", Some("2"))]);
+    for window in [10, 20, 30] {
+        store.drop_window(window);
+    }
+    assert_eq!(show(&store.changes().expect("they fit")), ["20 a 1→2"], "what changed in it still comes out");
+    let expected = ["10 a 1→-", "10 b 1→-", "20 a 1→-", "20 b 1→-"];
+    assert_eq!(show(&store.seal().expect("they fit")), expected, "their keys leave the changelog");
+    assert_eq!((store.len(), get(&*store, 10, &["a"])), (2, vec![None]));
+    put(&mut *store, 20, &[("a", Some("3"))]);
+    assert_eq!(show(&store.seal().expect("they fit")), ["20 a -→3"], "it is a new window after the seal");
+    assert_eq!(store.len(), 3);
+}
+
+fn a_visit_finds_each_key(make: Make) {
+    let mut store = make();
+    put(&mut *store, 5, &[("a", Some("1")), ("b", Some("2")), ("c", None)]);
+    store.seal().expect("they fit");
+    put(&mut *store, 5, &[("b", None), ("d", Some("4"))]);
+    put(&mut *store, 6, &[("e", Some("5"))]);
+    let mut found = Vec::new();
+    store.visit(5, &mut |key, value| found.push((text(key), text(value))));
+    found.sort();
+    assert_eq!(found, [("a".to_owned(), "1".to_owned()), ("d".to_owned(), "4".to_owned())]);
+    store.visit(7, &mut |_, _| panic!("there is no such window"));
 }
 
 fn records_restore_what_was_sealed(make: Make) {

@@ -1,6 +1,6 @@
 //! The store in memory: a hash table for each window, which is dropped when the window expires.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 
 use arrow::array::{Array, BinaryArray, Int64Array};
@@ -31,6 +31,8 @@ pub struct MemoryStore {
     windows: BTreeMap<i64, Table>,
     /// Windows that start before this have expired. Those that are still in `windows` have changes.
     expired: Option<i64>,
+    /// Windows that were dropped since the last seal, but are still in `windows` because they have changes.
+    dropped: BTreeSet<i64>,
     /// Windows that expired without changes since the last seal.
     gone: BTreeMap<i64, Table>,
     len: usize,
@@ -62,9 +64,13 @@ impl MemoryStore {
         taken
     }
 
-    /// Removes the windows before `start` for which `takes` is true. The next seal removes their keys from the changelog.
-    fn let_go(&mut self, start: i64, takes: impl Fn(&Table) -> bool) {
-        let windows = self.windows.range(..start).map(|(window, _)| *window).collect();
+    /// The starts of the windows before `start`.
+    fn before(&self, start: i64) -> Vec<i64> {
+        self.windows.range(..start).map(|(window, _)| *window).collect()
+    }
+
+    /// Removes those of some windows for which `takes` is true. The next seal removes their keys from the changelog.
+    fn let_go(&mut self, windows: Vec<i64>, takes: impl Fn(&Table) -> bool) {
         for (window, table) in self.take_windows(windows, |_, table| takes(table)) {
             // Keys that were put into the window after it expired are in no changelog.
             self.gone.entry(window).or_insert(table);
@@ -99,7 +105,20 @@ impl Store for MemoryStore {
     fn expire(&mut self, start: i64) {
         if self.expired.is_none_or(|expired| expired < start) {
             self.expired = Some(start);
-            self.let_go(start, |table| !table.has_changes());
+            self.let_go(self.before(start), |table| !table.has_changes());
+        }
+    }
+
+    fn drop_window(&mut self, window: i64) {
+        self.let_go(vec![window], |table| !table.has_changes());
+        if self.windows.contains_key(&window) {
+            self.dropped.insert(window);
+        }
+    }
+
+    fn visit(&self, window: i64, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        if let Some(table) = self.windows.get(&window) {
+            table.visit(visit);
         }
     }
 
@@ -111,8 +130,10 @@ impl Store for MemoryStore {
 
     fn seal(&mut self) -> Result<Changes, ArrowError> {
         if let Some(expired) = self.expired {
-            self.let_go(expired, |_| true);
+            self.let_go(self.before(expired), |_| true);
         }
+        let dropped = std::mem::take(&mut self.dropped).into_iter().collect();
+        self.let_go(dropped, |_| true);
         let changed = self.windows.iter().filter(|(_, table)| table.has_changes());
         let changes = collect(self.gone.iter().chain(changed), |window, table, columns| {
             if self.gone.contains_key(&window) { table.removals(columns) } else { table.changes(columns) }

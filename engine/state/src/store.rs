@@ -27,6 +27,12 @@ pub trait Store: Debug + Send {
     /// keys from the changelog.
     fn expire(&mut self, start: i64);
 
+    /// Drops one window, as [`Self::expire`] does with all windows before a start. No key is put into it until the next seal.
+    fn drop_window(&mut self, window: i64);
+
+    /// Calls `visit` with each key of a window and its value, in no particular order.
+    fn visit(&self, window: i64, visit: &mut dyn FnMut(&[u8], &[u8]));
+
     /// The changes since the last seal, ordered by window and key. A key whose value is the same as then is left out. Fails as
     /// [`Self::get`] does.
     fn changes(&self) -> Result<Changes, ArrowError>;

@@ -116,6 +116,14 @@ impl Table {
         }
     }
 
+    /// Calls `visit` with each key that has a value.
+    pub(crate) fn visit(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        self.index
+            .iter()
+            .filter_map(|at| Some((self.key(*at), self.value(*at)?)))
+            .for_each(|(key, value)| visit(key, value));
+    }
+
     /// Appends the changed keys in order to columns of keys, values, and values at the last seal. Returns their number.
     pub(crate) fn changes(&self, [keys, values, before]: &mut [BytesBuilder; 3]) -> Result<usize, ArrowError> {
         let mut changed: Vec<u32> =
