@@ -1,35 +1,54 @@
 //! GROUP BY: adds rows to the state of their group, and emits the groups that change.
 //!
 //! A batch is grouped once, by window and key. The states of its groups are read, changed as columns and written, with one
-//! read and one write of the store for each window. The operator emits either the group of each row as it is after that row,
-//! or each changed group once, at the barrier.
+//! read and one write of the store for each window. The operator emits the group of each row as it is after that row, or each
+//! changed group once, at the barrier, or each group once, when its window has closed (EMIT FINAL).
+//!
+//! Whether a row is late depends on the stream time of its own source partition, and when a result is final on those of the
+//! partitions that contributed to it: a partition that is ahead takes nothing from the others, and an idle one holds nothing back.
 
+mod changed_sessions;
+mod contributors;
+mod deadlines;
+mod emission;
 mod encoding;
+mod expiry;
+mod finals;
+mod folding;
 mod grouping;
+mod history;
+mod list;
+mod memory;
+#[cfg(test)]
+mod model;
+mod open;
+mod sessions;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod window_tests;
+mod windowed;
 mod windowing;
+mod with_sessions;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{Array, BinaryArray};
 use arrow::buffer::NullBuffer;
-use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
-use headwater_functions::fold::{Fold, Rows, fold};
+use headwater_functions::fold::{Fold, fold};
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{AggregateCall, Aggregation};
-use headwater_state::Store;
 
-use crate::chunk::{Before, Chunk};
+use crate::chunk::Chunk;
 use crate::clocks::{Clocks, SourcePartition};
-use crate::operator::{Context, Emitted, Operator, Port};
-use encoding::{Encoding, States};
-use grouping::{Groups, group};
-use windowing::{Arrived, Windows, arrive};
+use crate::operator::{Context, Emitted, Late, Operator, Port};
+use encoding::{Encoding, StateEncoding};
+use memory::Memory;
+use windowing::Windows;
 
 /// The operator for GROUP BY.
 #[derive(Clone, Debug)]
@@ -41,12 +60,25 @@ pub struct Aggregate {
     /// The encoding of a group's key.
     key: Encoding,
     /// The encoding of a group's state.
-    state: Encoding,
+    state: StateEncoding,
     /// The index of its store in [`Context::stores`].
     store: usize,
-    emits_every_change: bool,
+    emission: Emission,
     gives_before: bool,
     schema: SchemaRef,
+    /// What it remembers of its windows and groups; `None` until it is read from the store.
+    memory: Option<Memory>,
+}
+
+/// When groups are emitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Emission {
+    /// After each row.
+    EveryChange,
+    /// At the barrier, if they have changed.
+    LastChange,
+    /// Once, when their window has closed.
+    Final,
 }
 
 /// A call of an aggregate.
@@ -60,10 +92,36 @@ struct Call {
 }
 
 /// The effect of a batch on its groups.
-struct Changed {
+struct Effect {
     /// The keys and values to be put, by window.
     puts: Vec<(i64, BinaryArray, BinaryArray)>,
     emitted: Emitted,
+    late: Vec<Late>,
+}
+
+impl Effect {
+    /// The effect of a batch without rows that belong to a group.
+    fn of_nothing(late: Vec<Late>) -> Self {
+        Self { puts: Vec::new(), emitted: Emitted::Nothing, late }
+    }
+}
+
+/// The rows of a batch, with the source partition and the stream time of each.
+#[derive(Clone, Copy)]
+struct Incoming<'a> {
+    chunk: &'a Chunk,
+    /// The source partition of the rows, if they do not have their own.
+    own: SourcePartition,
+}
+
+impl Incoming<'_> {
+    fn source(&self, row: usize) -> SourcePartition {
+        self.chunk.origins.as_ref().map_or(self.own, |origins| origins.source(row))
+    }
+
+    fn stream_time_ms(&self, row: usize) -> i64 {
+        self.chunk.clocks_ms.as_ref().unwrap_or(&self.chunk.times_ms).value(row)
+    }
 }
 
 impl Aggregate {
@@ -78,13 +136,19 @@ impl Aggregate {
         emits_every_change: bool,
         gives_before: bool,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let Aggregation { groups, window, calls, .. } = aggregation;
+        let Aggregation { groups, window, calls, is_final, .. } = aggregation;
         let groups = indices(groups, input)?;
         let windows = window.map(|window| {
-            let refused = || internal(format!("{} windows are not supported yet", window.def.word()));
+            let refused = || internal(format!("the lengths of {} windows are not valid", window.def.word()));
             Windows::new(window).ok_or_else(refused)
         });
         let windows = windows.transpose()?;
+        let emission = match (is_final, emits_every_change) {
+            (true, _) => Emission::Final,
+            (false, true) => Emission::EveryChange,
+            (false, false) => Emission::LastChange,
+        };
+        let has_shares = *is_final || matches!(windows, Some(Windows::Session(_)));
         let mut states = Vec::new();
         let folds = calls.iter().map(|call| Call::new(call, input, &mut states)).collect::<Result<Vec<_>, _>>()?;
         let group_fields: Vec<FieldRef> =
@@ -99,11 +163,12 @@ impl Aggregate {
             windows,
             calls: folds,
             key: Encoding::new(group_fields).map_err(internal)?,
-            state: States::encoding(states).map_err(internal)?,
+            state: StateEncoding::new(states, has_shares).map_err(internal)?,
             store,
-            emits_every_change,
+            emission,
             gives_before,
             schema: Arc::new(Schema::new(fields)),
+            memory: None,
         })
     }
 
@@ -112,180 +177,61 @@ impl Aggregate {
         &self.schema
     }
 
-    /// The rows that belong to a group: those of records with a value and without a null in a GROUP BY column.
-    fn arrived(&self, chunk: &Chunk, clocks: &mut Clocks, own: SourcePartition) -> Arrived {
+    /// Whether each row belongs to a group: it comes from a record with a value and has no null in a GROUP BY column.
+    fn belongs(&self, chunk: &Chunk) -> impl Fn(usize) -> bool + use<> {
         let nulls = self.groups.iter().filter_map(|at| chunk.rows.column(*at).logical_nulls());
         let masks: Vec<NullBuffer> = nulls.chain(chunk.valued.clone()).filter(|nulls| nulls.null_count() > 0).collect();
-        let belongs = |row: usize| masks.iter().all(|mask| mask.is_valid(row));
-        let clock = |row: usize| {
-            let time_ms = chunk.clocks_ms.as_ref().unwrap_or(&chunk.times_ms).value(row);
-            let source = chunk.origins.as_ref().map_or(own, |origins| origins.source(row));
-            clocks.advance(source, time_ms)
-        };
-        arrive(chunk.times_ms.values(), belongs, self.windows, clock)
+        move |row| masks.iter().all(|mask| mask.is_valid(row))
     }
 
-    /// Computes the effect of rows on their groups. Changes nothing.
-    fn changed(&self, chunk: &Chunk, starts: Vec<i64>, store: &dyn Store) -> Result<Changed, ArrowError> {
-        let columns = self.group_columns(chunk);
-        let keys = self.key.encode(&columns, chunk.len())?;
-        let groups = group(&keys, &starts);
-        let keys = take(&keys, &UInt32Array::from(groups.firsts.clone()), None)?.as_binary::<i32>().clone();
-        let before = self.states(&groups, &keys, store)?;
-        let mut states = before.clone();
-        let times_ms = states.advance(&groups.numbers, chunk);
-        let mut running = Vec::new();
-        for call in &self.calls {
-            let args: Vec<ArrayRef> = call.args.iter().map(|at| chunk.rows.column(*at).clone()).collect();
-            let state = &before.columns[call.state.clone()];
-            let rows = Rows { groups: &groups.numbers, args: &args, undone: None, order: &chunk.offsets };
-            let folded = call.fold.fold(state, &rows, self.emits_every_change)?;
-            states.columns.splice(call.state.clone(), folded.state);
-            running.extend(folded.running);
-        }
-        let values = states.encode(&self.state)?;
-        let emitted = match self.emits_every_change {
-            false => Emitted::Nothing,
-            true => {
-                let before = self.gives_before.then(|| self.before_each(&groups, &before, &running)).transpose()?;
-                let rows = Results { groups: columns, starts: starts.into(), results: running, before };
-                let changed = self.chunk(rows, times_ms, chunk.offsets.clone())?;
-                Emitted::from(Chunk { origins: chunk.origins.clone(), ..changed })
-            }
-        };
-        let part = |array: &BinaryArray, groups: &Range<usize>| array.slice(groups.start, groups.len());
-        let put = |(start, groups): &(i64, Range<usize>)| (*start, part(&keys, groups), part(&values, groups));
-        Ok(Changed { puts: groups.windows.iter().map(put).collect(), emitted })
-    }
-
-    fn group_columns(&self, chunk: &Chunk) -> Vec<ArrayRef> {
-        self.groups.iter().map(|at| chunk.rows.column(*at).clone()).collect()
-    }
-
-    /// The states of groups in the store.
-    fn states(&self, groups: &Groups, keys: &BinaryArray, store: &dyn Store) -> Result<States, ArrowError> {
-        let get = |(start, groups): &(i64, Range<usize>)| store.get(*start, &keys.slice(groups.start, groups.len()));
-        let values = groups.windows.iter().map(get).collect::<Result<Vec<_>, _>>()?;
-        match values.as_slice() {
-            [values] => States::decode(&self.state, values),
-            several => {
-                let several: Vec<&dyn Array> = several.iter().map(|values| values as &dyn Array).collect();
-                States::decode(&self.state, concat(&several)?.as_binary())
-            }
+    /// The effect of rows, which also advance the clocks. Nothing else changes but the memory.
+    fn effect(
+        &self,
+        chunk: Chunk,
+        memory: &mut Memory,
+        clocks: &mut Clocks,
+        cx: &Context<'_>,
+    ) -> Result<Effect, ArrowError> {
+        let (store, own) = (&*cx.stores[self.store], cx.source);
+        match self.windows {
+            Some(Windows::Session(windows)) => self.in_sessions(windows, &chunk, own, memory, clocks, store),
+            Some(Windows::Time(windows)) => self.in_windows(Some(windows), &chunk, own, memory, clocks, store),
+            None => self.in_windows(None, &chunk, own, memory, clocks, store),
         }
     }
-
-    /// The results of groups.
-    fn results(&self, states: &States) -> Vec<ArrayRef> {
-        self.calls.iter().map(|call| call.fold.result(&states.columns[call.state.clone()])).collect()
-    }
-
-    /// The results of each row's group before that row: those after the previous row of the group in the batch, or else those
-    /// in the store.
-    fn before_each(&self, groups: &Groups, before: &States, running: &[ArrayRef]) -> Result<Previous, ArrowError> {
-        let count = groups.firsts.len() as u32;
-        let mut last: Vec<u32> = (0..count).collect();
-        let previous = |(row, number): (u32, &u32)| std::mem::replace(&mut last[*number as usize], count + row);
-        let places: UInt32Array = (0..).zip(&groups.numbers).map(previous).collect::<Vec<_>>().into();
-        let exists = |place: &u32| *place >= count || before.times_ms.is_valid(*place as usize);
-        let valued = NullBuffer::from(places.values().iter().map(exists).collect::<Vec<_>>());
-        let each = |(stored, running): (ArrayRef, &ArrayRef)| {
-            take(&concat(&[stored.as_ref(), running.as_ref()])?, &places, None)
-        };
-        let results = self.results(before).into_iter().zip(running).map(each).collect::<Result<_, _>>()?;
-        Ok(Previous { results, valued: Some(valued) })
-    }
-
-    /// The groups that have changed since the last barrier, ordered by the offset of the record that changed them last.
-    fn changed_groups(&self, store: &dyn Store) -> Result<Emitted, ArrowError> {
-        let changes = store.changes()?;
-        if changes.values.null_count() > 0 {
-            return Err(ArrowError::ComputeError("a group was removed, but rows can only be added".to_owned()));
-        }
-        let states = States::decode(&self.state, &changes.values)?;
-        let before = self.gives_before.then(|| {
-            let before = States::decode(&self.state, &changes.before)?;
-            Ok::<_, ArrowError>(Previous { results: self.results(&before), valued: changes.before.nulls().cloned() })
-        });
-        let groups = self.key.decode(&changes.keys)?;
-        let (starts, results) = (changes.windows, self.results(&states));
-        let rows = Results { groups, starts, results, before: before.transpose()? };
-        let mut order: Vec<u32> = (0..states.offsets.len() as u32).collect();
-        order.sort_by_key(|row| states.offsets.value(*row as usize));
-        let origins = states.origins();
-        let changed = Chunk { origins, ..self.chunk(rows, states.times_ms, states.offsets)? };
-        changed.take(&UInt32Array::from(order)).map(Emitted::from)
-    }
-
-    /// The rows to emit.
-    fn chunk(&self, rows: Results, times_ms: Int64Array, offsets: Int64Array) -> Result<Chunk, ArrowError> {
-        let Results { groups, starts, results, before } = rows;
-        let windows = self.windows.map(|windows| {
-            let ends = starts.values().iter().map(|start| windows.end(*start)).collect::<Vec<_>>();
-            [starts, Int64Array::from(ends)]
-        });
-        let bounds = windows.iter().flatten().map(|bound| Arc::new(bound.clone()) as ArrayRef);
-        let keys: Vec<ArrayRef> = groups.into_iter().chain(bounds).collect();
-        let batch = |results: Vec<ArrayRef>| {
-            let columns = keys.iter().cloned().chain(results).collect();
-            let options = RecordBatchOptions::new().with_row_count(Some(offsets.len()));
-            RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-        };
-        let before = before.map(|Previous { results, valued }| {
-            let valued = valued.filter(|valued| valued.null_count() > 0);
-            Ok::<_, ArrowError>(Before { rows: batch(results)?, valued })
-        });
-        let (rows, before) = (batch(results)?, before.transpose()?);
-        let (headers, valued, origins, clocks_ms) = (None, None, None, None);
-        Ok(Chunk { rows, times_ms, offsets, headers, valued, windows, before, origins, clocks_ms })
-    }
-}
-
-/// Rows of groups with their results.
-struct Results {
-    groups: Vec<ArrayRef>,
-    /// The starts of their windows.
-    starts: Int64Array,
-    results: Vec<ArrayRef>,
-    /// The results before the change, if they are emitted.
-    before: Option<Previous>,
-}
-
-/// The results of groups before a change; a group that was new has none.
-struct Previous {
-    results: Vec<ArrayRef>,
-    valued: Option<NullBuffer>,
 }
 
 impl Operator for Aggregate {
     /// Adds rows to their groups. A row without a value, or with a null in a GROUP BY column, belongs to no group.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         debug_assert!(chunk.before.is_none(), "rows of a table are not only added");
-        // If rows are pushed again after a failure, the clocks must not have changed either.
+        // If rows are pushed again after a failure, the clocks must not have changed, and the memory is read again.
         let mut clocks = cx.clocks.clone();
-        let Arrived { rows, starts, late } = self.arrived(&chunk, &mut clocks, cx.source);
-        let store = &mut cx.stores[self.store];
-        let mut emitted = Emitted::Nothing;
-        if !rows.is_empty() {
-            let chunk = if rows.len() == chunk.len() { chunk } else { chunk.take(&UInt32Array::from(rows))? };
-            let changed = self.changed(&chunk, starts, &**store)?;
-            // Nothing fails from here on: if rows are pushed again after a failure, the store must not have changed.
-            changed.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
-            emitted = changed.emitted;
-        }
+        let mut memory = match self.memory.take() {
+            Some(memory) => memory,
+            None => self.read_memory(&*cx.stores[self.store])?,
+        };
+        let Effect { puts, emitted, late } = self.effect(chunk, &mut memory, &mut clocks, cx)?;
+        // Nothing fails from here on, since the store must not have changed then.
+        let store = &mut *cx.stores[self.store];
+        puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
+        memory.open.save(store);
         *cx.clocks = clocks;
         cx.late.extend(late);
-        if let (Some(windows), Some(latest)) = (self.windows, cx.clocks.latest()) {
-            store.expire(windows.expired_before(latest));
-        }
+        self.memory = Some(memory);
         Ok(emitted)
     }
 
     fn barrier(&mut self, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
-        match self.emits_every_change {
-            true => Ok(Emitted::Nothing),
-            false => self.changed_groups(&*cx.stores[self.store]),
+        let emitted = match (self.emission, self.windows) {
+            (Emission::EveryChange | Emission::Final, _) => Emitted::Nothing,
+            (Emission::LastChange, Some(Windows::Session(_))) => self.changed_sessions(&*cx.stores[self.store])?,
+            (Emission::LastChange, _) => self.changed_groups(&*cx.stores[self.store])?,
+        };
+        if let Some(memory) = &mut self.memory {
+            memory.expire(&self.state, self.windows, cx.clocks, &mut *cx.stores[self.store])?;
         }
+        Ok(emitted)
     }
 
     fn grows(&self) -> bool {
@@ -293,7 +239,7 @@ impl Operator for Aggregate {
     }
 
     fn fresh(&self) -> Box<dyn Operator> {
-        Box::new(self.clone())
+        Box::new(Self { memory: None, ..self.clone() })
     }
 }
 
