@@ -42,7 +42,7 @@ impl Addresses {
 
     /// Those of the rows for which `keep` is true.
     #[must_use]
-    pub(super) fn filter(self, keep: impl Fn(usize) -> bool) -> Self {
+    pub fn filter(self, keep: impl Fn(usize) -> bool) -> Self {
         let rows: Vec<usize> = (0..self.offsets.len()).filter(|row| keep(*row)).collect();
         let offsets = |offsets: Int64Array| -> Int64Array { rows.iter().map(|row| offsets.value(*row)).collect() };
         let small = |column: Int32Array| -> Int32Array { rows.iter().map(|row| column.value(*row)).collect() };

@@ -1,6 +1,8 @@
 //! Converts decoded records to the first chunk of a task.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, ListArray, RecordBatch};
 use arrow::buffer::NullBuffer;
 use arrow::compute::{filter, nullif};
 use arrow::datatypes::FieldRef;
@@ -8,7 +10,7 @@ use arrow::error::ArrowError;
 use headwater_formats::decode::{DecodedRows, ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 use headwater_formats::record::RawBatch;
 
-use super::chunk::Chunk;
+use super::chunk::{Before, Chunk};
 use super::exchange::Received;
 use super::stage::Input;
 
@@ -43,6 +45,30 @@ pub fn chunk(decoded: DecodedRows, raw: &RawBatch, input: &Input) -> Result<Opti
         None => rows,
     };
     Ok(Some(Chunk { times_ms, offsets, headers, valued, windows, rows, before: None, origins: None, clocks_ms: None }))
+}
+
+/// Rows of an exchange that did not pass through its topic, as those that were decoded from its records. `first` is the offset of
+/// the first one.
+pub fn received(chunk: &Chunk, input: &Input, partition: i32, first: i64) -> Result<Chunk, ArrowError> {
+    let missing = || ArrowError::SchemaError("rows were sent to an input that is not an exchange".to_owned());
+    let exchange = input.exchange.as_ref().ok_or_else(missing)?;
+    let schema = Arc::new(exchange.rows(&input.spec.schema().project(&input.projection)?));
+    let offsets: Int64Array = (first..).take(chunk.len()).collect::<Vec<_>>().into();
+    let rows = |of: &RecordBatch| {
+        let column = |field: &FieldRef| match field.name().as_str() {
+            ROWTIME => Ok(Arc::new(chunk.times_ms.clone()) as ArrayRef),
+            ROWOFFSET => Ok(Arc::new(offsets.clone()) as ArrayRef),
+            ROWPARTITION => Ok(Arc::new(Int32Array::from(vec![partition; chunk.len()])) as ArrayRef),
+            name => of.column_by_name(name).cloned().ok_or_else(missing),
+        };
+        let columns = schema.fields().iter().map(column).collect::<Result<_, _>>()?;
+        RecordBatch::try_new(schema.clone(), columns)
+    };
+    let before = chunk
+        .before
+        .as_ref()
+        .map(|before| Ok::<_, ArrowError>(Before { rows: rows(&before.rows)?, valued: before.valued.clone() }));
+    Ok(Chunk { rows: rows(&chunk.rows)?, before: before.transpose()?, offsets, ..chunk.clone() })
 }
 
 /// For a record without a value (a tombstone), expressions see only the key: the pseudo columns are NULL. Semantics:

@@ -8,12 +8,13 @@ use datafusion::execution::session_state::SessionState;
 use headwater_formats::format::FormatError;
 use headwater_formats::record::Wanted;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
-use headwater_language::topology::{Topology, VERSION};
+use headwater_language::topology::{Action, Topology, VERSION};
 
+use super::materialized::Materialized;
 use super::operator::Port;
 use super::options::CompileOptions;
 use super::output::Placement;
-use super::stage::{Stage, stages};
+use super::stage::{Input, Stage, stages};
 use super::task::Task;
 
 /// A topology that is ready to run. All of its tasks share it, so a clone is cheap.
@@ -21,6 +22,7 @@ use super::task::Task;
 pub struct Compiled {
     stages: Arc<[Arc<Stage>]>,
     stops_on_time: bool,
+    merges: bool,
 }
 
 /// One stage of a query for one partition.
@@ -43,6 +45,8 @@ pub struct InputTopic<'a> {
     pub port: Port,
     /// Whether it is an exchange, which the query also writes.
     pub is_exchange: bool,
+    /// Whether its records are the changes of a table.
+    pub is_table: bool,
 }
 
 impl Compiled {
@@ -54,7 +58,8 @@ impl Compiled {
             return Err(vec![Diagnostic::new(INTERNAL, message)]);
         }
         let stages = stages(topology, state, options)?.into_iter().map(Arc::new).collect();
-        Ok(Self { stages, stops_on_time: options.stops_on_time })
+        let merges = topology.nodes().iter().any(|node| matches!(node.action, Action::Join(_)));
+        Ok(Self { stages, stops_on_time: options.stops_on_time, merges })
     }
 
     /// The columns of the result; all may be null.
@@ -68,8 +73,9 @@ impl Compiled {
         let mut inputs: Vec<InputTopic<'_>> = Vec::new();
         for (stage, of_stage) in self.stages.iter().enumerate() {
             for (port, input) in of_stage.inputs.iter().enumerate() {
-                let (topic, is_exchange) = (&input.spec.topic, input.exchange.is_some());
-                inputs.push(InputTopic { topic, stage, port: Port(port), is_exchange });
+                let Input { spec, exchange, is_table, .. } = input;
+                let (is_exchange, is_table) = (exchange.is_some(), *is_table);
+                inputs.push(InputTopic { topic: &spec.topic, stage, port: Port(port), is_exchange, is_table });
             }
         }
         inputs.sort_by_key(|input| input.is_exchange);
@@ -86,6 +92,17 @@ impl Compiled {
         &self.stages[stage].changelogs
     }
 
+    /// Whether the records of its inputs must be processed in the order of their event times, which is what joins need. A task
+    /// then keeps the rows of [`Event::Records`](super::Event::Records) until [`Task::release`].
+    pub fn merges(&self) -> bool {
+        self.merges
+    }
+
+    /// How the result is read from the state of the query; `None` if the state does not have all of it.
+    pub fn materialized(&self) -> Option<Materialized> {
+        Materialized::of(&self.stages)
+    }
+
     /// The number of stages.
     pub fn stages(&self) -> usize {
         self.stages.len()
@@ -99,6 +116,7 @@ impl Compiled {
 
     /// A new task of a stage, with empty stores. `placements` are those of the topics that the query writes.
     pub fn task(&self, id: TaskId, placements: &BTreeMap<String, Placement>) -> Result<Task, FormatError> {
-        Task::new(&self.stages[id.stage], id.partition, self.stops_on_time, placements)
+        let task = Task::new(&self.stages[id.stage], id.partition, self.stops_on_time, placements)?;
+        Ok(if self.merges { task.merging() } else { task })
     }
 }

@@ -64,7 +64,7 @@ pub enum ComplaintKind {
     Processing,
     /// The output record could not be encoded, and was skipped.
     Serialization,
-    /// The window of the row had closed, and the row was skipped.
+    /// The window of the row had closed, and the row was skipped or, in an outer join, emitted without a match.
     Late,
 }
 

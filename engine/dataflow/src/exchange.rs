@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::buffer::NullBuffer;
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
+};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -33,6 +35,18 @@ struct Changes {
     had: String,
     /// Each column of the value, and the column with what it was before.
     before: Vec<(String, String)>,
+}
+
+/// A row that is sent.
+struct Sent {
+    /// The place of its key among the rows and, after those, the rows before.
+    key: u32,
+    /// Its place among the rows.
+    row: u32,
+    /// Whether there is a row now.
+    has: bool,
+    /// Whether there was one before.
+    had: bool,
 }
 
 /// The rows of an exchange's records.
@@ -123,69 +137,77 @@ impl Exchange {
         self.origin.iter().any(|own| own == name) || self.changes.as_ref().is_some_and(of_changes)
     }
 
-    /// The rows with all columns. A row of a table whose key changed becomes two: one that is gone from its former key, and one
-    /// that is new.
-    pub fn attach(&self, chunk: Chunk, origins: Origins, clocks_ms: Int64Array) -> Result<Chunk, ArrowError> {
-        let chunk = Chunk { origins: Some(origins), clocks_ms: Some(clocks_ms), ..chunk };
-        let (chunk, marks) = match &self.changes {
-            None => (chunk, None),
-            Some(_) => self.moved(chunk).map(|(chunk, has, had)| (chunk, Some((has, had))))?,
-        };
-        let missing = || ArrowError::ComputeError("rows of an exchange have no address".to_owned());
-        let (origins, clocks_ms) =
-            (chunk.origins.clone().ok_or_else(missing)?, chunk.clocks_ms.clone().ok_or_else(missing)?);
-        let mut columns = chunk.rows.columns().to_vec();
-        columns.extend([origins.sources, origins.partitions].map(|column| Arc::new(column) as ArrayRef));
-        columns.extend([origins.offsets, clocks_ms].map(|column| Arc::new(column) as ArrayRef));
-        if let (Some(Changes { before, .. }), Some((has, had))) = (&self.changes, marks) {
-            columns.extend([has, had].map(|column| Arc::new(column) as ArrayRef));
-            for (name, _) in before {
-                let known = chunk.before.as_ref().and_then(|before| before.rows.column_by_name(name).cloned());
-                let data_type = chunk.rows.schema().field_with_name(name)?.data_type().clone();
-                columns.push(known.unwrap_or_else(|| arrow::array::new_null_array(&data_type, chunk.len())));
-            }
-        }
-        let rows = RecordBatch::try_new(self.schema(&chunk.rows.schema()), columns)?;
-        Ok(Chunk { rows, valued: None, before: None, windows: None, headers: None, ..chunk })
-    }
-
-    /// The changes of a table, each within one key, with the marks for "there is a row" and "there was a row". The second is null
-    /// where that is not known.
-    fn moved(&self, chunk: Chunk) -> Result<(Chunk, BooleanArray, BooleanArray), ArrowError> {
+    /// Rows as they are sent, each to the partition of its key. A row of a table whose key changed becomes two: one that is gone from
+    /// its former key, and one that is new.
+    pub fn split(&self, chunk: Chunk, origins: Origins, clocks_ms: Int64Array) -> Result<Chunk, ArrowError> {
+        let chunk = Chunk { origins: Some(origins), clocks_ms: Some(clocks_ms), headers: None, windows: None, ..chunk };
         let is_valid = |marks: &Option<NullBuffer>, row: usize| marks.as_ref().is_none_or(|marks| marks.is_valid(row));
-        let Some(before) = &chunk.before else {
-            let has = (0..chunk.len()).map(|row| Some(is_valid(&chunk.valued, row))).collect();
-            let had = BooleanArray::new_null(chunk.len());
-            return Ok((chunk, has, had));
-        };
-        let keys = self.keys(&chunk.rows)?;
-        let keys_before = self.keys(&before.rows)?;
+        let Some(before) = chunk.before.as_ref().filter(|_| self.changes.is_some()) else { return Ok(chunk) };
+        let (keys, keys_before) = (self.keys(&chunk.rows)?, self.keys(&before.rows)?);
         let rows = chunk.len() as u32;
-        // Each row as it is sent: the place of its key among the rows and the rows before, its place, and both marks.
-        let mut sent: Vec<(u32, u32, bool, bool)> = Vec::with_capacity(chunk.len());
+        let mut sent: Vec<Sent> = Vec::with_capacity(chunk.len());
         for row in 0..chunk.len() {
             let (has, had, at) = (is_valid(&chunk.valued, row), is_valid(&before.valued, row), row as u32);
+            let gone = Sent { key: rows + at, row: at, has: false, had: true };
+            let new = Sent { key: at, row: at, has: true, had: false };
             match (has, had) {
-                (true, true) if keys[row] == keys_before[row] => sent.push((at, at, true, true)),
-                (true, true) => sent.extend([(rows + at, at, false, true), (at, at, true, false)]),
-                (true, false) => sent.push((at, at, true, false)),
-                (false, true) => sent.push((rows + at, at, false, true)),
+                (true, true) if keys[row] == keys_before[row] => sent.push(Sent { had: true, ..new }),
+                (true, true) => sent.extend([gone, new]),
+                (true, false) => sent.push(new),
+                (false, true) => sent.push(gone),
                 (false, false) => {}
             }
         }
-        let key_places: UInt32Array = sent.iter().map(|row| Some(row.0)).collect();
+        self.taken(chunk, &sent)
+    }
+
+    /// The rows that are sent, with the keys to which they are sent.
+    fn taken(&self, chunk: Chunk, sent: &[Sent]) -> Result<Chunk, ArrowError> {
+        let (key_places, places): (Vec<u32>, Vec<u32>) = sent.iter().map(|sent| (sent.key, sent.row)).unzip();
+        let key_places = UInt32Array::from(key_places);
+        let former = chunk.before.as_ref().map(|before| before.rows.clone());
         let schema = chunk.rows.schema();
-        let columns = schema.fields().iter().enumerate().map(|(at, field)| match self.key.contains(field.name()) {
-            true => take(&concat(&[chunk.rows.column(at), before.rows.column(at)])?, &key_places, None).map(Some),
-            false => Ok::<_, ArrowError>(None),
-        });
-        let keys = columns.collect::<Result<Vec<_>, _>>()?;
-        let chunk = chunk.take(&sent.iter().map(|row| Some(row.1)).collect())?;
-        let columns =
-            keys.into_iter().zip(chunk.rows.columns()).map(|(key, column)| key.unwrap_or_else(|| column.clone()));
-        let rows = RecordBatch::try_new(schema, columns.collect())?;
-        let marks = |mark: fn(&(u32, u32, bool, bool)) -> bool| sent.iter().map(|row| Some(mark(row))).collect();
-        Ok((chunk.with_rows(rows), marks(|row| row.2), marks(|row| row.3)))
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        let kept = chunk.clone().take(&places.into())?;
+        for (at, field) in schema.fields().iter().enumerate() {
+            columns.push(match former.as_ref().filter(|_| self.key.contains(field.name())) {
+                Some(former) => take(&concat(&[chunk.rows.column(at), former.column(at)])?, &key_places, None)?,
+                None => kept.rows.column(at).clone(),
+            });
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(sent.len()));
+        let rows = RecordBatch::try_new_with_options(schema, columns, &options)?;
+        let marks = |mark: fn(&Sent) -> bool| marked(&sent.iter().map(|sent| Some(mark(sent))).collect());
+        let before = kept.before.map(|before| Before { valued: marks(|sent| sent.had), ..before });
+        Ok(Chunk { rows, valued: marks(|sent| sent.has), before, ..kept })
+    }
+
+    /// Rows that were split, with all columns of the records.
+    pub fn attach(&self, chunk: Chunk) -> Result<Chunk, ArrowError> {
+        let missing = || ArrowError::ComputeError("rows of an exchange have no address".to_owned());
+        let origins = chunk.origins.clone().ok_or_else(missing)?;
+        let clocks_ms = chunk.clocks_ms.clone().ok_or_else(missing)?;
+        let mut columns = chunk.rows.columns().to_vec();
+        columns.extend([origins.sources, origins.partitions].map(|column| Arc::new(column) as ArrayRef));
+        columns.extend([origins.offsets, clocks_ms].map(|column| Arc::new(column) as ArrayRef));
+        if let Some(Changes { before, .. }) = &self.changes {
+            let marks = |valued: Option<&NullBuffer>| -> ArrayRef {
+                let all = || BooleanBuffer::new_set(chunk.len());
+                Arc::new(BooleanArray::new(valued.map_or_else(all, |valued| valued.inner().clone()), None))
+            };
+            columns.push(marks(chunk.valued.as_ref()));
+            columns.push(match &chunk.before {
+                Some(before) => marks(before.valued.as_ref()),
+                None => new_null_array(&DataType::Boolean, chunk.len()),
+            });
+            for (name, _) in before {
+                let known = chunk.before.as_ref().and_then(|before| before.rows.column_by_name(name).cloned());
+                let data_type = chunk.rows.schema().field_with_name(name)?.data_type().clone();
+                columns.push(known.unwrap_or_else(|| new_null_array(&data_type, chunk.len())));
+            }
+        }
+        let rows = RecordBatch::try_new(self.schema(&chunk.rows.schema()), columns)?;
+        Ok(Chunk { rows, valued: None, before: None, ..chunk })
     }
 
     /// The key of each row as bytes that are equal if the keys are.
@@ -213,7 +235,8 @@ impl Exchange {
         let Some(Changes { has, had, before }) = &self.changes else {
             return Ok(Received { rows, origins, clocks_ms, valued: None, before: None });
         };
-        let (has, had) = (column(has)?.as_boolean().clone(), column(had)?.as_boolean().clone());
+        let marks = |name: &String| column(name)?.as_boolean_opt().cloned().ok_or_else(|| missing(name));
+        let (has, had) = (marks(has)?, marks(had)?);
         let before = match had.null_count() {
             0 => Some(Before { rows: former(&rows, before, decoded)?, valued: marked(&had) }),
             _ => None,
@@ -235,4 +258,228 @@ fn former(rows: &RecordBatch, before: &[(String, String)], decoded: &RecordBatch
 /// The marks that are true; `None` if all are.
 fn marked(marks: &BooleanArray) -> Option<NullBuffer> {
     Some(NullBuffer::new(marks.values().clone())).filter(|marks| marks.null_count() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use arrow::array::{Int32Array, StringArray};
+    use headwater_language::definition::{SideDef, SourceKind};
+
+    use super::*;
+    use crate::clocks::SourcePartition;
+
+    /// The definition of an exchange by the STRING column `K`, with an INT column `V`, and a column that has the name of its own.
+    fn topic() -> SourceDef {
+        let column = |name: &str, ty, role| ColumnDef { name: name.to_owned(), ty, role };
+        let side = SideDef { format: "COMPACT".to_owned(), wrapped: true, delimiter: b',' };
+        let columns = vec![
+            column("K", SqlType::String, ColumnRole::Key),
+            column("V", SqlType::Int, ColumnRole::Value),
+            column("HAS ROW", SqlType::Int, ColumnRole::Value),
+        ];
+        SourceDef {
+            name: "exchange-1".to_owned(),
+            kind: SourceKind::Stream,
+            read_only: false,
+            columns,
+            topic: "exchange-1".to_owned(),
+            key: side.clone(),
+            value: side,
+            event_time: None,
+            window: None,
+            statement: String::new(),
+        }
+    }
+
+    /// A row of the table: its key and its value.
+    type Row = (Option<&'static str>, Option<i32>);
+
+    fn rows(rows: &[Option<Row>]) -> RecordBatch {
+        let keys: StringArray = rows.iter().map(|row| row.and_then(|row| row.0)).collect();
+        let values: Int32Array = rows.iter().map(|row| row.and_then(|row| row.1)).collect();
+        let own: Int32Array = (0..rows.len() as i32).collect();
+        let fields = [("K", DataType::Utf8), ("V", DataType::Int32), ("HAS ROW", DataType::Int32)]
+            .map(|(name, data_type)| Field::new(name, data_type, true));
+        let columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(values), Arc::new(own)];
+        RecordBatch::try_new(Arc::new(Schema::new(fields.to_vec())), columns).expect("it has these columns")
+    }
+
+    /// Changes from what was before to what is there, or rows without what was before.
+    fn chunk(changes: &[(Option<Row>, Option<Row>)], has_before: bool) -> Chunk {
+        let (before, after): (Vec<Option<Row>>, Vec<Option<Row>>) = changes.iter().copied().unzip();
+        let valued = |rows: &[Option<Row>]| Some(rows.iter().map(Option::is_some).collect::<NullBuffer>());
+        Chunk {
+            rows: rows(&after),
+            times_ms: (0..changes.len() as i64).map(|row| row * 100).collect(),
+            offsets: (0..changes.len() as i64).collect(),
+            headers: None,
+            valued: valued(&after),
+            windows: None,
+            before: has_before.then(|| Before { rows: rows(&before), valued: valued(&before) }),
+            origins: None,
+            clocks_ms: None,
+        }
+    }
+
+    fn attached(exchange: &Exchange, chunk: Chunk) -> Chunk {
+        let rows = chunk.len();
+        let offsets = chunk.offsets.values().iter().map(|at| at + 40).collect();
+        let origins = Origins { sources: vec![1; rows].into(), partitions: vec![2; rows].into(), offsets };
+        let clocks_ms = chunk.offsets.values().iter().map(|at| at * 1000).collect();
+        let split = exchange.split(chunk, origins, clocks_ms).expect("nothing fails");
+        exchange.attach(split).expect("nothing fails")
+    }
+
+    /// Each row as `origin@stream time key: before→after`, with `-` where there is none and `?` where that is not known.
+    fn received(exchange: &Exchange, sent: &Chunk) -> Vec<String> {
+        let Received { rows, origins, clocks_ms, valued, before } =
+            exchange.detach(&sent.rows).expect("it has its columns");
+        let value = |rows: &RecordBatch, valued: &Option<NullBuffer>, row: usize| {
+            let values = rows["V"].as_primitive::<arrow::datatypes::Int32Type>();
+            match valued {
+                Some(valued) if valued.is_null(row) => "-".to_owned(),
+                _ if values.is_null(row) => "null".to_owned(),
+                _ => values.value(row).to_string(),
+            }
+        };
+        let row = |row: usize| {
+            assert_eq!(origins.source(row), SourcePartition { source: 1, partition: 2 });
+            let keys = rows["K"].as_string::<i32>();
+            let key = if keys.is_valid(row) { keys.value(row) } else { "null" };
+            let before = before.as_ref().map_or("?".to_owned(), |before| {
+                assert_eq!(before.rows["K"].as_string::<i32>(), keys, "a change is one of one key");
+                value(&before.rows, &before.valued, row)
+            });
+            let after = value(&rows, &valued, row);
+            format!("{}@{} {key}: {before}→{after}", origins.offsets.value(row), clocks_ms.value(row))
+        };
+        (0..sent.len()).map(row).collect()
+    }
+
+    #[test]
+    fn its_columns_have_names_of_their_own() {
+        let exchange = Exchange::of(&topic(), true);
+        let names: Vec<String> = exchange.declare(topic()).columns.into_iter().map(|column| column.name).collect();
+        let own = ["ORIGIN SOURCE", "ORIGIN PARTITION", "ORIGIN OFFSET", "STREAM TIME", "HAS ROW_", "HAD ROW"];
+        let before = ["BEFORE V", "BEFORE HAS ROW"];
+        let all: Vec<&str> = ["K", "V", "HAS ROW"].into_iter().chain(own).chain(before).collect();
+        assert_eq!(names, all);
+        let schema = exchange.schema(&rows(&[]).schema());
+        assert_eq!(schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), all);
+        assert_eq!(exchange.rows(&schema).fields().len(), 3);
+        let needed: Vec<&str> = exchange.needed(|name| name == "V").collect();
+        assert_eq!(needed, [&own[..4], &["K", "HAS ROW_", "HAD ROW", "BEFORE V"]].concat());
+        assert_eq!(Exchange::of(&topic(), false).declare(topic()).columns.len(), 7);
+    }
+
+    #[test]
+    fn rows_of_a_stream_pass_as_they_are() {
+        let exchange = Exchange::of(&topic(), false);
+        let rows =
+            Chunk { valued: None, ..chunk(&[(None, Some((Some("a"), Some(1)))), (None, Some((None, None)))], false) };
+        let sent = attached(&exchange, rows);
+        assert_eq!(received(&exchange, &sent), ["40@0 a: ?→1", "41@1000 null: ?→null"]);
+        assert_eq!(sent.rows.num_columns(), 7);
+    }
+
+    /// Goal: each record is a change within one key. Method: each case once; one key changes, and one is null.
+    #[test]
+    fn a_row_whose_key_changes_is_sent_to_both() {
+        let exchange = Exchange::of(&topic(), true);
+        let (a, b) = (|value| Some((Some("a"), Some(value))), |value| Some((Some("b"), Some(value))));
+        let changes = [
+            (a(1), a(2)),
+            (a(3), b(4)),
+            (None, b(5)),
+            (b(6), None),
+            (None, None),
+            (Some((Some("b"), None)), a(7)),
+            (Some((None, Some(8))), Some((None, Some(9)))),
+        ];
+        let sent = attached(&exchange, chunk(&changes, true));
+        let expected = [
+            "40@0 a: 1→2",
+            "41@1000 a: 3→-",
+            "41@1000 b: -→4",
+            "42@2000 b: -→5",
+            "43@3000 b: 6→-",
+            "45@5000 b: null→-",
+            "45@5000 a: -→7",
+            "46@6000 null: 8→9",
+        ];
+        assert_eq!(received(&exchange, &sent), expected);
+        assert_eq!(sent.times_ms.values()[..], [0, 100, 100, 200, 300, 500, 500, 600]);
+        assert!(sent.valued.is_none() && sent.before.is_none(), "a delete is a record with a value");
+    }
+
+    #[test]
+    fn what_is_not_known_stays_unknown() {
+        let exchange = Exchange::of(&topic(), true);
+        let sent = attached(&exchange, chunk(&[(None, Some((Some("a"), Some(1)))), (None, None)], false));
+        assert_eq!(received(&exchange, &sent), ["40@0 a: ?→1", "41@1000 null: ?→-"]);
+    }
+
+    /// Goal: only some columns need to be read. Method: only the key is, as COUNT(*) does.
+    #[test]
+    fn columns_that_nobody_reads_can_be_missing() {
+        let exchange = Exchange::of(&topic(), true);
+        let sent = attached(&exchange, chunk(&[(Some((Some("a"), Some(1))), Some((Some("b"), Some(2))))], true));
+        let read: Vec<usize> =
+            exchange.needed(|_| false).map(|name| sent.rows.schema().index_of(name).expect("it exists")).collect();
+        let Received { rows, valued, before, .. } =
+            exchange.detach(&sent.rows.project(&read).expect("they exist")).expect("it has its columns");
+        assert_eq!(
+            (rows.num_columns(), rows["K"].as_string::<i32>().iter().collect::<Vec<_>>()),
+            (1, vec![Some("a"), Some("b")])
+        );
+        assert_eq!(valued, Some(NullBuffer::from(vec![false, true])));
+        assert_eq!(before.and_then(|before| before.valued), Some(NullBuffer::from(vec![true, false])));
+        assert!(exchange.detach(&sent.rows.project(&[0]).expect("it exists")).is_err());
+    }
+
+    /// Goal: nothing is lost on the way. Method: random changes of a map from keys to values, which the records repeat.
+    #[test]
+    fn what_is_received_is_what_was_sent() {
+        const KEYS: [&str; 3] = ["a", "b", "c"];
+        let exchange = Exchange::of(&topic(), true);
+        let mut state = 7_u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for _ in 0..40 {
+            // Rows of a table with other keys, each with its group and its value.
+            let (mut table, mut changes) = (BTreeMap::new(), Vec::new());
+            for _ in 0..50 {
+                let id = random(8);
+                let row = (random(4) > 0).then(|| (Some(KEYS[random(3) as usize]), Some(random(9) as i32)));
+                let before = match row {
+                    Some(row) => table.insert(id, row),
+                    None => table.remove(&id),
+                };
+                changes.push((before, row));
+            }
+            let Received { rows, valued, before, .. } =
+                exchange.detach(&attached(&exchange, chunk(&changes, true)).rows).expect("it has its columns");
+            let before = before.expect("it is known");
+            let mut sums: BTreeMap<&str, i32> = BTreeMap::new();
+            for row in 0..rows.num_rows() {
+                for (rows, valued, sign) in [(&before.rows, &before.valued, -1), (&rows, &valued, 1)] {
+                    if valued.as_ref().is_none_or(|valued| valued.is_valid(row)) {
+                        let value = rows["V"].as_primitive::<arrow::datatypes::Int32Type>().value(row);
+                        *sums.entry(rows["K"].as_string::<i32>().value(row)).or_default() += sign * value;
+                    }
+                }
+            }
+            sums.retain(|_, sum| *sum != 0);
+            let mut expected: BTreeMap<&str, i32> = BTreeMap::new();
+            table
+                .values()
+                .for_each(|(key, value)| *expected.entry(key.expect("it has one")).or_default() += value.unwrap_or(0));
+            expected.retain(|_, sum| *sum != 0);
+            assert_eq!(sums, expected);
+        }
+    }
 }

@@ -6,15 +6,16 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::session_state::SessionState;
 use headwater_expression::errors::diagnose;
 use headwater_expression::{Compiler, Expression};
+use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_functions::rows_of;
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::sql::parse_expr;
-use headwater_language::topology::{Action, Exploded, Node, Projection, ResultColumn};
+use headwater_language::topology::{Action, Exploded, Join, JoinForm, Node, Projection, ResultColumn, names_in};
 
-use super::columns::{names_in, needs_value};
+use super::columns::needs_value;
 use super::operator::Operator;
-use super::operators::{Aggregate, Column, Explode, Filter, Project};
+use super::operators::{Aggregate, Column, Explode, Filter, JoinStreamTable, JoinStreams, JoinTables, Project, Table};
 
 /// An operator, and the columns of the rows that it emits.
 pub type Lowered = (Arc<dyn Operator>, SchemaRef);
@@ -23,32 +24,37 @@ pub type Lowered = (Arc<dyn Operator>, SchemaRef);
 pub struct Lowering<'a> {
     /// The nodes after it.
     pub later: &'a [Node],
-    /// The columns of the rows that it receives.
-    pub rows: &'a SchemaRef,
+    /// The columns of the rows that it receives at each port.
+    pub inputs: &'a [SchemaRef],
     /// The session with the functions that expressions may call.
     pub state: &'a SessionState,
-    /// The source of the query.
-    pub input: &'a SourceDef,
+    /// The source of the rows that it receives at its first port.
+    pub source: &'a SourceDef,
     /// The number of stores in the stage before it, which is the index of its own store if it has one.
     pub store: usize,
     /// Whether every change of a group is emitted, not only the last one before a commit.
     pub emits_every_change: bool,
+    /// Whether the rows that it receives are the changes of a table.
+    pub receives_table: bool,
 }
 
 impl Lowering<'_> {
     /// The operator of a node that processes rows. Fails for a source, an exchange or a sink, which have none.
     pub fn lower(&self, action: &Action) -> Result<Lowered, Vec<Diagnostic>> {
-        let compiler = || Compiler::new(self.state, self.rows.clone()).map_err(|e| diagnose(&e, None));
+        let rows = self.inputs.first().ok_or_else(|| vec![Diagnostic::new(INTERNAL, "an operator has no input")])?;
+        let compiler = || Compiler::new(self.state, rows.clone()).map_err(|e| diagnose(&e, None));
         Ok(match action {
             Action::Source(_) | Action::Exchange(_) | Action::Sink(_) => {
                 return Err(vec![Diagnostic::new(INTERNAL, "a topic is not an operator")]);
             }
-            Action::Table(_) | Action::Join(_) => {
-                return Err(vec![Diagnostic::new(INTERNAL, "tables and joins cannot run yet")]);
+            Action::Join(join) => self.join(join)?,
+            Action::Table(table) => {
+                let (every, before) = (self.emits_every_change, self.needs_before());
+                (Arc::new(Table::new(table, rows, self.store, every, before)?), rows.clone())
             }
             Action::Filter { predicate } => {
                 let filter = Filter::new(compile(predicate, &compiler()?)?.into_type(DataType::Boolean));
-                (Arc::new(filter), self.rows.clone())
+                (Arc::new(filter), rows.clone())
             }
             Action::Explode { columns } => {
                 let explode = explode(columns, self.later, &compiler()?)?;
@@ -56,18 +62,72 @@ impl Lowering<'_> {
                 (Arc::new(explode), schema)
             }
             Action::Project(projection) => {
-                let project = project(projection, &compiler()?, self.input, self.makes_groups())?;
-                let project = if self.store > 0 && self.needs_before() { project.with_before() } else { project };
+                let project = self.project(projection, &compiler()?)?;
                 let schema = project.schema().clone();
                 (Arc::new(project), schema)
             }
             Action::Aggregate(aggregation) => {
                 let (every, before) = (self.emits_every_change, self.needs_before());
-                let aggregate = Aggregate::new(aggregation, self.rows, self.store, every, before)?;
+                let aggregate = Aggregate::new(aggregation, rows, self.store, every, before)?;
+                if self.receives_table && !aggregate.can_undo() {
+                    return Err(vec![Diagnostic::new(INTERNAL, "an aggregate cannot be applied to a table")]);
+                }
                 let schema = aggregate.schema().clone();
                 (Arc::new(aggregate), schema)
             }
         })
+    }
+
+    /// The operator of a join. It emits the columns that later nodes use.
+    fn join(&self, join: &Join) -> Result<Lowered, Vec<Diagnostic>> {
+        let missing = || vec![Diagnostic::new(INTERNAL, "a join does not have two inputs")];
+        let [left, right] = self.inputs else { return Err(missing()) };
+        let used = names_in(self.later)?;
+        Ok(match join.form {
+            JoinForm::Streams { .. } => {
+                let operator = JoinStreams::new(join, left, right, self.store)?;
+                let schema = operator.schema().clone();
+                (Arc::new(operator), schema)
+            }
+            JoinForm::StreamTable => {
+                let operator = JoinStreamTable::new(join, [left, right], &used, self.store)?;
+                let schema = operator.schema().clone();
+                (Arc::new(operator), schema)
+            }
+            JoinForm::Tables => {
+                let modes = (self.emits_every_change, self.needs_before());
+                let operator = JoinTables::new(join, [left, right], &used, self.store, modes)?;
+                let schema = operator.schema().clone();
+                (Arc::new(operator), schema)
+            }
+        })
+    }
+
+    /// The operator of a projection.
+    fn project(&self, projection: &Projection, compiler: &Compiler<'_>) -> Result<Project, Vec<Diagnostic>> {
+        let (is_group, shows_deletes) = (self.makes_groups(), self.shows_deletes());
+        let column = |c: &ResultColumn| -> Result<_, Vec<Diagnostic>> {
+            let data_type = c.ty.to_arrow().map_err(|name| vec![Diagnostic::new(INTERNAL, name)])?;
+            let expr = compile(&c.expr, compiler)?.into_type(data_type);
+            let of_value = || needs_value(&c.expr, self.source, compiler.schema());
+            let needs_value = (shows_deletes && !self.is_in_key(c)) || (projection.rekeyed && c.key && of_value()?);
+            Ok(Column { name: c.name.clone(), expr, needs_value, is_group: is_group && c.key })
+        };
+        let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+        let headers = projection.headers.as_deref().map(|text| compile(text, compiler)).transpose()?;
+        let project = Project::new(columns, headers);
+        let project = if self.receives_table { project.of_table() } else { project };
+        Ok(if self.receives_table && self.needs_before() { project.with_before() } else { project })
+    }
+
+    /// Whether its rows are shown to a user. A row of a table that is deleted is shown by its key alone.
+    fn shows_deletes(&self) -> bool {
+        self.receives_table && self.later.is_empty()
+    }
+
+    /// Whether a column of the result is part of the key of the source, which may have a window.
+    fn is_in_key(&self, column: &ResultColumn) -> bool {
+        column.key || (self.source.window.is_some() && [WINDOWSTART, WINDOWEND].contains(&column.expr.as_str()))
     }
 
     /// Whether the key of its rows groups them: they are sent to the partition of their group.
@@ -75,9 +135,13 @@ impl Lowering<'_> {
         self.later.iter().any(|node| matches!(node.action, Action::Exchange(_)))
     }
 
-    /// Whether a later operator needs the rows before they changed. A filter does, to delete a row that it no longer keeps.
+    /// Whether a later operator needs the rows before they changed: a filter deletes a row that it no longer keeps, an exchange
+    /// removes it from its former partition, and an aggregate takes it out of its group.
     fn needs_before(&self) -> bool {
-        self.later.iter().any(|node| matches!(node.action, Action::Filter { .. }))
+        let needs = |action: &Action| {
+            matches!(action, Action::Filter { .. } | Action::Exchange(_) | Action::Aggregate(_) | Action::Join(_))
+        };
+        self.later.iter().any(|node| needs(&node.action))
     }
 }
 
@@ -95,23 +159,4 @@ fn explode(columns: &[Exploded], later: &[Node], compiler: &Compiler<'_>) -> Res
     let read = names_in(later)?;
     let explode = Explode::new(arrays, compiler.schema(), |name| read.contains(name));
     explode.ok_or_else(|| vec![Diagnostic::new(INTERNAL, "a table function does not return an array")])
-}
-
-/// The operator of a projection. If it `makes_groups`, its key is what groups them.
-fn project(
-    projection: &Projection,
-    compiler: &Compiler<'_>,
-    input: &SourceDef,
-    makes_groups: bool,
-) -> Result<Project, Vec<Diagnostic>> {
-    let column = |c: &ResultColumn| -> Result<_, Vec<Diagnostic>> {
-        let data_type = c.ty.to_arrow().map_err(|name| vec![Diagnostic::new(INTERNAL, name)])?;
-        let expr = compile(&c.expr, compiler)?.into_type(data_type);
-        let of_value = || needs_value(&c.expr, input, compiler.schema());
-        let needs_value = projection.rekeyed && c.key && of_value()?;
-        Ok(Column { name: c.name.clone(), expr, needs_value, is_group: makes_groups && c.key })
-    };
-    let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    let headers = projection.headers.as_deref().map(|text| compile(text, compiler)).transpose()?;
-    Ok(Project::new(columns, headers))
 }

@@ -13,6 +13,7 @@ use headwater_state::Store;
 
 use super::chunk::Chunk;
 use super::clocks::{Clocks, SourcePartition};
+use super::materialized::Keeper;
 
 /// An input of an operator or a task. An operator with one input has port 0, and a join has ports 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,11 +32,11 @@ pub struct Context<'a> {
     pub stores: &'a mut [Box<dyn Store>],
     /// The operator adds each row for which an expression failed.
     pub failures: &'a mut Vec<Failure>,
-    /// The operator adds each row that it dropped because its window had closed.
+    /// The operator adds each row that arrived after its window had closed.
     pub late: &'a mut Vec<Late>,
 }
 
-/// A row that was dropped because its window had closed.
+/// A row that arrived after its window had closed. It was dropped or, in an outer join, emitted without a match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Late {
     /// The index of the row in the chunk that was pushed.
@@ -65,6 +66,16 @@ pub trait Operator: fmt::Debug + Send + Sync {
     /// Ends an epoch and emits the rows that were kept back until then.
     fn barrier(&mut self, _cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         Ok(Emitted::Nothing)
+    }
+
+    /// The operator as one that keeps its result in a store, if it is one.
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        None
+    }
+
+    /// Whether each row that it emits depends on nothing but one row that was pushed, and so can be computed again.
+    fn repeats(&self) -> bool {
+        false
     }
 
     /// Whether the rows that it emits may be far larger than those pushed, so that few rows are pushed at a time.

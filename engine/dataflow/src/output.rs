@@ -102,6 +102,14 @@ impl Output {
         Ok((self.batch(parts, partition), unwritten))
     }
 
+    /// The partition of each row's key, and the rows whose keys cannot be encoded.
+    pub fn places(&mut self, chunk: &Chunk) -> (Vec<i32>, Vec<Unwritten>) {
+        let (keys, bad) = self.key.encode(chunk, None);
+        let partition = |key: Option<&[u8]>| key.map_or(0, |key| partition_of(key, self.placement.partitions));
+        let unwritten = |bad: BadRow| Unwritten { row: bad.row, side: Side::Key, reason: bad.reason };
+        (keys.iter().map(partition).collect(), bad.into_iter().map(unwritten).collect())
+    }
+
     /// The timestamps of the records; a record without a value keeps the timestamp of its input record.
     fn times(&self, chunk: &Chunk) -> Result<(Int64Array, Vec<BadRow>), ArrowError> {
         let Some((column, times)) = &self.times else { return Ok((chunk.times_ms.clone(), Vec::new())) };

@@ -9,13 +9,14 @@ use headwater_expression::errors::diagnose;
 use headwater_formats::decode::{RecordDecoder, TopicSpec};
 use headwater_formats::format::FormatError;
 use headwater_formats::record::Wanted;
-use headwater_language::definition::{SourceDef, SourceKind};
+use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{Action, Node, NodeId, Topology};
 
 use super::columns::referenced;
 use super::exchange::Exchange;
 use super::lower::Lowering;
+use super::materialized::Kept;
 use super::operator::{Operator, Port};
 use super::options::CompileOptions;
 use super::output::{Output, Placement};
@@ -34,6 +35,8 @@ pub struct Stage {
     pub origins: Arc<[Arc<str>]>,
     /// The columns of the rows that its last operator emits.
     pub schema: SchemaRef,
+    /// The operator that keeps the result of the query, if one does.
+    pub kept: Option<Kept>,
     /// Whether it is the last stage, which emits the result of the query.
     pub is_last: bool,
 }
@@ -48,6 +51,8 @@ pub struct Input {
     pub entry: Vec<Target>,
     /// The columns that an exchange adds to those of its rows; `None` if it is a source.
     pub exchange: Option<Exchange>,
+    /// Whether its records are the changes of a table.
+    pub is_table: bool,
     /// The index of the source among those of the topology; 0 for an exchange.
     pub source: i32,
     /// Whether records without a value become rows without a value; otherwise they are skipped.
@@ -117,9 +122,7 @@ pub fn stages(
     options: &CompileOptions,
 ) -> Result<Vec<Stage>, Vec<Diagnostic>> {
     let places = places(topology.nodes());
-    let mut numbers: Vec<usize> = places.iter().flat_map(|place| [place.at, place.next]).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
+    let numbers = in_order(&places);
     let wire = |number: usize| Wiring::new(topology, state, options, &places, number).wire();
     numbers.into_iter().map(wire).collect()
 }
@@ -150,6 +153,21 @@ fn places(nodes: &[Node]) -> Vec<Place> {
         places.push(Place { at, next });
     }
     places
+}
+
+/// The numbers of all stages, each after those that it gets rows from.
+fn in_order(places: &[Place]) -> Vec<usize> {
+    let mut depths: BTreeMap<usize, usize> = places.iter().flat_map(|place| [(place.at, 0), (place.next, 0)]).collect();
+    // A path has at most as many steps as there are stages.
+    for _ in 0..depths.len() {
+        for Place { at, next } in places.iter().filter(|place| place.at != place.next) {
+            let deeper = depths[at] + 1;
+            depths.entry(*next).and_modify(|depth| *depth = deeper.max(*depth));
+        }
+    }
+    let mut numbers: Vec<usize> = depths.keys().copied().collect();
+    numbers.sort_by_key(|number| depths[number]);
+    numbers
 }
 
 /// Builds one stage from the nodes of its topology.
@@ -202,6 +220,10 @@ impl<'a> Wiring<'a> {
                 self.read(node, topic, Some(exchange))?;
             }
         }
+        let is_here = |(node, place): (&'a Node, &Place)| (place.at == self.number).then_some(node);
+        let nodes: Vec<_> = self.topology.nodes().iter().zip(self.places).filter_map(is_here).collect();
+        let is_last = self.places.last().is_some_and(|last| last.at == self.number);
+        let operators: Vec<_> = self.operators.iter().map(|(_, operator)| operator.clone()).collect();
         let entries: Vec<_> = self.inputs.iter().map(|(id, _)| self.targets(id)).collect();
         let to: Vec<_> = self.operators.iter().map(|(id, _)| self.targets(id)).collect();
         let wired = |((_, operator), to)| Wired { operator, to };
@@ -212,7 +234,8 @@ impl<'a> Wiring<'a> {
             changelogs: self.changelogs,
             origins: self.topology.sources().map(|source| Arc::from(source.topic.as_str())).collect(),
             schema: self.schema,
-            is_last: self.places.last().is_some_and(|last| last.at == self.number),
+            kept: Kept::of(&operators, &nodes).filter(|_| is_last),
+            is_last,
         })
     }
 
@@ -234,13 +257,16 @@ impl<'a> Wiring<'a> {
                 self.outputs.push((&node.id, OutputTopic { sink, schema, rekeyed, exchange: None }));
             }
             action => {
+                let inputs: Vec<SchemaRef> =
+                    node.inputs.iter().filter_map(|id| self.schemas.get(id)).cloned().collect();
                 let lowering = Lowering {
                     later: &self.topology.nodes()[at + 1..],
-                    rows: &self.schema,
+                    inputs: &inputs,
                     state: self.state,
-                    input: self.topology.source(),
+                    source: self.topology.source_of(&node.id),
                     store: self.changelogs.len(),
                     emits_every_change: self.options.emits_every_change,
+                    receives_table: node.inputs.first().is_some_and(|input| self.topology.is_table(input)),
                 };
                 let (operator, schema) = lowering.lower(action)?;
                 let changelog = |store: &str| self.options.changelog(store).into();
@@ -255,14 +281,15 @@ impl<'a> Wiring<'a> {
 
     /// Adds an input.
     fn read(&mut self, node: &'a Node, source: SourceDef, exchange: Option<Exchange>) -> Result<(), Vec<Diagnostic>> {
-        let is_table = exchange.is_none() && source.kind == SourceKind::Table;
+        let is_table = self.topology.is_table(&node.id);
         let number = self.topology.sources().take_while(|other| **other != source).count();
         let spec = source.topic_spec().map_err(|why| vec![Diagnostic::new(INTERNAL, why)])?;
         let topology = self.topology;
         let has_exchange = topology.nodes().iter().any(|node| matches!(node.action, Action::Exchange(_)));
         let forwards_windows = !has_exchange && topology.sink().is_some_and(|sink| sink.window.is_some());
-        let forwards_headers =
-            !has_exchange && topology.sink().is_some() && topology.result().is_some_and(|p| p.headers.is_none());
+        let keeps_headers = topology.result().is_some_and(|result| result.headers.is_none());
+        // A row of a table may come out when its record is long gone.
+        let forwards_headers = !has_exchange && !is_table && topology.sink().is_some() && keeps_headers;
         let is_here = |(node, place): (&'a Node, &Place)| (place.at == self.number).then_some(node);
         let nodes = topology.nodes().iter().zip(self.places).filter_map(is_here);
         let projection = referenced(nodes, &spec, forwards_windows, exchange.as_ref())?;
@@ -274,8 +301,9 @@ impl<'a> Wiring<'a> {
             projection,
             entry: Vec::new(),
             source: if exchange.is_some() { 0 } else { i32::try_from(number).unwrap_or(i32::MAX) },
+            is_table,
+            keeps_valueless: exchange.is_none() && (is_table || (!has_exchange && topology.sink().is_some())),
             exchange,
-            keeps_valueless: is_table || (!has_exchange && topology.sink().is_some()),
             forwards_windows,
             forwards_headers,
         };

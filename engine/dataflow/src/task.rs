@@ -23,7 +23,7 @@ use headwater_formats::decode::RecordDecoder;
 use headwater_formats::format::FormatError;
 use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, TopicPartition};
-use headwater_state::{MemoryStore, NOTE_KEY, Store};
+use headwater_state::{MemoryStore, NOTE_KEY, Store, View};
 
 use super::addresses::Addresses;
 use super::arrival;
@@ -51,9 +51,11 @@ pub enum Event<'a> {
     Resume(Port, i64),
     /// The next records of one of its inputs.
     Records(Port, &'a RawBatch),
+    /// The next rows of an exchange that does not pass through its topic.
+    Rows(Port, Chunk),
     /// An epoch ends: everything that belongs to it is to be emitted.
     Barrier(Epoch),
-    /// An epoch is committed.
+    /// The oldest epoch that was not committed yet is: readers see its state.
     Committed(Epoch),
 }
 
@@ -66,6 +68,8 @@ pub enum Event<'a> {
 pub enum Command {
     /// Records to be written to a topic.
     Write(Written),
+    /// Rows for the tasks of another stage, which must be handled before the next event of this task.
+    Exchange(Exchanged),
     /// Records to be written to the changelog topic of a store.
     Log(OutBatch),
     /// Rows to be shown, with the columns of [`Compiled::result_schema`](super::Compiled::result_schema).
@@ -87,6 +91,15 @@ pub struct Written {
     pub addresses: Addresses,
 }
 
+/// Rows for the tasks of another stage.
+#[derive(Debug)]
+pub struct Exchanged {
+    /// The topic of the exchange.
+    pub topic: Arc<str>,
+    /// The rows for each partition.
+    pub rows: Vec<(i32, Chunk)>,
+}
+
 /// One stage of a running query for one partition.
 pub struct Task {
     stage: Arc<Stage>,
@@ -104,15 +117,19 @@ pub struct Task {
     logged_clocks: Clocks,
     /// The port of the records that were handled last.
     port: Port,
+    /// Whether rows for exchanges are passed on as they are, instead of as records of their topics.
+    exchanges_rows: bool,
+    /// The number of rows that it got from exchanges that way, over all processes.
+    received: i64,
     commands: VecDeque<Command>,
     /// The rows that are left of the batch, the first records last.
     left: Vec<Left>,
-    /// Complaints about records whose rows have not all been emitted.
-    withheld: Withheld,
     /// The offset of the record whose rows were emitted last.
     last_out: Option<i64>,
-    /// The record at which the query stops once everything before it has been emitted.
-    stop: Option<Complaint>,
+    /// The record of an input at which the query stops once everything before it has been emitted.
+    stop: Option<(Port, Complaint)>,
+    /// Whether rows wait until they are released.
+    merges: bool,
     /// The barrier that is passing through the operators.
     barrier: Option<Passing>,
     /// For each operator the recent size of the rows that it emits, in bytes per row received; `None` before its first row.
@@ -125,6 +142,10 @@ pub(super) struct TaskInput {
     decoder: RecordDecoder,
     /// The first steps for its rows.
     pub(super) entry: Vec<Target>,
+    /// Rows that were not released yet.
+    pending: Option<Chunk>,
+    /// Complaints about records whose rows have not all been emitted.
+    withheld: Withheld,
 }
 
 /// Rows that are left to be processed.
@@ -158,7 +179,8 @@ impl Task {
     ) -> Result<Self, FormatError> {
         let input = |input: &Input| -> Result<TaskInput, FormatError> {
             let origin = TopicPartition::new(input.spec.topic.clone(), partition);
-            Ok(TaskInput { origin, decoder: input.decoder()?, entry: input.entry.clone() })
+            let (entry, withheld) = (input.entry.clone(), Withheld::default());
+            Ok(TaskInput { origin, decoder: input.decoder()?, entry, pending: None, withheld })
         };
         let inputs = stage.inputs.iter().map(input).collect::<Result<_, _>>()?;
         let outputs = stage.outputs.iter().map(|output| output.open(placements)).collect::<Result<_, _>>()?;
@@ -176,11 +198,13 @@ impl Task {
             clocks: Clocks::default(),
             logged_clocks: Clocks::default(),
             port: Port(0),
+            exchanges_rows: false,
+            received: 0,
             commands: VecDeque::new(),
             left: Vec::new(),
-            withheld: Withheld::default(),
             last_out: None,
             stop: None,
+            merges: false,
             barrier: None,
         })
     }
@@ -197,12 +221,15 @@ impl Task {
                 Ok(())
             }
             Event::Records(port, raw) => self.records(*port, raw),
+            Event::Rows(port, chunk) => self.receive(*port, chunk),
             Event::Barrier(epoch) => {
                 self.barrier = Some(Passing { epoch: *epoch, at: 0, left: self.left.len() });
                 Ok(())
             }
-            // The stores were sealed at the barrier.
-            Event::Committed(_) => Ok(()),
+            Event::Committed(_) => {
+                self.stores.iter_mut().for_each(|store| store.commit());
+                Ok(())
+            }
         }
     }
 
@@ -215,8 +242,8 @@ impl Task {
         }
         match self.left.pop() {
             None => {
-                let stop = self.stop.take().map(Command::Stop);
-                self.commands.extend(stop);
+                let stop = self.stop.take_if(|(port, _)| self.inputs[port.0].pending.is_none());
+                self.commands.extend(stop.map(|(_, complaint)| Command::Stop(complaint)));
                 return Ok(!self.commands.is_empty());
             }
             Some(Left::Rows(chunk, to)) => self.rows(chunk, to, now_ms),
@@ -227,7 +254,7 @@ impl Task {
                 }
             }
         }
-        self.release();
+        self.report();
         Ok(true)
     }
 
@@ -266,7 +293,7 @@ impl Task {
             self.log(store, changes.record_keys(), changes.values, now_ms);
         }
         if self.has_state() && self.clocks != self.logged_clocks {
-            let note = self.clocks.to_bytes();
+            let note = [&self.received.to_be_bytes()[..], &self.clocks.to_bytes()].concat();
             let [keys, values] = [&NOTE_KEY[..], &note].map(|bytes| BinaryArray::from_vec(vec![bytes]));
             self.log(0, keys, values, now_ms);
             self.logged_clocks = self.clocks.clone();
@@ -299,11 +326,18 @@ impl Task {
             return self.stores[store].restore(keys, &values);
         };
         let damaged = || ArrowError::ParseError("the stream times in a changelog are damaged".to_owned());
-        self.clocks = Clocks::from_bytes(values.value(note)).ok_or_else(damaged)?;
+        let (received, clocks) = values.value(note).split_first_chunk::<8>().ok_or_else(damaged)?;
+        self.received = i64::from_be_bytes(*received);
+        self.clocks = Clocks::from_bytes(clocks).ok_or_else(damaged)?;
         self.logged_clocks = self.clocks.clone();
         let others: BooleanArray = (0..raw.len()).map(|row| Some(!is_note(row))).collect();
         let of = |column: &BinaryArray| filter(column, &others).map(|column| column.as_binary::<i32>().clone());
         self.stores[store].restore(&of(keys)?, &of(&values)?)
+    }
+
+    /// The committed values of the store with this index, for readers in other threads.
+    pub fn view(&self, store: usize) -> View {
+        self.stores[store].view()
     }
 
     /// Whether it has stores.
@@ -337,12 +371,43 @@ impl Task {
         self.commands.pop_front()
     }
 
+    /// The same task, which keeps the rows of records until they are released.
+    pub(super) fn merging(self) -> Self {
+        Self { merges: true, ..self }
+    }
+
+    /// The event time in ms and the offset of the first row of an input that was not released; `None` if there is none.
+    pub fn head(&self, port: Port) -> Option<(i64, i64)> {
+        let pending = self.inputs[port.0].pending.as_ref()?;
+        Some((pending.times_ms.value(0), pending.offsets.value(0)))
+    }
+
+    /// Releases the rows of an input up to the first one whose event time is above `until_ms`. The rows that were released before
+    /// must be finished.
+    pub fn release(&mut self, port: Port, until_ms: i64) {
+        debug_assert!(self.left.is_empty(), "one batch after the other");
+        (self.port, self.last_out) = (port, None);
+        let input = &mut self.inputs[port.0];
+        if let Some(pending) = input.pending.take() {
+            let rows = pending.times_ms.values().iter().take_while(|time| **time <= until_ms).count();
+            let chunk = pending.slice(0, rows);
+            input.pending = (rows < pending.len()).then(|| pending.slice(rows, pending.len() - rows));
+            if rows > 0 {
+                self.left.extend(input.entry.iter().rev().map(|to| Left::Rows(chunk.clone(), *to)));
+            }
+        }
+        self.report();
+    }
+
     /// Its progress. A task with stores is within a record until the whole batch has been emitted: what is left of the batch may
     /// have changed its state, and a commit must not have the state of records that are read again.
     pub fn position(&mut self) -> TaskPosition {
         let (offset, begun) = loop {
             match self.left.last_mut() {
-                None => return TaskPosition::Done,
+                None => {
+                    let pending = self.inputs[self.port.0].pending.as_ref();
+                    return pending.map_or(TaskPosition::Done, |rows| TaskPosition::Before(rows.offsets.value(0)));
+                }
                 Some(Left::Rows(chunk, _)) => break (chunk.offsets.value(0), false),
                 Some(Left::Pieces(pieces, _)) => match pieces.position() {
                     Some(position) => break position,
@@ -358,7 +423,7 @@ impl Task {
 
     fn records(&mut self, port: Port, raw: &RawBatch) -> Result<(), ArrowError> {
         debug_assert_eq!(raw.origin, self.inputs[port.0].origin, "an input has one partition");
-        debug_assert!(self.left.is_empty() && self.withheld.is_empty(), "one batch after the other");
+        debug_assert!(self.left.is_empty() && self.inputs[port.0].pending.is_none(), "one batch after the other");
         (self.port, self.last_out) = (port, None);
         let mut decoded = self.inputs[port.0].decoder.decode(raw)?;
         let stop_at = decoded.untimed.filter(|_| self.stops_on_time);
@@ -368,8 +433,8 @@ impl Task {
             let address = (raw.origin.clone(), offset);
             let complaint = Complaint::new(ComplaintKind::Deserialization, address, Wrong::Side(side), reason);
             match stop_at == Some(offset) {
-                true => self.stop = Some(complaint),
-                false => self.withheld.add(offset, complaint),
+                true => self.stop = Some((port, complaint)),
+                false => self.inputs[port.0].withheld.add(offset, complaint),
             }
         }
         if let Some(chunk) = arrival::chunk(decoded, raw, &self.stage.inputs[port.0])? {
@@ -378,12 +443,30 @@ impl Task {
                 None => chunk,
             };
             if !chunk.is_empty() {
-                let entry = self.inputs[port.0].entry.iter().rev();
-                self.left.extend(entry.map(|to| Left::Rows(chunk.clone(), *to)));
+                self.inputs[port.0].pending = Some(chunk);
             }
         }
-        self.release();
+        match self.merges {
+            true => self.report(),
+            false => self.release(port, i64::MAX),
+        }
         Ok(())
+    }
+
+    /// Takes rows of an exchange, which are numbered in the order in which they arrive.
+    fn receive(&mut self, port: Port, chunk: &Chunk) -> Result<(), ArrowError> {
+        debug_assert!(self.left.is_empty(), "one batch after the other");
+        (self.port, self.last_out) = (port, None);
+        let chunk = arrival::received(chunk, &self.stage.inputs[port.0], self.partition, self.received)?;
+        self.received += chunk.len() as i64;
+        let entry = self.inputs[port.0].entry.iter().rev();
+        self.left.extend(entry.map(|to| Left::Rows(chunk.clone(), *to)));
+        Ok(())
+    }
+
+    /// Whether rows for exchanges are passed on as they are from now on, instead of as records of their topics.
+    pub fn exchange_rows(&mut self, exchanges_rows: bool) {
+        self.exchanges_rows = exchanges_rows;
     }
 
     /// Pushes rows to an operator or an output. If that fails, for instance because they become too large, they are pushed in
@@ -481,7 +564,13 @@ impl Task {
             return Ok(());
         };
         let exchanged = match &self.stage.outputs[at].exchange {
-            Some(exchange) => Some(stamped(chunk, exchange, source, &mut self.clocks)?),
+            Some(exchange) => {
+                let split = stamped(chunk, exchange, source, &mut self.clocks)?;
+                if self.exchanges_rows {
+                    return self.send_rows(split, at);
+                }
+                Some(exchange.attach(split)?)
+            }
             None => None,
         };
         let (batch, unwritten) = output.encode(exchanged.as_ref().unwrap_or(chunk), self.partition, now_ms)?;
@@ -496,9 +585,32 @@ impl Task {
         Ok(())
     }
 
+    /// Sends rows to the tasks of the stage that reads the exchange with this index.
+    fn send_rows(&mut self, chunk: Chunk, at: usize) -> Result<(), ArrowError> {
+        self.last_out = chunk.offsets.values().last().copied();
+        let (partitions, unsent) = self.outputs[at].places(&chunk);
+        let mut places: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
+        for (row, partition) in (0..).zip(&partitions) {
+            if !unsent.iter().any(|bad| bad.row == row as usize) {
+                places.entry(*partition).or_default().push(row);
+            }
+        }
+        let mut places: Vec<(i32, Vec<u32>)> = places.into_iter().collect();
+        places.sort_by_key(|(_, rows)| rows[0]);
+        let of = |(partition, rows): (i32, Vec<u32>)| Ok((partition, chunk.clone().take(&rows.into())?));
+        let rows = places.into_iter().map(of).collect::<Result<_, ArrowError>>()?;
+        let topic = Arc::from(self.stage.outputs[at].sink.topic.as_str());
+        self.commands.push_back(Command::Exchange(Exchanged { topic, rows }));
+        let addresses = self.addresses(&chunk);
+        for bad in unsent {
+            self.complain(ComplaintKind::Serialization, &addresses, bad.row, Wrong::Side(bad.side), bad.reason);
+        }
+        Ok(())
+    }
+
     /// Complains about a row of a chunk.
     fn complain(&mut self, kind: ComplaintKind, addresses: &Addresses, row: usize, wrong: Wrong, reason: String) {
-        self.withheld.add_row(addresses, kind, row, wrong, reason);
+        self.inputs[self.port.0].withheld.add_row(addresses, kind, row, wrong, reason);
     }
 
     /// The records that the rows of a chunk came from.
@@ -512,10 +624,11 @@ impl Task {
     }
 
     /// Reports the complaints about records whose rows have all been emitted.
-    fn release(&mut self) {
-        if !self.withheld.is_empty() {
+    fn report(&mut self) {
+        if !self.inputs[self.port.0].withheld.is_empty() {
             let position = self.position();
-            self.commands.extend(self.withheld.release(position).map(Command::Complain));
+            let complaints = self.inputs[self.port.0].withheld.release(position);
+            self.commands.extend(complaints.map(Command::Complain));
         }
     }
 }
@@ -534,7 +647,7 @@ fn stamped(chunk: &Chunk, exchange: &Exchange, own: SourcePartition, clocks: &mu
         clocks.advance(SourcePartition { source, partition }, known)
     };
     let clocks_ms: Int64Array = (0..chunk.len()).map(clock).collect::<Vec<_>>().into();
-    exchange.attach(chunk.clone(), origins, clocks_ms)
+    exchange.split(chunk.clone(), origins, clocks_ms)
 }
 
 /// The addresses of the rows that were written.

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::Volatility;
+use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_plan::PhysicalExpr;
 
 use headwater_functions::clock;
@@ -47,6 +50,15 @@ impl Expression {
         constant: InnerFailures,
     ) -> Self {
         Self { text: text.to_owned(), physical, data_type, constant }
+    }
+
+    /// Whether it always returns the same value for the same row. Other expressions depend on the time, or on chance.
+    pub fn is_immutable(&self) -> bool {
+        let depends = self.physical.exists(|node| {
+            let function = node.downcast_ref::<ScalarFunctionExpr>();
+            Ok(function.is_some_and(|call| call.fun().signature().volatility != Volatility::Immutable))
+        });
+        !depends.unwrap_or(true)
     }
 
     /// Evaluates the expression for every row. Rows that fail are NULL and are added to `failures`. `now_ms` is the

@@ -11,32 +11,35 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use headwater_formats::decode::{RowKind, TopicSpec};
 use headwater_language::catalog::Catalog;
+use headwater_language::definition::SourceDef;
 
 /// Creates the tables that scan topics.
 pub trait Tables: fmt::Debug + Send + Sync {
-    /// A table over a topic. With `counts`, the records are only counted: a scan that needs no column then decodes
+    /// A table over the topic of a source. With `counts`, the records are only counted: a scan that needs no column then decodes
     /// nothing, so that bad records count as rows, too.
-    fn table(&self, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider>;
+    fn table(&self, source: &SourceDef, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider>;
 }
 
 /// A topic in a plan.
 #[derive(Debug)]
 pub struct TopicTable {
+    source: Arc<SourceDef>,
     spec: Arc<TopicSpec>,
     tables: Arc<dyn Tables>,
     scanned: Arc<dyn TableProvider>,
 }
 
 impl TopicTable {
-    fn new(spec: Arc<TopicSpec>, tables: &Arc<dyn Tables>) -> Self {
-        Self { scanned: tables.table(spec.clone(), false), spec, tables: tables.clone() }
+    fn new(source: &Arc<SourceDef>, spec: Arc<TopicSpec>, tables: &Arc<dyn Tables>) -> Self {
+        let scanned = tables.table(source, spec.clone(), false);
+        Self { source: source.clone(), scanned, spec, tables: tables.clone() }
     }
 
     /// The same topic, with its records only counted. The records of a table are counted by key, and therefore decoded
     /// anyway.
     pub fn counted(&self) -> Self {
-        let scanned = self.tables.table(self.spec.clone(), self.spec.kind == RowKind::All);
-        Self { spec: self.spec.clone(), tables: self.tables.clone(), scanned }
+        let scanned = self.tables.table(&self.source, self.spec.clone(), self.spec.kind == RowKind::All);
+        Self { source: self.source.clone(), spec: self.spec.clone(), tables: self.tables.clone(), scanned }
     }
 
     /// How the topic's records are decoded.
@@ -96,7 +99,7 @@ impl SchemaProvider for Sources {
             return Err(DataFusionError::External(Box::new(error)));
         }
         let spec = source.topic_spec().map_err(DataFusionError::Configuration)?;
-        Ok(Some(Arc::new(TopicTable::new(Arc::new(spec), &self.tables))))
+        Ok(Some(Arc::new(TopicTable::new(source, Arc::new(spec), &self.tables))))
     }
 
     fn table_exist(&self, name: &str) -> bool {

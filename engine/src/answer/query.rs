@@ -118,12 +118,12 @@ pub struct QueryFailure {
     pub next_try_ms: Option<i64>,
 }
 
-/// How far a query is behind its input.
+/// How far a query is behind one of the topics that it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lag {
     /// The query's consumer group.
     pub group: String,
-    /// The topic that it reads.
+    /// The topic.
     pub topic: String,
     /// The partitions of the topic in order.
     pub partitions: Vec<PartitionLag>,

@@ -48,6 +48,6 @@ pub struct SourceQuery {
     pub statistics: Option<QueryStatistics>,
     /// Processes in which it fails.
     pub failures: Vec<ProcessFailure>,
-    /// How far it is behind its input.
-    pub lag: Lag,
+    /// How far it is behind each of the topics that it reads.
+    pub lags: Vec<Lag>,
 }

@@ -21,6 +21,7 @@ use super::memory::QueryMemory;
 use super::optimized::{self, Optimized};
 use super::scans;
 use super::spill::SpillFiles;
+use super::states::States;
 use crate::answer::{ExecutedPlan, Plan, Rows};
 use crate::failure;
 
@@ -39,6 +40,8 @@ pub struct Environment<'a> {
     pub transport: &'a Arc<dyn Transport>,
     /// The streams and tables.
     pub catalog: &'a Arc<Catalog>,
+    /// The states of the queries that run in this process.
+    pub states: &'a Arc<States>,
     /// Limits and defaults.
     pub settings: &'a Settings,
 }
@@ -58,7 +61,8 @@ impl Bounded {
             scans_check_topics: false,
         };
         let limits = limits(environment.settings)?;
-        let mut state = bounded::state(environment.catalog, environment.settings, scans::outside(&context, limits));
+        let outside = scans::outside(&context, environment.catalog, environment.states, limits);
+        let mut state = bounded::state(environment.catalog, environment.settings, outside);
         let called = function::called([&query.body], environment.catalog);
         state = function::register_called(state, &called, environment.catalog)?;
         // NOW() is one time for the whole query.

@@ -30,6 +30,7 @@ use super::query_status::{QueryStatus, State};
 use super::refusals::Refusals;
 pub use super::share::StepOutcome;
 use super::share::{Committing, Share};
+use super::states::States;
 use crate::failure;
 use headwater_dataflow::Epoch;
 use headwater_language::catalog::QueryDef;
@@ -52,6 +53,8 @@ pub struct Driver {
     inputs: Inputs,
     /// Partitions that had a committed position when they were last assigned. If it is missing later, it was lost.
     positioned: BTreeSet<TopicPartition>,
+    /// Where readers find its state.
+    states: Arc<States>,
 }
 
 impl Driver {
@@ -66,6 +69,13 @@ impl Driver {
     #[must_use]
     pub fn in_threads(mut self) -> Self {
         self.job.in_threads = true;
+        self
+    }
+
+    /// The same driver with its state shown to the readers of `states`. Call it before the first step.
+    #[must_use]
+    pub fn shown_in(mut self, states: &Arc<States>) -> Self {
+        self.states = states.clone();
         self
     }
 
@@ -84,8 +94,8 @@ impl Driver {
         };
         let inputs = Inputs::of(&job.compiled);
         let member = transport.join_group(GroupPlan { group: job.group(), topics: inputs.topics() })?;
-        let (positioned, epoch) = (BTreeSet::new(), Epoch::default());
-        Ok(Self { transport, job, status, refusals, member, share: None, epoch, goal, inputs, positioned })
+        let (positioned, epoch, states) = (BTreeSet::new(), Epoch::default(), Arc::default());
+        Ok(Self { transport, job, status, refusals, member, share: None, epoch, goal, inputs, positioned, states })
     }
 
     /// Handles one event of the group or the source. `now_ms` is the current time, `wait` the longest time to wait.
@@ -105,11 +115,16 @@ impl Driver {
             Some(share) if share.is_restoring() => {
                 if share.restore(now_ms, wait)? {
                     share.lose_gaps(&self.job, &self.status, now_ms)?;
+                    share.show(&self.states);
                     self.status.set_state(State::Running);
                 }
                 return Ok(StepOutcome::Worked);
             }
-            Some(share) => share.read(&self.job, &self.status, now_ms, wait)?,
+            Some(share) => {
+                // Whoever waits for a commit waits for its reply, too.
+                let wait = if share.is_committing() { wait.min(LOOK) } else { wait };
+                share.read(self.transport.admin(), &self.inputs, &self.job, &self.status, now_ms, wait)?
+            }
             None => StepOutcome::Idle,
         };
         if let Some((_, error)) = self.share.as_mut().and_then(|share| share.stopped.take()) {
@@ -160,8 +175,9 @@ impl Driver {
         };
         let passed = std::mem::take(&mut share.passed);
         let positions = share.positions(passed);
-        if let Err(error) = self.member.commit(&positions) {
-            tracing::debug!(%error, "could not commit offsets after transaction markers");
+        match self.member.commit(&positions) {
+            Ok(()) => share.passed_markers(&positions),
+            Err(error) => tracing::debug!(%error, "could not commit offsets after transaction markers"),
         }
     }
 
@@ -233,6 +249,7 @@ impl Driver {
         self.status.set_lost(start.notes.values().map(|note| note.lost).sum());
         if !share.is_restoring() {
             share.lose_gaps(&self.job, &self.status, now_ms)?;
+            share.show(&self.states);
         }
         self.status.found_position();
         self.positioned.extend(partitions.iter().cloned());
@@ -259,6 +276,8 @@ impl Driver {
         let Some(share) = self.share.as_mut().filter(|share| share.open_since_ms.is_some()) else { return Ok(()) };
         debug_assert!(!share.mid_record, "the output of a record is committed as a whole");
         share.outbox.settle()?;
+        self.reap(now_ms)?;
+        let Some(share) = &mut self.share else { return Ok(()) };
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
         share.log_complaints(self.transport.admin(), &self.status, now_ms)?;
@@ -288,7 +307,7 @@ impl Driver {
             if !self.job.is_exactly_once() {
                 self.member.commit(&offsets)?;
             }
-            share.tasks.committed(epoch)?;
+            share.apply(epoch, &offsets)?;
             self.refusals.committed(&offsets);
             self.status.committed(tally, now_ms);
         }

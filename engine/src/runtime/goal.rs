@@ -113,7 +113,7 @@ mod tests {
         let mut sink = open_transaction(&cluster, &record_of("e"));
         let mut member =
             cluster.join_group(GroupPlan { group: "q".into(), topics: vec![topic.clone()] }).expect("a member");
-        let input = InputTopic { topic: &topic, stage: 1, port: Port(0), is_exchange: true };
+        let input = InputTopic { topic: &topic, stage: 1, port: Port(0), is_exchange: true, is_table: false };
         let mut goal = Goal::now(&cluster, &[input]).expect("a goal");
         let mut is_reached =
             |member: &dyn Member, now_ms| goal.is_reached(&cluster, member, now_ms).expect("an answer");

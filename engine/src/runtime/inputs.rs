@@ -16,14 +16,15 @@ struct Input {
     stage: usize,
     port: Port,
     is_exchange: bool,
+    is_table: bool,
     lookout: Lookout,
 }
 
 impl Inputs {
     /// The inputs of a compiled query, before any of them was looked up.
     pub(super) fn of(compiled: &Compiled) -> Self {
-        let input = |InputTopic { topic, stage, port, is_exchange }: InputTopic<'_>| {
-            (topic.clone(), Input { stage, port, is_exchange, lookout: Lookout::new(topic) })
+        let input = |InputTopic { topic, stage, port, is_exchange, is_table }: InputTopic<'_>| {
+            (topic.clone(), Input { stage, port, is_exchange, is_table, lookout: Lookout::new(topic) })
         };
         Self(compiled.inputs().into_iter().map(input).collect())
     }
@@ -49,16 +50,19 @@ impl Inputs {
         self.0.get(topic).is_some_and(|input| input.is_exchange)
     }
 
+    /// Whether the records of a topic are the changes of a table.
+    pub(super) fn is_table(&self, topic: &str) -> bool {
+        self.0.get(topic).is_some_and(|input| input.is_table)
+    }
+
     /// The id of a topic when it was first seen.
     pub(super) fn id(&self, topic: &str) -> Option<TopicId> {
         self.0.get(topic)?.lookout.id()
     }
 
     /// Remembers what is known about a topic.
-    pub(super) fn learn(&mut self, topic: &str, known: Glance) {
-        if let Some(input) = self.0.get_mut(topic) {
-            input.lookout.learn(known);
-        }
+    pub(super) fn learn(&mut self, topic: &str, known: Glance) -> Seen {
+        self.0.get_mut(topic).map_or(Seen::Same, |input| input.lookout.learn(known))
     }
 
     /// Forgets how many partitions there are, because they are being reassigned.

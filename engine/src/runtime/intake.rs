@@ -116,15 +116,19 @@ impl Intake {
         self.bell.is_some()
     }
 
-    /// Waits at most `timeout` for the doorbell, and opens the source again. Returns false when it did not ring.
-    pub(super) fn wake(&mut self, timeout: Duration) -> Result<bool, TransportError> {
-        if self.bell.as_mut().is_some_and(|bell| !bell.wait(timeout)) {
-            return Ok(false);
+    /// Waits at most `timeout` for the doorbell. Returns whether it rang.
+    pub(super) fn rings(&mut self, timeout: Duration) -> bool {
+        self.bell.as_mut().is_some_and(|bell| bell.wait(timeout))
+    }
+
+    /// Opens the source again, if a doorbell replaces it.
+    pub(super) fn resume(&mut self) -> Result<(), TransportError> {
+        if self.bell.is_some() {
+            self.check_topics()?;
+            self.open_source()?;
+            self.bell = None;
         }
-        self.check_topics()?;
-        self.open_source()?;
-        self.bell = None;
-        Ok(true)
+        Ok(())
     }
 
     fn open_source(&mut self) -> Result<(), TransportError> {
@@ -385,11 +389,13 @@ mod tests {
         write(0);
         assert_eq!(offsets(&mut intake).expect("no error"), [0]);
         intake.suspend().expect("suspends");
-        assert!(intake.is_suspended() && !intake.wake(Duration::ZERO).expect("no error"));
+        assert!(intake.is_suspended() && !intake.rings(Duration::ZERO));
         for partition in [1, 0] {
             write(partition);
         }
-        assert!(intake.wake(Duration::ZERO).expect("no error") && !intake.is_suspended());
+        assert!(intake.rings(Duration::ZERO));
+        intake.resume().expect("the same topic");
+        assert!(!intake.is_suspended());
         let mut read = offsets(&mut intake).expect("no error");
         read.sort_unstable();
         assert_eq!(read, [0, 1], "the first of partition 1 and the second of partition 0");
@@ -407,7 +413,8 @@ mod tests {
         cluster.admin().delete_topic("t").expect("it exists");
         let topic = NewTopic { name: "t".into(), partitions: 1, replicas: None, settings: BTreeMap::new() };
         cluster.admin().create_topic(&topic).expect("a new topic");
-        let error = intake.wake(Duration::ZERO).expect_err("another topic");
+        assert!(intake.rings(Duration::ZERO));
+        let error = intake.resume().expect_err("another topic");
         assert_eq!(error.kind, TransportErrorKind::Lost, "{error}");
     }
 }

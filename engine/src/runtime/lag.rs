@@ -1,4 +1,4 @@
-//! How far a query is behind its input, and which open transactions block it.
+//! How far a query is behind its inputs, and which open transactions block it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,15 @@ use crate::answer::{Lag, OpenTransaction, PartitionLag};
 /// How long to wait for the first record of an open transaction.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The state of each partition of a query's input: what its group has committed, and what is left. Records after the
+/// The state of each partition of a query's inputs: what its group has committed, and what is left. Records after the
 /// start of an open transaction are counted, although nobody can read them before it ends. Blocks.
-pub fn lag(transport: &dyn Transport, query: &QueryDef, group: &str) -> Result<Lag, TransportError> {
-    let (admin, topic) = (transport.admin(), query.topology.source().topic.as_str());
+pub fn lags(transport: &dyn Transport, query: &QueryDef, group: &str) -> Result<Vec<Lag>, TransportError> {
+    query.topology.sources().map(|source| lag(transport, &source.topic, group)).collect()
+}
+
+/// The state of each partition of a topic.
+fn lag(transport: &dyn Transport, topic: &str, group: &str) -> Result<Lag, TransportError> {
+    let admin = transport.admin();
     let stable = admin.watermarks(topic, Isolation::ReadCommitted)?;
     let last = admin.watermarks(topic, Isolation::ReadUncommitted)?;
     let topic: Arc<str> = Arc::from(topic);

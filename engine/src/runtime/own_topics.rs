@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use headwater_connectors::transport::{Admin, NewTopic, TransportError, TransportErrorKind};
 use headwater_language::catalog::QueryDef;
+use headwater_language::definition::SourceDef;
 
 use super::job::own_topics;
 use super::topics::{self, BYTES_MAX, CLEANUP, RETENTION, TIMESTAMP_TYPE, WORDS_BYTES};
@@ -16,8 +17,12 @@ pub(super) fn ensure(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> R
     let names = names(query, service_id);
     let (Some(sink), false) = (query.topology.sink(), names.is_empty()) else { return Ok(()) };
     let partitions = topics::partitions_of(admin, &sink.topic)?;
-    let input = admin.topic_settings(&query.topology.source().topic)?;
-    let bytes_max = input.get(BYTES_MAX).and_then(|bytes| bytes.parse::<i64>().ok());
+    let bytes_max = |source: &SourceDef| {
+        let settings = admin.topic_settings(&source.topic)?;
+        Ok(settings.get(BYTES_MAX).and_then(|bytes| bytes.parse::<i64>().ok()))
+    };
+    let bytes_max: Vec<Option<i64>> = query.topology.sources().map(bytes_max).collect::<Result<_, TransportError>>()?;
+    let bytes_max = bytes_max.into_iter().flatten().max();
     // A record of an exchange also has the address of the record that it was made from.
     let bytes_max = bytes_max.map(|bytes| bytes.saturating_add(WORDS_BYTES).min(i32::MAX.into()).to_string());
     for (name, is_changelog) in names {

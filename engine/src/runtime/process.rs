@@ -11,7 +11,7 @@ use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, UNKNOWN_QUERY};
 
-use super::{CommandLog, Driver, StatusSnapshot, Worker, Writer, blocking};
+use super::{CommandLog, Driver, States, StatusSnapshot, Worker, Writer, blocking};
 
 /// One process of a service id: its cluster, the command topic, and the persistent queries that run here.
 pub struct Process {
@@ -20,6 +20,7 @@ pub struct Process {
     writer: Arc<Writer>,
     service_id: String,
     worker: Arc<Worker>,
+    states: Arc<States>,
     /// Whether persistent queries run here by themselves. If not, whoever asks for their drivers runs them.
     works: bool,
     /// Whether files are being applied: creating a query then does not start it.
@@ -35,8 +36,9 @@ impl Process {
         let service_id = settings.get("service.id").to_owned();
         let writer = Arc::new(Writer::new(transport.clone()));
         let log = Arc::new(CommandLog::new(transport.clone(), writer.clone(), &service_id));
-        let worker = Arc::new(Worker::new(transport.clone(), log.clone(), &service_id));
-        Self { transport, log, writer, service_id, worker, works: true, applies: AtomicBool::new(false) }
+        let states = Arc::default();
+        let worker = Arc::new(Worker::new(transport.clone(), log.clone(), &service_id, &states));
+        Self { transport, log, writer, service_id, worker, states, works: true, applies: AtomicBool::new(false) }
     }
 
     /// A process that does not run persistent queries by itself, for tests and simulations that drive each step
@@ -52,13 +54,18 @@ impl Process {
             let catalog = self.catalog().await?;
             let unknown = || vec![Diagnostic::new(UNKNOWN_QUERY, format!("query \"{id}\" does not exist"))];
             let query = catalog.query(id).ok_or_else(unknown)?.clone();
-            Driver::of(query, &self.service_id, transport)
+            Driver::of(query, &self.service_id, transport).map(|driver| driver.shown_in(&self.states))
         })
     }
 
     /// The cluster.
     pub fn transport(&self) -> &Arc<dyn Transport> {
         &self.transport
+    }
+
+    /// The states of the persistent queries that run in this process.
+    pub(crate) fn states(&self) -> &Arc<States> {
+        &self.states
     }
 
     /// The writer of records that statements insert.

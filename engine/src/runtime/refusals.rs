@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{BooleanArray, Int64Array};
 use headwater_connectors::transport::{Position, TransportError, TransportErrorKind};
+use headwater_dataflow::Addresses;
 use headwater_formats::record::TopicPartition;
 use parking_lot::Mutex;
 
@@ -43,6 +44,8 @@ struct Learned {
 pub(super) enum MadeOf {
     /// From input records: their partition, and the offset of each.
     Records(TopicPartition, Int64Array),
+    /// From rows of an exchange that were not read from its topic: the records of the query's input that they came from.
+    Rows(Addresses),
     /// From complaints.
     Complaints,
     /// From what changed in a store.
@@ -110,6 +113,10 @@ impl Refusals {
                 let reason = format!("topic \"{topic}\" refuses the record: {}", error.message);
                 learned.records.insert(address, reason).is_none()
             }
+            MadeOf::Rows(addresses) => {
+                let reason = format!("topic \"{topic}\" refuses the record: {}", error.message);
+                learned.records.insert(addresses.record(row), reason).is_none()
+            }
         };
     }
 
@@ -123,6 +130,19 @@ impl Refusals {
             learned.records.get(&(origin.clone(), *offset)).map(|reason| (row, *offset, reason.clone()))
         };
         offsets.iter().enumerate().filter_map(reason).collect()
+    }
+
+    /// Which rows have results that must be left out because of the records that they came from: row, offset, and reason.
+    pub(super) fn of_rows(&self, addresses: &Addresses) -> Vec<(usize, i64, String)> {
+        let learned = self.0.lock();
+        if learned.records.is_empty() {
+            return Vec::new();
+        }
+        let reason = |row: usize| {
+            let address = addresses.record(row);
+            learned.records.get(&address).map(|reason| (row, address.1, reason.clone()))
+        };
+        (0..addresses.offsets.len()).filter_map(reason).collect()
     }
 
     /// Whether a topic of Headwater itself is no longer written.

@@ -1,4 +1,4 @@
-//! How bounded queries scan topics: the tables of the connectors, handed to the planner.
+//! How bounded queries scan topics and states: the tables that are handed to the planner.
 
 use std::sync::Arc;
 
@@ -8,18 +8,30 @@ use datafusion::prelude::SessionConfig;
 use headwater_connectors::table::{NewestFirstRule, Progress, ScanContext, TopicTable};
 use headwater_expression::dialect::{CountFailures, count_in};
 use headwater_formats::decode::TopicSpec;
+use headwater_language::catalog::Catalog;
+use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_planner::bounded::Outside;
 use headwater_planner::optimizer::PhysicalRule;
 use headwater_planner::topics::Tables;
 
-/// Tables over topics, from the connectors.
-#[derive(Debug)]
-struct TopicTables;
+use super::state_table::{FrozenStates, StateTable};
+use super::states::States;
 
-impl Tables for TopicTables {
-    fn table(&self, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider> {
+/// Tables over topics, from the connectors, and over the states of the queries that compute them.
+#[derive(Debug)]
+struct QueryTables {
+    catalog: Arc<Catalog>,
+    frozen: Arc<FrozenStates>,
+}
+
+impl Tables for QueryTables {
+    fn table(&self, source: &SourceDef, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider> {
         let table = TopicTable::new(spec);
-        Arc::new(if counts { table.counted() } else { table })
+        let table = if counts { table.counted() } else { table };
+        match self.catalog.query_behind(&source.name).filter(|_| source.kind == SourceKind::Table) {
+            Some(query) => Arc::new(StateTable::new(table, query.clone(), self.frozen.clone())),
+            None => Arc::new(table),
+        }
     }
 }
 
@@ -39,9 +51,15 @@ pub(super) fn rules() -> Vec<PhysicalRule> {
 }
 
 /// What a bounded query is planned and run with in addition to its catalog and settings.
-pub(super) fn outside(context: &ScanContext, runtime: Arc<RuntimeEnv>) -> Outside {
+pub(super) fn outside(
+    context: &ScanContext,
+    catalog: &Arc<Catalog>,
+    states: &Arc<States>,
+    runtime: Arc<RuntimeEnv>,
+) -> Outside {
     let mut config = SessionConfig::new();
     count_in(Arc::new(Failures(context.progress.clone())), config.options_mut());
     let config = config.with_extension(Arc::new(context.clone()));
-    Outside { tables: Arc::new(TopicTables), rules: rules(), config, runtime }
+    let tables = QueryTables { catalog: catalog.clone(), frozen: Arc::new(FrozenStates::of(states)) };
+    Outside { tables: Arc::new(tables), rules: rules(), config, runtime }
 }

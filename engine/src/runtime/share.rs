@@ -1,6 +1,7 @@
 //! The partitions that the group assigned to one driver, and the tasks that process them: records in, commands out to
 //! the outbox, up to the next commit.
 
+pub(super) mod merge;
 mod output;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -8,12 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
-use headwater_connectors::transport::{Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError};
+use headwater_connectors::transport::{
+    Admin, Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError,
+};
 use headwater_dataflow::{Epoch, Event, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
-use super::intake::Intake;
+use super::inputs::Inputs;
+use super::intakes::Intakes;
 use super::job::Job;
 use super::note::Note;
 use super::opening::Opening;
@@ -21,8 +25,10 @@ use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
 use super::refusals::Refusals;
 use super::restore::Restore;
-use super::start::{Start, StartContext};
+use super::start::{Start, StartContext, mark};
+use super::states::{Shown, States};
 use super::tasks::Tasks;
+use merge::{Merge, Run};
 
 /// Most records to take from the source at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
@@ -50,12 +56,20 @@ pub enum StepOutcome {
 pub(super) struct Share {
     /// Dropped first, so that the open transaction is aborted even if reading is stuck.
     pub(super) outbox: Outbox,
-    pub(super) intake: Intake,
+    pub(super) intakes: Intakes,
+    /// What was read and waits for its turn, of a query that merges its inputs.
+    merge: Option<Merge>,
     pub(super) tasks: Tasks,
     /// The exchanges, which the query both writes and reads. Their records are not counted.
     exchanges: BTreeSet<Arc<str>>,
     /// The restore in progress; nothing is read until it is done.
     restore: Option<Restore>,
+    /// What is read once everything in `phase` is, the next one last.
+    later: Vec<ReadPlan>,
+    /// The partitions that must be read to their ends before the next of `later`.
+    phase: BTreeSet<TopicPartition>,
+    /// Its state for readers, if the result of the query can be read from it.
+    shown: Option<Arc<Shown>>,
     /// Offsets that were deleted before they were read, which are reported once the state is restored.
     gaps: Vec<Lost>,
     /// The batch whose output its task has not fully produced yet.
@@ -112,16 +126,30 @@ impl Share {
         let admin = transport.admin();
         let context = StartContext { admin, member, query: &job.query, inputs, goal, positioned };
         let start = Start::find(&context, partitions)?;
-        let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
-        let unfinished = start.ranges.iter().filter_map(end).collect();
-        let mut tasks = Tasks::open(job, inputs, &placements, &start.notes)?;
+        let mut tasks = Tasks::open(&job.compiled, inputs, &placements, &start.notes)?;
+        let shown = Shown::of(job, &start, &mut tasks)?.map(Arc::new);
         let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
+        let whole = plan(job, &start)?;
+        let mut later = match is_whole(inputs, partitions, &start) {
+            true => {
+                tasks.exchange_in_memory(inputs.exchanges());
+                phases(admin, job, inputs, whole)?
+            }
+            false => vec![whole],
+        };
+        let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
+        let unfinished = later.iter().flat_map(|plan| &plan.ranges).filter_map(end).collect();
+        let plan = later.pop().ok_or_else(|| TransportError::internal("a share reads nothing"))?;
         let share = Self {
-            intake: Intake::open(opening.transport.clone(), plan(job, &start)?, job.in_threads.then_some(AHEAD_FROM))?,
+            phase: partitions_of(&plan),
+            later,
+            merge: merge(job, &plan, inputs, &tasks)?,
+            intakes: Intakes::open(transport, plan, job.in_threads.then_some(AHEAD_FROM), job.compiled.merges())?,
             outbox,
             tasks,
             exchanges: inputs.exchanges(),
             restore,
+            shown,
             gaps: start.gaps.clone(),
             current: None,
             mid_record: false,
@@ -157,6 +185,33 @@ impl Share {
             self.restore = None;
         }
         Ok(is_done)
+    }
+
+    /// Shows its state to readers, once it is restored.
+    pub(super) fn show(&self, states: &States) {
+        self.shown.iter().for_each(|shown| states.show(shown));
+    }
+
+    /// Makes the state of an epoch visible, which was committed with these positions.
+    pub(super) fn apply(
+        &mut self,
+        epoch: Epoch,
+        positions: &BTreeMap<TopicPartition, Position>,
+    ) -> Result<(), TransportError> {
+        match &self.shown {
+            Some(shown) => shown.commit(positions, || self.tasks.committed(epoch)),
+            None => self.tasks.committed(epoch),
+        }
+    }
+
+    /// Records the positions after transaction markers, which are committed without any change of the state.
+    pub(super) fn passed_markers(&self, positions: &BTreeMap<TopicPartition, Position>) {
+        self.shown.iter().for_each(|shown| shown.pass(positions));
+    }
+
+    /// Whether a commit is in progress.
+    pub(super) fn is_committing(&self) -> bool {
+        !self.committing.is_empty()
     }
 
     /// The positions to commit: offsets with their notes.
@@ -212,12 +267,13 @@ impl Share {
 
     /// Closes input and output when there was nothing to do for a while. Returns true if they are closed.
     pub(super) fn suspend(&mut self, job: &Job, now_ms: i64) -> Result<bool, TransportError> {
-        let idle = !self.is_open() && now_ms - self.busy_at_ms >= SUSPEND_AFTER_MS;
+        let is_waiting = self.merge.as_ref().is_some_and(Merge::is_waiting);
+        let idle = !self.is_open() && !is_waiting && now_ms - self.busy_at_ms >= SUSPEND_AFTER_MS;
         if idle && self.outbox.is_awake() {
             self.outbox.suspend()?;
         }
         if idle && !job.until_idle {
-            self.intake.suspend()?;
+            self.intakes.suspend()?;
         }
         Ok(idle)
     }
@@ -242,6 +298,8 @@ impl Share {
 
     pub(super) fn read(
         &mut self,
+        admin: &dyn Admin,
+        inputs: &Inputs,
         job: &Job,
         status: &QueryStatus,
         now_ms: i64,
@@ -252,12 +310,13 @@ impl Share {
             self.go_on(status, now_ms)?;
             return Ok(StepOutcome::Worked);
         }
-        if self.intake.is_suspended() {
+        if self.intakes.is_suspended() {
             return self.wake(now_ms, wait);
         }
         let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
         let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
-        match self.intake.poll(left)? {
+        let Some(event) = self.next_event(admin, left)? else { return Ok(StepOutcome::Worked) };
+        match event {
             SourceEvent::Idle => Ok(StepOutcome::Idle),
             SourceEvent::Passed(partition, offset) => {
                 match self.moved.get_mut(&partition) {
@@ -270,14 +329,24 @@ impl Share {
             SourceEvent::Finished(partition) => {
                 self.begin(job, now_ms)?;
                 if let Some(end) = self.unfinished.remove(&partition) {
-                    self.moved.insert(partition, end);
+                    self.moved.insert(partition.clone(), end);
+                }
+                self.phase.remove(&partition);
+                if self.phase.is_empty()
+                    && let Some(plan) = self.later.pop()
+                {
+                    self.phase = partitions_of(&plan);
+                    self.merge = merge(job, &plan, inputs, &self.tasks)?;
+                    self.intakes.read(plan)?;
                 }
                 Ok(StepOutcome::Worked)
             }
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
-                let (id, port) = self.tasks.reader(&raw.origin)?;
-                self.tasks.get(id)?.handle(&Event::Records(port, &raw)).map_err(fault)?;
+                if self.merge.is_none() {
+                    let (id, port) = self.tasks.reader(&raw.origin)?;
+                    self.tasks.get(id)?.handle(&Event::Records(port, &raw)).map_err(fault)?;
+                }
                 self.current = Some(raw);
                 self.go_on(status, now_ms)?;
                 Ok(StepOutcome::Worked)
@@ -285,9 +354,34 @@ impl Share {
         }
     }
 
+    /// The next event to process; `None` if something was read that has to wait for its turn.
+    fn next_event(&mut self, admin: &dyn Admin, wait: Duration) -> Result<Option<SourceEvent>, TransportError> {
+        let Some(merge) = &mut self.merge else { return self.intakes.poll(&BTreeSet::new(), wait).map(Some) };
+        if let Some(event) = merge.control() {
+            return Ok(Some(event));
+        }
+        let mut run = merge.next(&mut self.tasks)?;
+        if run.is_none() && merge.is_waiting() {
+            merge.ask(admin)?;
+            run = merge.next(&mut self.tasks)?;
+        }
+        if let Some(run) = run {
+            run.release(&mut self.tasks)?;
+            let Run { batch, .. } = run;
+            return Ok(Some(SourceEvent::Batch(batch)));
+        }
+        match self.intakes.poll(&merge.lacking(), wait)? {
+            SourceEvent::Idle => Ok(Some(SourceEvent::Idle)),
+            event => {
+                merge.add(event);
+                Ok(None)
+            }
+        }
+    }
+
     /// Waits until records arrive, and then opens the input again.
     fn wake(&mut self, now_ms: i64, wait: Duration) -> Result<StepOutcome, TransportError> {
-        let woke = self.intake.wake(wait)?;
+        let woke = self.intakes.wake(wait)?;
         if woke {
             self.busy_at_ms = now_ms;
         }
@@ -299,13 +393,13 @@ impl Share {
         let Some(raw) = self.current.take() else { return Ok(()) };
         let (bytes_before, (id, _)) = (self.epoch_bytes, self.tasks.reader(&raw.origin)?);
         loop {
-            self.perform_all(id, Some(&raw), status)?;
+            self.perform_all(id, Some(&raw), status, now_ms)?;
             let is_left = self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
             if !is_left {
                 break;
             }
             if self.epoch_bytes - bytes_before >= STEP_BYTES_MAX {
-                self.perform_all(id, Some(&raw), status)?;
+                self.perform_all(id, Some(&raw), status, now_ms)?;
                 match self.tasks.get(id)?.position() {
                     // The next advance ends the batch.
                     TaskPosition::Done => {}
@@ -315,6 +409,14 @@ impl Share {
         }
         self.send_dead(now_ms)?;
         self.mid_record = false;
+        let (_, port) = self.tasks.reader(&raw.origin)?;
+        if let (Some((_, offset)), Some(merge)) = (self.tasks.get(id)?.head(port), &mut self.merge) {
+            // The other rows of the batch wait for their turn.
+            self.passed.remove(&raw.origin);
+            self.moved.insert(raw.origin.clone(), offset);
+            merge.put_back(raw);
+            return Ok(());
+        }
         let next = match &self.stopped {
             Some((offset, _)) => Some(*offset),
             None => raw.offsets.last().map(|last| last + 1),
@@ -353,7 +455,7 @@ impl Share {
             self.tasks.get(id)?.handle(&Event::Barrier(epoch)).map_err(fault)?;
             while self.tasks.get(id)?.passes_barrier() {
                 self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
-                self.perform_all(id, None, status)?;
+                self.perform_all(id, None, status, now_ms)?;
             }
         }
         self.tasks.note_times(&mut self.notes);
@@ -370,6 +472,45 @@ fn plan(job: &Job, start: &Start) -> Result<ReadPlan, TransportError> {
         batch_records_max: BATCH_RECORDS_MAX,
         ids: start.ids.clone(),
     })
+}
+
+/// The merge of the inputs of a plan; `None` if the query does not merge them.
+fn merge(job: &Job, plan: &ReadPlan, inputs: &Inputs, tasks: &Tasks) -> Result<Option<Merge>, TransportError> {
+    job.compiled.merges().then(|| Merge::of(plan, inputs, tasks)).transpose()
+}
+
+/// Whether a share has all partitions of all inputs, so that rows can pass exchanges in memory.
+fn is_whole(inputs: &Inputs, partitions: &[TopicPartition], start: &Start) -> bool {
+    let has_all = |topic: &Arc<str>| {
+        let owned = partitions.iter().filter(|partition| partition.topic == *topic).count();
+        start.partitions.get(topic).is_some_and(|all| usize::try_from(*all).is_ok_and(|all| all == owned))
+    };
+    inputs.topics().iter().all(has_all)
+}
+
+/// What a share reads whose rows pass exchanges in memory, the first plan last: the records that are left in the exchanges, those
+/// of later stages first, and then the sources.
+fn phases(admin: &dyn Admin, job: &Job, inputs: &Inputs, whole: ReadPlan) -> Result<Vec<ReadPlan>, TransportError> {
+    let (left, sources): (Vec<_>, Vec<_>) =
+        whole.ranges.iter().cloned().partition(|range| inputs.is_exchange(&range.partition.topic));
+    let mut phases = vec![ReadPlan { ranges: sources, ..whole.clone() }];
+    for exchange in job.compiled.inputs().into_iter().filter(|input| input.is_exchange) {
+        let marks = admin.watermarks(exchange.topic, Isolation::ReadUncommitted)?;
+        let of_exchange = left.iter().filter(|range| range.partition.topic == *exchange.topic);
+        let range = |range: &ReadRange| {
+            let end = mark(&marks, &range.partition)?.end;
+            Ok::<_, TransportError>((range.start < end).then(|| ReadRange { end: Some(end), ..range.clone() }))
+        };
+        let ranges = of_exchange.filter_map(|left| range(left).transpose()).collect::<Result<Vec<_>, _>>()?;
+        if !ranges.is_empty() {
+            phases.push(ReadPlan { ranges, ..whole.clone() });
+        }
+    }
+    Ok(phases)
+}
+
+fn partitions_of(plan: &ReadPlan) -> BTreeSet<TopicPartition> {
+    plan.ranges.iter().map(|range| range.partition.clone()).collect()
 }
 
 /// An Arrow error as an internal one.

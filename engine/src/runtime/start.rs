@@ -5,7 +5,7 @@
 //! within the log                               there
 //! before the first record                      at the first record, and reports a gap
 //! after the end, or of a recreated topic       not at all, until the user says where: RESUME … FROM
-//! none, and there never was one                where `auto.offset.reset` says
+//! none, and there never was one                where `auto.offset.reset` says, a table at the first record
 //! none, but other partitions have one          at the first record, since the partition is new
 //! none, but there was one                      not at all, as above
 //! ```
@@ -210,8 +210,10 @@ impl StartContext<'_> {
                 ))),
             };
         }
-        let is_input = !self.inputs.is_exchange(&partition.topic);
-        let starts_late = is_input && self.query.property("auto.offset.reset") == "latest" && !is_new;
+        // An exchange and a table are always read from their first record.
+        let is_table = self.query.topology.reads_table(&partition.topic);
+        let is_stream = !self.inputs.is_exchange(&partition.topic) && !is_table;
+        let starts_late = is_stream && self.query.property("auto.offset.reset") == "latest" && !is_new;
         Ok(begin(if starts_late { mark.end } else { mark.start }))
     }
 

@@ -23,6 +23,7 @@ use super::job::Job;
 use super::query_status::{QueryStatus, State, StatusSnapshot};
 use super::refusals::Refusals;
 use super::signal::Signal;
+use super::states::States;
 use crate::failure::transport;
 
 /// Longest wait of a query that has nothing to do, and so the longest time until it notices that it must stop.
@@ -44,6 +45,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(15);
 pub struct Supervisor {
     transport: Arc<dyn Transport>,
     service_id: String,
+    states: Arc<States>,
     running: BTreeMap<String, Running>,
     /// Number of queries that are not started because file descriptors are short.
     waiting: usize,
@@ -58,9 +60,15 @@ struct Running {
 }
 
 impl Supervisor {
-    /// A supervisor that runs nothing yet.
-    pub fn new(transport: Arc<dyn Transport>, service_id: &str) -> Self {
-        Self { transport, service_id: service_id.to_owned(), running: BTreeMap::new(), waiting: 0 }
+    /// A supervisor that runs nothing yet. The states of its queries are shown in `states`.
+    pub fn new(transport: Arc<dyn Transport>, service_id: &str, states: &Arc<States>) -> Self {
+        Self {
+            transport,
+            service_id: service_id.to_owned(),
+            states: states.clone(),
+            running: BTreeMap::new(),
+            waiting: 0,
+        }
     }
 
     /// Starts the queries of the catalog that are not running, stops those that are no longer in it, and restarts
@@ -202,6 +210,7 @@ impl Supervisor {
         let runner = Runner {
             transport: self.transport.clone(),
             service_id: self.service_id.clone(),
+            states: self.states.clone(),
             query: query.clone(),
             until_idle,
             stop: stop.clone(),
@@ -324,6 +333,7 @@ impl Ran {
 struct Runner {
     transport: Arc<dyn Transport>,
     service_id: String,
+    states: Arc<States>,
     query: Arc<QueryDef>,
     until_idle: bool,
     stop: Arc<Signal>,
@@ -372,7 +382,7 @@ impl Runner {
     /// Drives the query until it is stopped or has nothing left to do.
     fn drive(&self, job: Job) -> Result<(), TransportError> {
         let (transport, status) = (self.transport.clone(), self.status.clone());
-        let mut driver = Driver::new(transport, job, status, self.refusals.clone())?;
+        let mut driver = Driver::new(transport, job, status, self.refusals.clone())?.shown_in(&self.states);
         self.status.set_state(State::Starting);
         while !self.stop.is_set() {
             self.status.beat(now_ms());

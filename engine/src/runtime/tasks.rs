@@ -1,40 +1,39 @@
 //! The tasks of a share, one for each stage and partition, and the partitions that each of them reads.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use headwater_connectors::transport::TransportError;
-use headwater_dataflow::{Command, Epoch, Event, Placement, Port, Task, TaskId};
+use headwater_dataflow::{Command, Compiled, Epoch, Event, Placement, Port, Task, TaskId};
 use headwater_formats::record::TopicPartition;
 
 use super::inputs::Inputs;
-use super::job::Job;
 use super::note::Note;
 use super::share::fault;
 
 /// The tasks of a share.
+#[derive(Default)]
 pub(super) struct Tasks {
     tasks: BTreeMap<TaskId, Task>,
     /// The task that reads each partition, and at which port.
     readers: BTreeMap<TopicPartition, (TaskId, Port)>,
     /// The tasks that had processed rows at the last commit.
     started: BTreeSet<TaskId>,
+    /// The exchanges whose rows the tasks hand over to each other, instead of reading them from their topics.
+    in_memory: BTreeSet<Arc<str>>,
 }
 
 impl Tasks {
     /// The tasks that read these partitions, with the stream times of the last commit and empty stores.
     pub(super) fn open(
-        job: &Job,
+        compiled: &Compiled,
         inputs: &Inputs,
         placements: &BTreeMap<String, Placement>,
         notes: &BTreeMap<TopicPartition, Note>,
     ) -> Result<Self, TransportError> {
-        let reader = |partition: &TopicPartition| Some((partition.clone(), inputs.reader(partition)?));
-        let readers: BTreeMap<_, _> = notes.keys().filter_map(reader).collect();
-        let mut tasks = BTreeMap::new();
-        for (id, _) in readers.values() {
-            tasks.insert(*id, job.compiled.task(*id, placements).map_err(TransportError::internal)?);
-        }
-        let mut opened = Self { tasks, readers, started: BTreeSet::new() };
+        let mut opened = Self::default();
+        opened.add(compiled, inputs, placements, notes.keys())?;
         for (partition, note) in notes {
             if let (Some(time_ms), Some((id, port))) = (note.time_ms, opened.readers.get(partition).copied()) {
                 opened.started.insert(id);
@@ -42,6 +41,31 @@ impl Tasks {
             }
         }
         Ok(opened)
+    }
+
+    /// Adds the tasks that read these partitions, unless they exist.
+    pub(super) fn add<'p>(
+        &mut self,
+        compiled: &Compiled,
+        inputs: &Inputs,
+        placements: &BTreeMap<String, Placement>,
+        partitions: impl Iterator<Item = &'p TopicPartition>,
+    ) -> Result<(), TransportError> {
+        let exchanges_rows = !self.in_memory.is_empty();
+        for partition in partitions {
+            let Some((id, port)) = inputs.reader(partition) else { continue };
+            self.readers.insert(partition.clone(), (id, port));
+            if let Entry::Vacant(vacant) = self.tasks.entry(id) {
+                let task = compiled.task(id, placements).map_err(TransportError::internal)?;
+                vacant.insert(task).exchange_rows(exchanges_rows);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a task reads a partition.
+    pub(super) fn has_reader(&self, partition: &TopicPartition) -> bool {
+        self.readers.contains_key(partition)
     }
 
     /// All tasks by their ids.
@@ -63,6 +87,17 @@ impl Tasks {
     pub(super) fn reader(&self, partition: &TopicPartition) -> Result<(TaskId, Port), TransportError> {
         let reader = self.readers.get(partition).copied();
         reader.ok_or_else(|| TransportError::internal(format!("no task reads {partition}")))
+    }
+
+    /// Has rows pass these exchanges in memory from now on; none for all through their topics.
+    pub(super) fn exchange_in_memory(&mut self, exchanges: BTreeSet<Arc<str>>) {
+        self.tasks.values_mut().for_each(|task| task.exchange_rows(!exchanges.is_empty()));
+        self.in_memory = exchanges;
+    }
+
+    /// Whether the rows of a partition are read from its topic.
+    pub(super) fn is_read(&self, partition: &TopicPartition) -> bool {
+        !self.in_memory.contains(&partition.topic)
     }
 
     /// The next command of a task.

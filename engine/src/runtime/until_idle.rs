@@ -35,7 +35,7 @@ fn stages(catalog: &Catalog) -> Vec<Vec<Arc<QueryDef>>> {
     let mut stages = Vec::new();
     while !left.is_empty() {
         let written: BTreeSet<&str> = left.iter().filter_map(|q| topic_of(q)).collect();
-        let ready: Vec<bool> = left.iter().map(|q| !written.contains(q.topology.source().topic.as_str())).collect();
+        let ready: Vec<bool> = left.iter().map(|q| !written.iter().any(|topic| q.reads(topic))).collect();
         if !ready.contains(&true) {
             stages.push(left);
             break;

@@ -19,6 +19,7 @@ use super::command_log::{CommandLog, Known};
 use super::descriptors::Descriptors;
 use super::query_status::StatusSnapshot;
 use super::signal::Signal;
+use super::states::States;
 use super::supervisor::{Ran, Supervisor};
 
 /// How often the command topic is checked, and so how late a statement of another process is noticed.
@@ -42,9 +43,9 @@ struct Shared {
 
 impl Worker {
     /// A worker that is still idle.
-    pub fn new(transport: Arc<dyn Transport>, log: Arc<CommandLog>, service_id: &str) -> Self {
+    pub fn new(transport: Arc<dyn Transport>, log: Arc<CommandLog>, service_id: &str, states: &Arc<States>) -> Self {
         let board = Mutex::new(Board::new(transport.clone(), service_id));
-        let supervisor = Mutex::new(Supervisor::new(transport, service_id));
+        let supervisor = Mutex::new(Supervisor::new(transport, service_id, states));
         let (unread, descriptors) = (Mutex::default(), Mutex::default());
         let shared = Shared { log, supervisor, board, descriptors, unread, end: Signal::default() };
         Self { shared: Arc::new(shared), thread: Mutex::new(None) }

@@ -122,7 +122,7 @@ fn users_of(topic: &str, catalog: &Catalog, name: &str) -> Vec<(String, &'static
     let queries = catalog.queries().filter(|query| own.as_ref() != Some(&query.id)).filter_map(|query| {
         let writes = query.topology.sink().is_some_and(|sink| sink.topic == topic);
         let does = match () {
-            () if query.topology.source().topic == topic => "reads it",
+            () if query.reads(topic) => "reads it",
             () if writes => "writes it",
             () if query.dlq_topic.as_deref() == Some(topic) => "sends its dead letters to it",
             () => return None,

@@ -68,14 +68,14 @@ pub(super) async fn of_source(
     let mut found = Vec::new();
     for query in queries {
         let (transport, definition, group) = (process.transport().clone(), query.clone(), group_of(query, process));
-        let lag = blocking(move || lag::lag(transport.as_ref(), &definition, &group)).await?.map_err(refused)?;
+        let lags = blocking(move || lag::lags(transport.as_ref(), &definition, &group)).await?.map_err(refused)?;
         found.push(SourceQuery {
             id: query.id.clone(),
             writes: query.sink() == source,
             state: reports.state(query, process),
             statistics: process.status(&query.id).map(statistics),
             failures: reports.failures(query),
-            lag,
+            lags,
         });
     }
     Ok(found)

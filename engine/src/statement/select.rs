@@ -35,6 +35,7 @@ async fn run_push(query: &ast::Query, context: &mut Context<'_>) -> Answered {
 /// Plans a bounded query and freezes the ends of its topics.
 pub(super) async fn plan(query: &ast::Query, context: &mut Context<'_>) -> Result<Bounded, Vec<Diagnostic>> {
     let catalog = context.catalog().await?;
-    let transport = context.process.transport();
-    Bounded::plan(query, &Environment { transport, catalog: &catalog, settings: context.settings() }).await
+    let (transport, states) = (context.process.transport(), context.process.states());
+    let settings = context.settings();
+    Bounded::plan(query, &Environment { transport, catalog: &catalog, states, settings }).await
 }

@@ -1,26 +1,29 @@
 //! Checks that every store passes. Each check takes a function that creates an empty store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use arrow::array::{Array, BinaryArray};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::store::{Changes, Store};
+use super::view::Snapshot;
 
 type Make = fn() -> Box<dyn Store>;
 
 /// Runs all checks.
 pub(crate) fn holds(make: Make) {
+    a_removed_window_leaves_the_others(make);
+    a_visit_finds_each_key(make);
     values_are_those_put_last(make);
     changes_are_in_order_and_each_key_comes_once(make);
     a_key_that_is_as_it_was_is_no_change(make);
     sealing_ends_an_epoch(make);
     an_expired_window_is_gone_once_its_changes_are_sealed(make);
-    a_dropped_window_leaves_the_others(make);
-    a_visit_finds_each_key(make);
     records_restore_what_was_sealed(make);
     keys_that_are_no_record_keys_are_refused(make);
+    readers_see_what_is_committed(make);
+    a_snapshot_stays_as_it_is(make);
     random_operations_agree_with_a_model(make);
 }
 
@@ -124,35 +127,38 @@ fn an_expired_window_is_gone_once_its_changes_are_sealed(make: Make) {
     assert_eq!(show(&store.seal().expect("they fit")), [""; 0], "they left it once");
 }
 
-fn a_dropped_window_leaves_the_others(make: Make) {
+fn a_removed_window_leaves_the_others(make: Make) {
     let mut store = make();
     for window in [0, 10, 20] {
         put(&mut *store, window, &[("a", Some("1")), ("b", Some("1"))]);
     }
     store.seal().expect("they fit");
-    put(&mut *store, 20, &[("a", Some("2"))]);
+    put(&mut *store, 20, &[("a", Some("2")), ("c", Some("2"))]);
     for window in [10, 20, 30] {
-        store.drop_window(window);
+        store.remove_window(window);
     }
-    assert_eq!(show(&store.changes().expect("they fit")), ["20 a 1→2"], "what changed in it still comes out");
     let expected = ["10 a 1→-", "10 b 1→-", "20 a 1→-", "20 b 1→-"];
     assert_eq!(show(&store.seal().expect("they fit")), expected, "their keys leave the changelog");
     assert_eq!((store.len(), get(&*store, 10, &["a"])), (2, vec![None]));
     put(&mut *store, 20, &[("a", Some("3"))]);
-    assert_eq!(show(&store.seal().expect("they fit")), ["20 a -→3"], "it is a new window after the seal");
+    assert_eq!(show(&store.seal().expect("they fit")), ["20 a -→3"]);
+    (0..3).for_each(|_| store.commit());
     assert_eq!(store.len(), 3);
 }
 
 fn a_visit_finds_each_key(make: Make) {
     let mut store = make();
-    put(&mut *store, 5, &[("a", Some("1")), ("b", Some("2")), ("c", None)]);
+    put(&mut *store, 5, &[("a", Some("1")), ("b", Some("2")), ("c", None), ("d", Some("3"))]);
     store.seal().expect("they fit");
+    store.commit();
     put(&mut *store, 5, &[("b", None), ("d", Some("4"))]);
-    put(&mut *store, 6, &[("e", Some("5"))]);
+    store.seal().expect("they fit");
+    put(&mut *store, 5, &[("e", Some("5")), ("a", Some("6"))]);
+    put(&mut *store, 6, &[("f", Some("7"))]);
     let mut found = Vec::new();
-    store.visit(5, &mut |key, value| found.push((text(key), text(value))));
+    store.visit(5, &mut |key, value| found.push(format!("{}={}", text(key), text(value))));
     found.sort();
-    assert_eq!(found, [("a".to_owned(), "1".to_owned()), ("d".to_owned(), "4".to_owned())]);
+    assert_eq!(found, ["a=6", "d=4", "e=5"]);
     store.visit(7, &mut |_, _| panic!("there is no such window"));
 }
 
@@ -186,6 +192,77 @@ fn keys_that_are_no_record_keys_are_refused(make: Make) {
     }
 }
 
+/// Everything in a snapshot, as `window key=value`, read in small batches.
+fn scanned(snapshot: &Snapshot) -> Vec<String> {
+    let mut rows = Vec::new();
+    for batch in snapshot.scan(.., 3) {
+        let batch = batch.expect("a few bytes");
+        assert!((1..=3).contains(&batch.keys.len()), "a batch has as many keys as were asked for");
+        let each = batch.windows.values().iter().zip(batch.keys.iter().zip(&batch.values));
+        rows.extend(each.map(|(window, (key, value))| {
+            format!("{window} {}={}", text(key.expect("a key")), text(value.expect("a value")))
+        }));
+    }
+    assert_eq!(snapshot.windows().map(|(_, keys)| keys).sum::<usize>(), rows.len());
+    assert_eq!((snapshot.len(), snapshot.is_empty()), (rows.len(), rows.is_empty()));
+    rows.sort();
+    rows
+}
+
+fn readers_see_what_is_committed(make: Make) {
+    let mut store = make();
+    let view = store.view();
+    let records = column(&[Some("r\0\0\0\0\0\0\0\0")]);
+    store.restore(&records, &column(&[Some("0")])).expect("a record key");
+    assert_eq!(scanned(&view.snapshot()), ["0 r=0"], "what was restored");
+    put(&mut *store, 0, &[("a", Some("1")), ("r", None)]);
+    put(&mut *store, 10, &[("b", Some("1"))]);
+    store.commit();
+    assert_eq!(scanned(&view.snapshot()), ["0 r=0"], "no epoch is sealed");
+    store.seal().expect("they fit");
+    put(&mut *store, 0, &[("a", Some("2"))]);
+    put(&mut *store, 10, &[("b", None)]);
+    store.expire(10);
+    store.seal().expect("they fit");
+    assert_eq!(scanned(&view.snapshot()), ["0 r=0"], "no commit is done");
+    assert_eq!((get(&*store, 0, &["a"]), get(&*store, 10, &["b"]), store.len()), (vec![None], vec![None], 0));
+    store.commit();
+    assert_eq!(scanned(&view.snapshot()), ["0 a=1", "10 b=1"], "the first of two");
+    assert_eq!(view.snapshot().windows().collect::<Vec<_>>(), [(0, 1), (10, 1)]);
+    store.commit();
+    assert_eq!(scanned(&view.snapshot()), [""; 0], "the window has expired, and the key was removed");
+    assert!(store.is_empty());
+}
+
+fn a_snapshot_stays_as_it_is(make: Make) {
+    let mut store = make();
+    let pairs: Vec<_> = (0..20_000).map(|key| (key.to_string(), "before".to_owned())).collect();
+    let mut set = |from: usize, to: usize, value: &str| {
+        let pairs: Vec<_> = pairs[from..to].iter().map(|(key, _)| (key.as_str(), Some(value))).collect();
+        put(&mut *store, 0, &pairs);
+        store.seal().expect("they fit");
+        store.commit();
+        store.view().snapshot()
+    };
+    let (one, all, changed) = (set(0, 1, "one"), set(0, 20_000, "all"), set(100, 200, "changed"));
+    let value = |snapshot: &Snapshot, key| {
+        let value = snapshot.get(0, &column(&[Some(key)])).expect("a few bytes");
+        value.is_valid(0).then(|| text(value.value(0)))
+    };
+    let seen = |key| [&one, &all, &changed].map(|snapshot| value(snapshot, key).unwrap_or("-".to_owned()));
+    assert_eq!([one.len(), all.len(), changed.len()], [1, 20_000, 20_000]);
+    assert_eq!(
+        [seen("0"), seen("100"), seen("19999"), seen("x")],
+        [
+            ["one", "all", "all"].map(str::to_owned),
+            ["-", "all", "changed"].map(str::to_owned),
+            ["-", "all", "all"].map(str::to_owned),
+            ["-"; 3].map(str::to_owned),
+        ]
+    );
+    assert_eq!(scanned(&all).len(), 20_000);
+}
+
 type Model = BTreeMap<(i64, Vec<u8>), Vec<u8>>;
 
 /// The differences between two states, in order.
@@ -196,18 +273,35 @@ fn difference(before: &Model, now: &Model) -> Vec<String> {
     changed.map(|k| format!("{} {} {}→{}", k.0, text(&k.1), shown(before.get(k)), shown(now.get(k)))).collect()
 }
 
-/// Goal: a store behaves like a map and knows its changes. Method: random operations from each seed, on the store and on a
-/// `BTreeMap`; sealed changes are also restored to another store, which must have the same keys in the end.
+/// Everything in a model, as [`scanned`] shows it.
+fn listed(model: &Model) -> Vec<String> {
+    let mut rows: Vec<_> = model.iter().map(|((w, key), value)| format!("{w} {}={}", text(key), text(value))).collect();
+    rows.sort();
+    rows
+}
+
+/// Goal: a store behaves like a map, knows its changes, and shows readers exactly its commits. Method: random operations from
+/// each seed, on the store and on a `BTreeMap`; sealed changes are also restored to another store, which must have the same keys
+/// in the end; snapshots are kept while the store changes.
 fn random_operations_agree_with_a_model(make: Make) {
     for seed in 0..200 {
         let mut rng = StdRng::seed_from_u64(seed);
         let (mut store, mut restored) = (make(), make());
         let (mut now, mut sealed) = (Model::new(), Model::new());
+        let (mut committing, mut committed) = (VecDeque::new(), Model::new());
+        let (view, mut snapshots) = (store.view(), Vec::new());
         let mut open = 0;
         for step in 0..60 {
             let at = format!("seed {seed}, step {step}");
             let window = (open + rng.random_range(0..4)) * 10;
-            match rng.random_range(0..10) {
+            match rng.random_range(0..12) {
+                10 => {
+                    store.commit();
+                    committed = committing.pop_front().unwrap_or(committed);
+                }
+                11 => {
+                    snapshots.push((view.snapshot(), listed(&committed)));
+                }
                 0 => {
                     assert_eq!(show(&store.changes().expect("they fit")), difference(&sealed, &now), "{at}");
                     let changes = store.seal().expect("they fit");
@@ -215,6 +309,7 @@ fn random_operations_agree_with_a_model(make: Make) {
                     assert_eq!(show(&changes), difference(&sealed, &now), "{at}");
                     restored.restore(&changes.record_keys(), &changes.values).expect("these are record keys");
                     sealed = now.clone();
+                    committing.push_back(now.clone());
                     assert_eq!(store.len(), now.len(), "{at}");
                 }
                 1 => {
@@ -245,6 +340,9 @@ fn random_operations_agree_with_a_model(make: Make) {
         store.seal().expect("they fit");
         sealed.retain(|(window, _), _| *window >= open * 10);
         assert_eq!(restored.len(), sealed.len(), "seed {seed}");
+        for (snapshot, expected) in snapshots {
+            assert_eq!(scanned(&snapshot), expected, "seed {seed}");
+        }
     }
 }
 

@@ -1,16 +1,26 @@
 //! The state of continuous queries: values by window and key, and how their changes become records of a changelog topic.
 //!
 //! A store is read and written in batches of keys, and does not know what the values mean. The runtime restores it from its
-//! changelog topic, seals it at each commit, and writes the changes in the same transaction as the output.
+//! changelog topic, seals it at each commit, and writes the changes in the same transaction as the output. Readers in other
+//! threads see the values of the last commit, whole.
 
 mod bytes;
 #[cfg(test)]
 mod contract;
+mod hash;
 mod memory;
+mod order;
+mod overlay;
 mod record_key;
+mod scan;
+mod sealed;
 mod store;
 mod table;
+mod view;
+mod window;
 
 pub use memory::MemoryStore;
 pub use record_key::NOTE_KEY;
+pub use scan::{Scan, Scanned};
 pub use store::{Changes, Store};
+pub use view::{Snapshot, View};

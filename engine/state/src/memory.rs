@@ -1,16 +1,24 @@
-//! The store in memory: a hash table for each window, which is dropped when the window expires.
+//! The store in memory: the committed values of each window, and over them the changes that are not committed yet.
+//!
+//! ```text
+//! overlay      the changes since the last seal
+//! sealed       epochs whose commit is in progress, at most one while a query runs
+//! committed    what readers see: shards that are copied before they change while a snapshot has them
+//! ```
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, Hasher};
+use std::collections::{BTreeMap, VecDeque};
 
 use arrow::array::{Array, BinaryArray, Int64Array};
 use arrow::error::ArrowError;
-use foldhash::fast::FixedState;
 
 use super::bytes::BytesBuilder;
+use super::hash::{hash, hashes};
+use super::order::in_order;
+use super::overlay::Overlay;
 use super::record_key::{WINDOW_BYTES, split_all};
+use super::sealed::{Below, Sealed, change, starts};
 use super::store::{Changes, Store};
-use super::table::Table;
+use super::view::View;
 
 /// A store in memory.
 ///
@@ -26,178 +34,194 @@ use super::table::Table;
 /// assert_eq!(store.changes()?.keys.value_data(), b"");
 /// # Ok::<(), arrow::error::ArrowError>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStore {
-    windows: BTreeMap<i64, Table>,
-    /// Windows that start before this have expired. Those that are still in `windows` have changes.
-    expired: Option<i64>,
-    /// Windows that were dropped since the last seal, but are still in `windows` because they have changes.
-    dropped: BTreeSet<i64>,
-    /// Windows that expired without changes since the last seal.
-    gone: BTreeMap<i64, Table>,
-    len: usize,
-    bytes: usize,
+    /// The changes since the last seal, by window.
+    overlays: BTreeMap<i64, Overlay>,
+    /// Epochs that are not committed yet, oldest first.
+    sealed: VecDeque<Sealed>,
+    committed: View,
+    /// Windows that start before this have expired. Those with changes remain until the next seal.
+    expired: i64,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self { overlays: BTreeMap::new(), sealed: VecDeque::new(), committed: View::default(), expired: i64::MIN }
+    }
 }
 
 impl MemoryStore {
-    /// Changes the table of a window, which is created if there is none.
-    fn with_table(&mut self, window: i64, change: impl FnOnce(&mut Table)) {
-        let table = self.windows.entry(window).or_default();
-        let (len, bytes) = (table.len(), table.bytes());
-        change(table);
-        self.len = self.len + table.len() - len;
-        self.bytes = self.bytes + table.bytes() - bytes;
+    /// Whether a window has not expired, or is kept until the next seal because of its changes.
+    fn is_visible(&self, window: i64) -> bool {
+        window >= self.expired || self.overlays.contains_key(&window)
     }
 
-    /// Removes and returns those of some windows for which `takes` is true.
-    fn take_windows(&mut self, windows: Vec<i64>, takes: impl Fn(i64, &Table) -> bool) -> Vec<(i64, Table)> {
-        let mut taken = Vec::new();
-        for window in windows {
-            if self.windows.get(&window).is_some_and(|table| takes(window, table))
-                && let Some(table) = self.windows.remove(&window)
-            {
-                self.len -= table.len();
-                self.bytes -= table.bytes();
-                taken.push((window, table));
-            }
+    /// The windows that are visible, by layer: the number of keys that the layer adds, and its memory in bytes.
+    fn sizes(&self) -> impl Iterator<Item = (isize, usize)> {
+        let committed = self.committed.read();
+        let committed = committed.tables().iter().map(|(start, w)| (*start, w.len().cast_signed(), w.bytes()));
+        let sealed = self.sealed.iter().flat_map(Sealed::windows);
+        let overlays = self.overlays.iter().map(|(start, overlay)| (*start, overlay.added(), overlay.bytes()));
+        let all: Vec<_> = committed.chain(sealed).chain(overlays).collect();
+        all.into_iter().filter(|(start, ..)| self.is_visible(*start)).map(|(_, added, bytes)| (added, bytes))
+    }
+
+    /// What the next seal writes to the changelog.
+    fn sealing(&self) -> Result<Changes, ArrowError> {
+        let mut collected = Collected::new();
+        let removed_before = self.sealed.back().map_or(i64::MIN, Sealed::removed_before);
+        let committed = self.committed.read();
+        for start in starts(&self.sealed, &committed, removed_before, self.expired) {
+            let entries = Below::of(&self.sealed, &committed, start).entries();
+            collected.add(start, |columns| removals(&entries, columns))?;
         }
-        taken
-    }
-
-    /// The starts of the windows before `start`.
-    fn before(&self, start: i64) -> Vec<i64> {
-        self.windows.range(..start).map(|(window, _)| *window).collect()
-    }
-
-    /// Removes those of some windows for which `takes` is true. The next seal removes their keys from the changelog.
-    fn let_go(&mut self, windows: Vec<i64>, takes: impl Fn(&Table) -> bool) {
-        for (window, table) in self.take_windows(windows, |_, table| takes(table)) {
-            // Keys that were put into the window after it expired are in no changelog.
-            self.gone.entry(window).or_insert(table);
+        for (start, overlay) in self.overlays.range(self.expired..) {
+            collected.add(*start, |columns| overlay.changes(columns))?;
         }
-    }
-
-    /// The starts of the windows that have changes.
-    fn changed_windows(&self) -> Vec<i64> {
-        self.windows.iter().filter(|(_, table)| table.has_changes()).map(|(window, _)| *window).collect()
+        collected.finish()
     }
 }
 
 impl Store for MemoryStore {
     fn get(&self, window: i64, keys: &BinaryArray) -> Result<BinaryArray, ArrowError> {
-        let Some(table) = self.windows.get(&window) else { return Ok(BinaryArray::new_null(keys.len())) };
+        if !self.is_visible(window) {
+            return Ok(BinaryArray::new_null(keys.len()));
+        }
+        let committed = self.committed.read();
+        let (overlay, below) = (self.overlays.get(&window), Below::of(&self.sealed, &committed, window));
         let mut values = BytesBuilder::new(keys.len(), 0);
-        for (row, hash) in hashes(keys).into_iter().enumerate() {
-            values.push(table.get(hash, keys.value(row)))?;
+        for (row, hash) in hashes(keys).enumerate() {
+            let key = keys.value(row);
+            let changed = overlay.and_then(|overlay| overlay.get(hash, key));
+            values.push(changed.unwrap_or_else(|| below.get(hash, key)))?;
         }
         Ok(values.finish())
     }
 
     fn put(&mut self, window: i64, keys: &BinaryArray, values: &BinaryArray) {
         debug_assert!(keys.len() == values.len() && keys.null_count() == 0, "a value for each key");
-        self.with_table(window, |table| {
-            for (row, hash) in hashes(keys).into_iter().enumerate() {
-                table.put(hash, keys.value(row), values.is_valid(row).then(|| values.value(row)));
-            }
-        });
+        if !self.is_visible(window) {
+            return;
+        }
+        let committed = self.committed.read();
+        let below = Below::of(&self.sealed, &committed, window);
+        let overlay = self.overlays.entry(window).or_default();
+        for (row, hash) in hashes(keys).enumerate() {
+            let (key, value) = (keys.value(row), values.is_valid(row).then(|| values.value(row)));
+            overlay.put(hash, key, value, || below.get(hash, key));
+        }
     }
 
     fn expire(&mut self, start: i64) {
-        if self.expired.is_none_or(|expired| expired < start) {
-            self.expired = Some(start);
-            self.let_go(self.before(start), |table| !table.has_changes());
-        }
-    }
-
-    fn drop_window(&mut self, window: i64) {
-        self.let_go(vec![window], |table| !table.has_changes());
-        if self.windows.contains_key(&window) {
-            self.dropped.insert(window);
-        }
+        self.expired = self.expired.max(start);
     }
 
     fn visit(&self, window: i64, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        if let Some(table) = self.windows.get(&window) {
-            table.visit(visit);
+        if !self.is_visible(window) {
+            return;
         }
+        let (overlay, committed) = (self.overlays.get(&window), self.committed.read());
+        let entries = Below::of(&self.sealed, &committed, window).entries().into_iter();
+        let is_current = |key: &[u8]| overlay.is_none_or(|overlay| overlay.get(hash(key), key).is_none());
+        entries.filter(|(key, _)| is_current(key)).for_each(|(key, value)| visit(key, value));
+        overlay.into_iter().flat_map(Overlay::iter).for_each(|(key, value)| visit(key, value));
     }
 
     fn changes(&self) -> Result<Changes, ArrowError> {
-        collect(self.windows.iter().filter(|(_, table)| table.has_changes()), |_, table, columns| {
-            table.changes(columns)
-        })
+        let mut collected = Collected::new();
+        for (start, overlay) in &self.overlays {
+            collected.add(*start, |columns| overlay.changes(columns))?;
+        }
+        collected.finish()
     }
 
     fn seal(&mut self) -> Result<Changes, ArrowError> {
-        if let Some(expired) = self.expired {
-            self.let_go(self.before(expired), |_| true);
-        }
-        let dropped = std::mem::take(&mut self.dropped).into_iter().collect();
-        self.let_go(dropped, |_| true);
-        let changed = self.windows.iter().filter(|(_, table)| table.has_changes());
-        let changes = collect(self.gone.iter().chain(changed), |window, table, columns| {
-            if self.gone.contains_key(&window) { table.removals(columns) } else { table.changes(columns) }
-        })?;
-        self.gone.clear();
-        let windows = self.changed_windows();
-        windows.iter().for_each(|window| self.with_table(*window, Table::seal));
-        self.take_windows(windows, |_, table| table.is_empty());
+        let changes = self.sealing()?;
+        let kept = self.overlays.split_off(&self.expired);
+        self.overlays = BTreeMap::new();
+        self.sealed.push_back(Sealed::new(self.expired, kept));
         Ok(changes)
+    }
+
+    fn commit(&mut self) {
+        let Some(epoch) = self.sealed.pop_front() else { return };
+        let is_empty = epoch.is_empty_over(self.committed.read().tables());
+        // What was removed is freed after readers can go on.
+        drop((!is_empty).then(|| self.committed.change(|committed| epoch.apply(committed))));
     }
 
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError> {
         debug_assert!(keys.len() == values.len(), "a value for each key");
         let keys = split_all(keys)?;
-        // Consecutive records often belong to one window.
-        let mut row = 0;
-        for run in keys.chunk_by(|(one, _), (next, _)| one == next) {
-            self.with_table(run[0].0, |table| {
-                for (_, key) in run {
-                    table.restore(hash(key), key, values.is_valid(row).then(|| values.value(row)));
-                    row += 1;
-                }
-                table.shrink();
-            });
-        }
-        let windows = self.windows.iter().filter(|(_, table)| table.is_empty()).map(|(window, _)| *window).collect();
-        self.take_windows(windows, |_, _| true);
+        let mut rows = keys.iter().zip(0..);
+        self.committed.change(|committed| {
+            // Consecutive records often belong to one window.
+            for run in keys.chunk_by(|(one, _), (next, _)| one == next) {
+                change(committed, run[0].0, |window| {
+                    for ((_, key), row) in rows.by_ref().take(run.len()) {
+                        window.put(hash(key), key, values.is_valid(row).then(|| values.value(row)));
+                    }
+                });
+            }
+        });
         Ok(())
     }
 
+    fn view(&self) -> View {
+        self.committed.clone()
+    }
+
     fn len(&self) -> usize {
-        self.len
+        usize::try_from(self.sizes().map(|(added, _)| added).sum::<isize>()).expect("each removed key was there before")
     }
 
     fn bytes(&self) -> usize {
-        self.bytes
+        self.sizes().map(|(_, bytes)| bytes).sum()
     }
 }
 
-/// The changes that `add` appends for each window, in order.
-fn collect<'t>(
-    tables: impl Iterator<Item = (&'t i64, &'t Table)>,
-    add: impl Fn(i64, &Table, &mut [BytesBuilder; 3]) -> Result<usize, ArrowError>,
-) -> Result<Changes, ArrowError> {
-    let mut columns = [0; 3].map(|bytes| BytesBuilder::new(0, bytes));
-    let mut windows = Vec::new();
-    for (window, table) in tables {
-        let keys = add(*window, table, &mut columns)?;
-        windows.resize(windows.len() + keys, *window);
+/// Changes that are collected window by window, in order.
+struct Collected {
+    windows: Vec<i64>,
+    /// Keys, values, and values at the last seal.
+    columns: [BytesBuilder; 3],
+}
+
+impl Collected {
+    fn new() -> Self {
+        Self { windows: Vec::new(), columns: [0; 3].map(|bytes| BytesBuilder::new(0, bytes)) }
     }
-    columns[0].check_room(WINDOW_BYTES)?;
-    let [keys, values, before] = columns.map(BytesBuilder::finish);
-    Ok(Changes { windows: Int64Array::from(windows), keys, values, before })
+
+    /// Adds the changes of a window, which `add` appends to the columns and counts.
+    fn add(
+        &mut self,
+        window: i64,
+        add: impl FnOnce(&mut [BytesBuilder; 3]) -> Result<usize, ArrowError>,
+    ) -> Result<(), ArrowError> {
+        let keys = add(&mut self.columns)?;
+        self.windows.resize(self.windows.len() + keys, window);
+        Ok(())
+    }
+
+    /// The changes. Fails if their records would not fit into one batch.
+    fn finish(self) -> Result<Changes, ArrowError> {
+        self.columns[0].check_room(WINDOW_BYTES)?;
+        let [keys, values, before] = self.columns.map(BytesBuilder::finish);
+        Ok(Changes { windows: Int64Array::from(self.windows), keys, values, before })
+    }
 }
 
-/// The hash of each key; the same in every process, so that a run can be repeated.
-fn hashes(keys: &BinaryArray) -> Vec<u64> {
-    (0..keys.len()).map(|row| hash(keys.value(row))).collect()
-}
-
-fn hash(key: &[u8]) -> u64 {
-    let mut hasher = FixedState::with_seed(0).build_hasher();
-    hasher.write(key);
-    hasher.finish()
+/// Appends keys in order to columns of keys, values, and values at the last seal, with a null value. Returns their number.
+fn removals(entries: &[(&[u8], &[u8])], [keys, values, before]: &mut [BytesBuilder; 3]) -> Result<usize, ArrowError> {
+    let indices = 0..u32::try_from(entries.len()).expect("memory ends long before 4 billion keys of one window");
+    for at in in_order(indices, |at| entries[at as usize].0) {
+        let (key, value) = entries[at as usize];
+        keys.push(Some(key))?;
+        values.push(None)?;
+        before.push(Some(value))?;
+    }
+    Ok(entries.len())
 }
 
 #[cfg(test)]
@@ -220,6 +244,7 @@ mod tests {
             store.put(0, &key(round), &BinaryArray::from_vec(vec![&value]));
             store.put(0, &key(round.saturating_sub(10)), &BinaryArray::new_null(1));
             store.seal().expect("it is small");
+            store.commit();
         }
         assert_eq!(store.len(), 10);
         assert!(store.bytes() < 32 << 10, "{} bytes", store.bytes());

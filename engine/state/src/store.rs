@@ -5,12 +5,17 @@
 //! get(keys), put(keys, values)*         for each batch of rows
 //! changes()          → Changes          at a barrier, before the seal
 //! seal()             → Changes          ends the epoch: they become records of the changelog
+//! commit()                              the oldest sealed epoch is committed: readers see it
 //! ```
+//!
+//! The next epoch may begin while the commit of a sealed one is in progress.
 
 use std::fmt::Debug;
 
 use arrow::array::{BinaryArray, Int64Array};
 use arrow::error::ArrowError;
+
+use super::view::View;
 
 /// Values by window and key, of one partition of a query.
 ///
@@ -23,15 +28,20 @@ pub trait Store: Debug + Send {
     /// Sets the value of each key in a window; a null value removes the key. No key appears twice.
     fn put(&mut self, window: i64, keys: &BinaryArray, values: &BinaryArray);
 
-    /// Drops all windows that start before `start`. [`Self::changes`] still includes their changes; the next seal removes their
-    /// keys from the changelog.
+    /// Drops all windows that start before `start`, and whatever is put into them later. Those that have changed since the last
+    /// seal remain until the next one, and [`Self::changes`] still includes their changes. The next seal removes the keys of all
+    /// of them from the changelog.
     fn expire(&mut self, start: i64);
-
-    /// Drops one window, as [`Self::expire`] does with all windows before a start. No key is put into it until the next seal.
-    fn drop_window(&mut self, window: i64);
 
     /// Calls `visit` with each key of a window and its value, in no particular order.
     fn visit(&self, window: i64, visit: &mut dyn FnMut(&[u8], &[u8]));
+
+    /// Removes all keys of a window. For windows that expire in the order of their starts, [`Self::expire`] costs less.
+    fn remove_window(&mut self, window: i64) {
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        self.visit(window, &mut |key, _| keys.push(key.into()));
+        self.put(window, &BinaryArray::from_iter_values(&keys), &BinaryArray::new_null(keys.len()));
+    }
 
     /// The changes since the last seal, ordered by window and key. A key whose value is the same as then is left out. Fails as
     /// [`Self::get`] does.
@@ -40,6 +50,13 @@ pub trait Store: Debug + Send {
     /// Ends the epoch and returns what is to be written to the changelog, ordered by window and key: the changes since the last
     /// seal, and the keys of expired windows with a null value.
     fn seal(&mut self) -> Result<Changes, ArrowError>;
+
+    /// Makes the oldest epoch that is sealed and not committed yet visible to readers; does nothing if there is none. Never
+    /// waits for a reader to finish.
+    fn commit(&mut self);
+
+    /// What readers in other threads see: the restored values and those of committed epochs.
+    fn view(&self) -> View;
 
     /// Applies records of the changelog in order: keys in the form of [`Changes::record_keys`], with a null value for a removed
     /// key. They do not count as changes. Fails if a key does not have that form, and applies nothing then.

@@ -4,6 +4,7 @@
 //! It needs no expected answer, so it finds errors that an accepted answer hides. A file with a reason to differ
 //! contains `-- not judged: why`.
 
+use headwater_engine::catalog::QueryDef;
 use headwater_engine::config::Settings;
 use headwater_engine::definition::WindowDef;
 use headwater_engine::sql::ast::{Query, StatementKind};
@@ -37,7 +38,7 @@ pub(super) async fn judge(engine: &Engine) -> Vec<String> {
         let names = names.join(", ");
         let groups = grouped(&query.topology);
         let wanted = sorted(engine, &format!("SELECT {names} FROM ({bounded}) AS judged{groups};")).await;
-        let found = sorted(engine, &format!("SELECT {names} FROM `{}`;", query.sink())).await;
+        let found = sorted(engine, &format!("SELECT {names} FROM {};", written(query, &bounded.to_string()))).await;
         if wanted != found {
             let (wanted, found) = (wanted.join("\n"), found.join("\n"));
             let fact = format!("\"{}\" differs from the result of its bounded query", query.sink());
@@ -55,10 +56,28 @@ fn bounded(query: Query, topology: &Topology) -> Query {
     }
 }
 
+/// The rows that a query has written, as a relation. Groups of a table that have lost all their rows are left out: the bounded
+/// query has none.
+fn written(query: &QueryDef, bounded: &str) -> String {
+    let sink = format!("`{}`", query.sink());
+    match grouped(&query.topology).is_empty() || !query.topology.reads_table(&query.topology.source().topic) {
+        true => sink,
+        false => {
+            let keys = keys(&query.topology).join(", ");
+            format!("{sink} JOIN (SELECT {keys} FROM ({bounded}) AS judged) AS filled USING ({keys})")
+        }
+    }
+}
+
+/// The key columns of the result.
+fn keys(topology: &Topology) -> Vec<String> {
+    let columns = topology.result().into_iter().flat_map(|result| &result.columns).filter(|column| column.key);
+    columns.map(|column| format!("`{}`", column.name)).collect()
+}
+
 /// The condition that leaves out groups with a NULL, which a continuous query does not have.
 fn grouped(topology: &Topology) -> String {
-    let keys = topology.result().into_iter().flat_map(|result| &result.columns).filter(|column| column.key);
-    let present: Vec<String> = keys.map(|column| format!("`{}` IS NOT NULL", column.name)).collect();
+    let present: Vec<String> = keys(topology).iter().map(|key| format!("{key} IS NOT NULL")).collect();
     if aggregation(topology).is_some() { format!(" WHERE {}", present.join(" AND ")) } else { String::new() }
 }
 

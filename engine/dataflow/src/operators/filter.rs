@@ -25,7 +25,7 @@ impl Filter {
         Self { predicate }
     }
 
-    /// True for the rows that are kept.
+    /// True for the rows that are kept. A failure for a record without a value, which is not kept anyway, is not reported.
     fn stays(
         &self,
         rows: &RecordBatch,
@@ -33,8 +33,10 @@ impl Filter {
         now_ms: i64,
         failures: &mut Vec<Failure>,
     ) -> Result<BooleanArray, ArrowError> {
-        let values = self.predicate.evaluate(rows, now_ms, failures);
+        let mut found = Vec::new();
+        let values = self.predicate.evaluate(rows, now_ms, &mut found);
         let certain = certain(values.as_boolean());
+        failures.extend(found.into_iter().filter(|failure| valued.is_none_or(|valued| valued.is_valid(failure.row))));
         match valued {
             Some(valued) => and(&certain, &BooleanArray::new(valued.inner().clone(), None)),
             None => Ok(certain),
@@ -59,6 +61,10 @@ impl Operator for Filter {
         // A failure for the row before was reported when that row was pushed.
         let stayed = self.stays(&before.rows, before.valued.as_ref(), cx.now_ms, &mut Vec::new())?;
         changed(chunk, &stays, &stayed).map(Emitted::from)
+    }
+
+    fn repeats(&self) -> bool {
+        self.predicate.is_immutable()
     }
 
     fn grows(&self) -> bool {
@@ -92,6 +98,19 @@ mod tests {
         assert_eq!(integers(&chunk.rows), [Some(11), Some(1), Some(12), None, Some(13)], "a delete keeps its columns");
         let nothing = filter.push(Port(0), table(&[Some(1), None], &[None, Some(2)]), &mut cx!());
         assert!(matches!(nothing, Ok(Emitted::Nothing)));
+    }
+
+    #[test]
+    fn what_fails_for_a_deleted_row_is_not_reported() {
+        let mut filter = Filter::new(compiled("10 / a > 1"));
+        let mut failures = Vec::new();
+        let chunk = table(&[Some(0), Some(0)], &[Some(5), Some(5)]);
+        let chunk = Chunk { valued: Some(NullBuffer::from(vec![false, true])), ..chunk };
+        let mut context = cx!();
+        context.failures = &mut failures;
+        let Ok(Emitted::Rows(chunk)) = filter.push(Port(0), chunk, &mut context) else { panic!("rows come out") };
+        assert_eq!(shown(&chunk), ["0: 5→-", "1: 5→-"]);
+        assert_eq!(failures.iter().map(|failure| failure.row).collect::<Vec<_>>(), [1]);
     }
 
     #[test]

@@ -1,13 +1,21 @@
 //! The operators of a topology, one file each.
 
 mod aggregate;
+mod encoding;
 mod explode;
 mod filter;
 #[cfg(test)]
 mod for_tests;
+mod grouping;
+mod join;
 mod project;
+mod table;
+#[cfg(test)]
+mod table_tests;
 
 pub use aggregate::Aggregate;
 pub use explode::Explode;
 pub use filter::Filter;
+pub use join::{JoinStreamTable, JoinStreams, JoinTables};
 pub use project::{Column, Project};
+pub use table::Table;

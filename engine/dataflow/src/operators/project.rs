@@ -19,6 +19,7 @@ pub struct Project {
     columns: Vec<Column>,
     headers: Option<Expression>,
     schema: SchemaRef,
+    of_table: bool,
     gives_before: bool,
 }
 
@@ -41,7 +42,12 @@ impl Project {
     pub fn new(columns: Vec<Column>, headers: Option<Expression>) -> Self {
         let field = |column: &Column| Field::new(&column.name, column.expr.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        Self { columns, headers, schema, gives_before: false }
+        Self { columns, headers, schema, of_table: false, gives_before: false }
+    }
+
+    /// The same operator for the rows of a table: a failure for a row that is deleted is not reported.
+    pub fn of_table(self) -> Self {
+        Self { of_table: true, ..self }
     }
 
     /// The same operator, which also computes the result for the rows of a table before they changed.
@@ -63,7 +69,10 @@ impl Project {
     ) -> Result<RecordBatch, ArrowError> {
         let valueless = valued.map(|valued| BooleanArray::new(!valued.inner(), None));
         let mut column = |column: &Column| {
-            let values = column.expr.evaluate(rows, now_ms, failures);
+            let mut found = Vec::new();
+            let values = column.expr.evaluate(rows, now_ms, &mut found);
+            let is_row = |row| !self.of_table || valued.is_none_or(|valued| valued.is_valid(row));
+            failures.extend(found.into_iter().filter(|failure| is_row(failure.row)));
             let values = if column.is_group { in_one_form(&values)? } else { values };
             match &valueless {
                 Some(valueless) if column.needs_value => nullif(&values, valueless),
@@ -95,6 +104,10 @@ impl Operator for Project {
         Ok(Emitted::from(Chunk { before, headers, ..chunk.with_rows(rows) }))
     }
 
+    fn repeats(&self) -> bool {
+        self.headers.is_none() && self.columns.iter().all(|column| column.expr.is_immutable())
+    }
+
     fn grows(&self) -> bool {
         true
     }
@@ -115,6 +128,23 @@ fn headers_of(expr: &Expression, chunk: &Chunk, cx: &mut Context<'_>) -> Result<
 mod tests {
     use super::super::for_tests::{compiled, cx, shown, table};
     use super::*;
+
+    /// Goal: what cannot be computed for a row that is deleted matters to nobody. Method: one 0 is deleted, and one is a row.
+    #[test]
+    fn what_fails_for_a_deleted_row_is_not_reported() {
+        let column = Column { name: "a".to_owned(), expr: compiled("10 / a"), needs_value: false, is_group: false };
+        let chunk = table(&[Some(0), Some(0)], &[Some(1), Some(1)]);
+        let chunk = Chunk { valued: Some(NullBuffer::from(vec![false, true])), ..chunk };
+        for (is_table, expected) in [(true, vec![1]), (false, vec![0, 1])] {
+            let project = Project::new(vec![column.clone()], None);
+            let mut project = if is_table { project.of_table() } else { project };
+            let mut failures = Vec::new();
+            let mut context = cx!();
+            context.failures = &mut failures;
+            project.push(Port(0), chunk.clone(), &mut context).expect("nothing fails");
+            assert_eq!(failures.iter().map(|failure| failure.row).collect::<Vec<_>>(), expected);
+        }
+    }
 
     /// Goal: `before` is computed like the row, and only if asked for. Method: an expression that fails on 0.
     #[test]

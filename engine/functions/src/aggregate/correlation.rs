@@ -20,22 +20,31 @@ fn accumulator(_: &Shape) -> Result<Box<dyn Accumulator>> {
     Ok(Box::new(Correlation::default()))
 }
 
+/// How two columns are related.
 #[derive(Clone, Copy, Debug, Default)]
-struct Correlation {
-    count: i64,
-    mean_x: f64,
-    mean_y: f64,
-    squares_x: f64,
-    squares_y: f64,
-    products: f64,
+pub struct Correlation {
+    /// The number of rows.
+    pub count: i64,
+    /// The mean of the first column.
+    pub mean_x: f64,
+    /// The mean of the second column.
+    pub mean_y: f64,
+    /// The sum of the squares of the first column's distances from its mean.
+    pub squares_x: f64,
+    /// The same sum for the second column.
+    pub squares_y: f64,
+    /// The sum of the products of the distances of both columns.
+    pub products: f64,
 }
 
 impl Correlation {
-    fn add(&mut self, x: f64, y: f64) {
+    /// Adds a row.
+    pub fn add(&mut self, x: f64, y: f64) {
         self.merge(Self { count: 1, mean_x: x, mean_y: y, ..Self::default() });
     }
 
-    fn remove(&mut self, x: f64, y: f64) {
+    /// Removes a row that was added.
+    pub fn remove(&mut self, x: f64, y: f64) {
         if self.count <= 1 {
             *self = Self::default();
             return;
@@ -50,7 +59,8 @@ impl Correlation {
         (self.count, self.mean_x, self.mean_y) = (self.count - 1, mean_x, mean_y);
     }
 
-    fn merge(&mut self, other: Self) {
+    /// Adds the rows of another one.
+    pub fn merge(&mut self, other: Self) {
         if self.count == 0 || other.count == 0 {
             *self = if self.count == 0 { other } else { *self };
             return;
@@ -66,7 +76,21 @@ impl Correlation {
         self.count += other.count;
     }
 
-    fn numbers(&self) -> [f64; 5] {
+    /// The coefficient; NaN for fewer than two rows, or if all values of a column are the same.
+    pub fn coefficient(&self) -> f64 {
+        let is_flat = self.count < 2 || self.squares_x <= 0.0 || self.squares_y <= 0.0;
+        // One root is the most precise, but the product of very large or very small squares is out of range.
+        let product = self.squares_x * self.squares_y;
+        let divisor = match product.is_normal() {
+            true => product.sqrt(),
+            false => self.squares_x.sqrt() * self.squares_y.sqrt(),
+        };
+        let coefficient = self.products / divisor;
+        if is_flat { f64::NAN } else { coefficient.clamp(-1.0, 1.0) }
+    }
+
+    /// Its numbers after the count.
+    pub fn numbers(&self) -> [f64; 5] {
         [self.mean_x, self.mean_y, self.squares_x, self.squares_y, self.products]
     }
 }
@@ -93,15 +117,7 @@ impl Accumulator for Correlation {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let is_flat = self.count < 2 || self.squares_x <= 0.0 || self.squares_y <= 0.0;
-        // One root is the most precise, but the product of very large or very small squares is out of range.
-        let product = self.squares_x * self.squares_y;
-        let divisor = match product.is_normal() {
-            true => product.sqrt(),
-            false => self.squares_x.sqrt() * self.squares_y.sqrt(),
-        };
-        let coefficient = self.products / divisor;
-        Ok(ScalarValue::from(if is_flat { f64::NAN } else { coefficient.clamp(-1.0, 1.0) }))
+        Ok(ScalarValue::from(self.coefficient()))
     }
 
     fn size(&self) -> usize {

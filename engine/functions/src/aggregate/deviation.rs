@@ -20,23 +20,27 @@ fn state(_: &Shape) -> Vec<DataType> {
 }
 
 fn deviation(_: &Shape) -> Result<Box<dyn Accumulator>> {
-    Ok(Box::new(Spread { root: true, ..Spread::default() }))
+    Ok(Box::new(Deviation { root: true, spread: Spread::default() }))
 }
 
 fn variance(_: &Shape) -> Result<Box<dyn Accumulator>> {
-    Ok(Box::new(Spread::default()))
+    Ok(Box::new(Deviation { root: false, spread: Spread::default() }))
 }
 
-#[derive(Debug, Default)]
-struct Spread {
-    root: bool,
-    count: i64,
-    sum: f64,
-    squares: f64,
+/// How far values are spread around their mean.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spread {
+    /// The number of values.
+    pub count: i64,
+    /// Their sum.
+    pub sum: f64,
+    /// The sum of the squares of their distances from the mean.
+    pub squares: f64,
 }
 
 impl Spread {
-    fn add(&mut self, value: f64) {
+    /// Adds a value.
+    pub fn add(&mut self, value: f64) {
         self.count += 1;
         self.sum += value;
         if self.count > 1 {
@@ -44,7 +48,8 @@ impl Spread {
         }
     }
 
-    fn remove(&mut self, value: f64) {
+    /// Removes a value that was added.
+    pub fn remove(&mut self, value: f64) {
         match self.count {
             ..=1 => (self.count, self.sum, self.squares) = (0, 0.0, 0.0),
             _ => {
@@ -62,29 +67,46 @@ impl Spread {
         difference * difference / (count * (count - 1.0))
     }
 
-    fn merge(&mut self, count: i64, sum: f64, squares: f64) {
-        if count == 0 {
+    /// Adds the values of another one.
+    pub fn merge(&mut self, other: Self) {
+        if other.count == 0 {
             return;
         }
         if self.count > 0 {
-            let (here, there) = (self.count as f64, count as f64);
-            let difference = there * self.sum - here * sum;
+            let (here, there) = (self.count as f64, other.count as f64);
+            let difference = there * self.sum - here * other.sum;
             self.squares += difference * difference / (here * there * (here + there));
         }
-        self.count += count;
-        self.sum += sum;
-        self.squares += squares;
+        self.count += other.count;
+        self.sum += other.sum;
+        self.squares += other.squares;
+    }
+
+    /// The sample variance; 0 for fewer than two values.
+    pub fn variance(&self) -> f64 {
+        match self.count {
+            _ if self.squares.is_nan() => f64::NAN,
+            ..=1 => 0.0,
+            // Retractions may have left a negative remainder.
+            count => (self.squares / (count - 1) as f64).max(0.0),
+        }
     }
 }
 
-impl Accumulator for Spread {
+#[derive(Debug)]
+struct Deviation {
+    root: bool,
+    spread: Spread,
+}
+
+impl Accumulator for Deviation {
     fn update_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
-        columns[0].as_primitive::<Float64Type>().iter().flatten().for_each(|value| self.add(value));
+        columns[0].as_primitive::<Float64Type>().iter().flatten().for_each(|value| self.spread.add(value));
         Ok(())
     }
 
     fn retract_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
-        columns[0].as_primitive::<Float64Type>().iter().flatten().for_each(|value| self.remove(value));
+        columns[0].as_primitive::<Float64Type>().iter().flatten().for_each(|value| self.spread.remove(value));
         Ok(())
     }
 
@@ -93,12 +115,7 @@ impl Accumulator for Spread {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let variance = match self.count {
-            ..=1 => 0.0,
-            // Retractions may have left a negative remainder.
-            count => (self.squares / (count - 1) as f64).max(0.0),
-        };
-        let variance = if self.squares.is_nan() { f64::NAN } else { variance };
+        let variance = self.spread.variance();
         Ok(ScalarValue::from(if self.root { variance.sqrt() } else { variance }))
     }
 
@@ -107,14 +124,16 @@ impl Accumulator for Spread {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![self.count.into(), self.sum.into(), self.squares.into()])
+        let Spread { count, sum, squares } = self.spread;
+        Ok(vec![count.into(), sum.into(), squares.into()])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let counts = states[0].as_primitive::<Int64Type>();
         let [sums, squares] = [1, 2].map(|column| states[column].as_primitive::<Float64Type>());
         for row in 0..counts.len() {
-            self.merge(counts.value(row), sums.value(row), squares.value(row));
+            let (count, sum, squares) = (counts.value(row), sums.value(row), squares.value(row));
+            self.spread.merge(Spread { count, sum, squares });
         }
         Ok(())
     }

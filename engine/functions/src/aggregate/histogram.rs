@@ -18,7 +18,7 @@ use crate::choice::list_of;
 pub static HISTOGRAM: Recipe = Recipe { order: Order::Rows, sorts: false, retracts: true, state, accumulator };
 
 /// The maximum number of texts in the result: those that appear first.
-const TEXTS_MAX: usize = 1000;
+pub const TEXTS_MAX: usize = 1000;
 
 /// Texts, their counts, and the lanes and positions of their first rows.
 fn state(_: &Shape) -> Vec<DataType> {

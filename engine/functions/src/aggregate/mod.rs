@@ -12,16 +12,16 @@ mod attr;
 mod call;
 mod collect_list;
 mod collect_set;
-mod correlation;
-mod deviation;
+pub(crate) mod correlation;
+pub(crate) mod deviation;
 mod ends;
-mod histogram;
+pub(crate) mod histogram;
 mod place;
 mod queue;
 mod recipe;
 mod sum_list;
-mod topk;
-mod values;
+pub(crate) mod topk;
+pub(crate) mod values;
 
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
@@ -73,7 +73,7 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "SUM",
-        "The sum of the values. NULL is ignored; the result is NULL if there are no other values.",
+        "The sum of the values. NULL is ignored; the result is NULL if there are no other values. In a continuous query it is 0 instead, and the sum has the type of the values: that of INTs or BIGINTs wraps around, and a record with which that of DECIMALs would have too many digits is rejected.",
         elsewhere!(Int => BigInt, BigInt => BigInt, Double => Double, Decimal => Decimal),
         &[("SELECT SUM(x) FROM (VALUES (1), (2), (NULL)) AS t(x)", "3")],
     ),
@@ -89,7 +89,7 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "AVG",
-        "The average of the values. NULL is ignored; the result is NULL if there are no other values.",
+        "The average of the values. NULL is ignored; the result is NULL if there are no other values. In a continuous query it is 0 instead, and the sum of which it is computed is that of SUM.",
         elsewhere!(Int => Double, BigInt => Double, Double => Double, Decimal => Decimal),
         &[("SELECT AVG(x) FROM (VALUES (1), (2)) AS t(x)", "1.5")],
     ),
@@ -113,7 +113,7 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "LATEST_BY_OFFSET",
-        "The value of the last record: by offset within a partition, by time across partitions. NULL is ignored unless ignore_nulls is false.",
+        "The value of the last record: by offset within a partition, by time across partitions; a continuous query uses the order in which it processes records. NULL is ignored unless ignore_nulls is false.",
         &[
             Variant::of_rows(VALUE, T, &ends::LATEST),
             Variant::of_rows(VALUE_NULLS, T, &ends::LATEST).constants(1),
@@ -129,7 +129,7 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "EARLIEST_BY_OFFSET",
-        "The value of the first record: by offset within a partition, by time across partitions. NULL is ignored unless ignore_nulls is false.",
+        "The value of the first record: by offset within a partition, by time across partitions; a continuous query uses the order in which it processes records. NULL is ignored unless ignore_nulls is false.",
         &[
             Variant::of_rows(VALUE, T, &ends::EARLIEST),
             Variant::of_rows(VALUE_NULLS, T, &ends::EARLIEST).constants(1),

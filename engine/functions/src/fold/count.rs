@@ -90,7 +90,7 @@ mod tests {
         };
         assert_eq!(count(&[], None), (vec![2, 7, 7], vec![1, 6, 2, 7]));
         let texts: ArrayRef = Arc::new(StringArray::from(vec![None, Some("a"), Some(""), None]));
-        assert_eq!(count(&[texts.clone()], None), (vec![1, 6, 7], vec![0, 6, 1, 6]));
+        assert_eq!(count(std::slice::from_ref(&texts), None), (vec![1, 6, 7], vec![0, 6, 1, 6]));
         let undone = BooleanBuffer::from(vec![false, true, true, true]);
         assert_eq!(count(&[], Some(&undone)), (vec![0, 3, 7], vec![1, 4, 0, 3]));
         assert_eq!(count(&[texts], Some(&undone)), (vec![-1, 4, 7], vec![0, 4, -1, 4]));

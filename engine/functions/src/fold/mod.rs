@@ -1,10 +1,39 @@
 //! Aggregates of continuous queries, as folds over columns.
 //!
-//! The groups of a batch are numbered from 0, and their states are columns with one row per group. So nothing is allocated
-//! for a single group, and an aggregate processes a batch in one pass. A fold itself has no state: its caller keeps the
-//! columns.
+//! The groups of a batch are numbered from 0, and their states are columns with one row per group. An aggregate processes a batch
+//! in one pass. A fold itself has no state: its caller keeps the columns.
+//!
+//! ```text
+//! numbers   a few numbers per group: SUM, AVG, SUM_LIST, STDDEV_SAMPLE, STDDEV_SAMP, CORRELATION (and COUNT, without it)
+//! picks     one of the values: MIN, MAX, LATEST_BY_OFFSET, EARLIEST_BY_OFFSET
+//! lists     several of the values: COLLECT_LIST, COLLECT_SET, COUNT_DISTINCT, TOPK, TOPKDISTINCT, LATEST_BY_OFFSET(x, n), …
+//! tallies   values with the number of their rows: HISTOGRAM, ATTR
+//! ```
+//!
+//! The first two allocate nothing for a single group. The others allocate the places of its values, but never a value.
+//!
+//! Results are those of ksqlDB: a sum is 0 and has the type of its values, where bounded queries return NULL and a wider type
+//! (`crate::aggregate`), and rows have the order in which they arrive, even if they come from several partitions.
 
+mod attr;
+mod average;
+mod collect_list;
+mod correlation;
 mod count;
+mod deviation;
+mod distinct;
+mod ends;
+mod extremes;
+mod histogram;
+mod lists;
+mod numbers;
+mod picks;
+mod sum;
+mod sum_list;
+mod tallies;
+#[cfg(test)]
+mod tests;
+mod topk;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -56,6 +85,13 @@ pub struct Rows<'a> {
     pub order: &'a Int64Array,
 }
 
+impl Rows<'_> {
+    /// Whether a row is undone.
+    pub fn is_undone(&self, row: usize) -> bool {
+        self.undone.is_some_and(|undone| undone.value(row))
+    }
+}
+
 /// The outcome of folding rows.
 #[derive(Clone, Debug)]
 pub struct Folded {
@@ -88,6 +124,44 @@ pub struct Folded {
 pub fn fold(name: &str, args: &[DataType], constants: &[ScalarValue]) -> Option<Arc<dyn Fold>> {
     match (name, args, constants) {
         ("COUNT", [] | [_], []) => Some(Arc::new(Count)),
+        ("COUNT_DISTINCT", [ty], []) => distinct::count_distinct(ty),
+        ("SUM", [ty], []) => sum::sum(ty),
+        ("SUM_LIST", [DataType::List(item)], []) => sum_list::sum_list(item.data_type()),
+        ("AVG", [ty], []) => average::average(ty),
+        ("MIN", [ty], []) => extremes::least(ty),
+        ("MAX", [ty], []) => extremes::greatest(ty),
+        ("LATEST_BY_OFFSET", [ty], constants) => ends::latest(ty, constants),
+        ("EARLIEST_BY_OFFSET", [ty], constants) => ends::earliest(ty, constants),
+        ("ATTR", [ty], []) => attr::attr(ty),
+        ("COLLECT_LIST", [ty], limit) => collect_list::collect_list(ty, limit_of(limit)?),
+        ("COLLECT_SET", [ty], limit) => distinct::collect_set(ty, limit_of(limit)?),
+        ("TOPK", types, [count]) => topk::topk(types, count),
+        ("TOPKDISTINCT", [ty], [count]) => topk::topk_distinct(ty, count),
+        ("HISTOGRAM", [DataType::Utf8], []) => histogram::histogram(),
+        ("STDDEV_SAMPLE", [DataType::Float64], []) => Some(deviation::deviation()),
+        ("STDDEV_SAMP", [DataType::Float64], []) => Some(deviation::variance()),
+        ("CORRELATION", [DataType::Float64, DataType::Float64], []) => Some(correlation::correlation()),
+        _ => None,
+    }
+}
+
+/// The constant that SQL text means: an INT or a BOOLEAN, which are the types of all constants of aggregates; `None` for any
+/// other text.
+pub fn constant(text: &str) -> Option<ScalarValue> {
+    let boolean = || match text {
+        _ if text.eq_ignore_ascii_case("true") => Some(true),
+        _ if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    };
+    let integer = text.parse().ok().map(|number: i32| ScalarValue::Int32(Some(number)));
+    integer.or_else(|| Some(ScalarValue::Boolean(Some(boolean()?))))
+}
+
+/// The maximum length of a collected array, which is its only constant; there is no maximum if it is missing.
+fn limit_of(constants: &[ScalarValue]) -> Option<usize> {
+    match constants {
+        [] => Some(usize::MAX),
+        [ScalarValue::Int32(limit)] => usize::try_from((*limit)?).ok(),
         _ => None,
     }
 }

@@ -78,7 +78,7 @@ impl Catalog {
 
     /// The queries that read or write a stream.
     pub fn queries_of<'a>(&'a self, source: &'a str) -> impl Iterator<Item = &'a Arc<QueryDef>> {
-        self.queries.values().filter(move |q| q.source() == source || q.sink() == source)
+        self.queries.values().filter(move |q| q.sources().any(|read| read == source) || q.sink() == source)
     }
 
     /// The snapshot after a change, or why the change is not possible on this one.
@@ -127,7 +127,7 @@ impl Catalog {
     }
 
     fn define_query(&mut self, source: Option<&SourceDef>, query: &QueryDef, replace: bool) -> Result<(), Refusal> {
-        for needed in [query.source()].into_iter().chain(source.is_none().then(|| query.sink())) {
+        for needed in query.sources().chain(source.is_none().then(|| query.sink())) {
             self.sources.get(needed).ok_or_else(|| Refusal::Unknown(needed.to_owned()))?;
         }
         let standing = source.filter(|_| replace).and_then(|sink| self.query_behind(&sink.name)).cloned();

@@ -89,9 +89,14 @@ impl QueryDef {
         }
     }
 
-    /// Name of the stream it reads.
-    pub fn source(&self) -> &str {
-        &self.topology.source().name
+    /// The names of the streams and tables that it reads.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.topology.sources().map(|source| source.name.as_str())
+    }
+
+    /// Whether it reads a topic, apart from those of its own.
+    pub fn reads(&self, topic: &str) -> bool {
+        self.topology.sources().any(|source| source.topic == topic)
     }
 
     /// Name of the stream it writes.

@@ -122,9 +122,9 @@ mod tests {
     #[test]
     fn what_is_being_built_can_be_set_and_is_not_listed() {
         let mut settings = Settings::default();
-        assert_eq!(settings.get(AGGREGATES), "false");
-        settings.set(AGGREGATES, "true").unwrap();
         assert_eq!(settings.get(AGGREGATES), "true");
+        settings.set(AGGREGATES, "false").unwrap();
+        assert_eq!(settings.get(AGGREGATES), "false");
         assert!(listed().all(|property| property.name != AGGREGATES));
     }
 

@@ -178,7 +178,7 @@ pub const PROPERTIES: &[Property] = &[
     Property {
         name: AGGREGATES,
         alias: None,
-        default: "false",
+        default: "true",
         kind: ValueKind::Boolean,
         about: "Whether CREATE TABLE … AS SELECT may aggregate. Aggregates are being built; their stored form may change.",
     },

@@ -6,6 +6,7 @@
 
 mod aggregation;
 mod join;
+mod names;
 mod print;
 mod stored;
 
@@ -18,6 +19,7 @@ use crate::types::SqlType;
 
 pub use aggregation::{AggregateCall, AggregateWindow, Aggregation};
 pub use join::{Join, JoinForm, JoinKind, JoinSide, TableStore};
+pub use names::{names_in, names_of};
 pub use stored::VERSION;
 
 /// A query as a graph of nodes through which rows flow: from sources, through operations, to a sink or to the reader
@@ -221,9 +223,24 @@ impl Topology {
         })
     }
 
-    /// The source, if there is only one.
+    /// The first source, after which a result inherits formats and settings.
     pub fn source(&self) -> &SourceDef {
         self.sources().next().expect("a topology begins with a source")
+    }
+
+    /// The source of the rows of a node: the first one, if they come from several.
+    pub fn source_of(&self, id: &NodeId) -> &SourceDef {
+        let node = self.nodes.iter().find(|node| node.id == *id);
+        match node.map(|node| (&node.action, node.inputs.first())) {
+            Some((Action::Source(source), _)) => source,
+            Some((_, Some(input))) => self.source_of(input),
+            _ => self.source(),
+        }
+    }
+
+    /// Whether it reads a topic as a table.
+    pub fn reads_table(&self, topic: &str) -> bool {
+        self.sources().any(|source| source.topic == topic && source.kind == SourceKind::Table)
     }
 
     /// The sink; none for a push query.
@@ -251,6 +268,11 @@ impl Topology {
             Action::Join(join) => join.form == JoinForm::Tables,
             _ => node.inputs.first().is_some_and(|input| self.is_table(input)),
         }
+    }
+
+    /// Whether it aggregates rows.
+    pub fn aggregates(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.action, Action::Aggregate(_)))
     }
 
     /// The names of its stores.

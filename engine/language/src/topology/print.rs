@@ -1,4 +1,12 @@
-//! Prints a topology for EXPLAIN: one line for each node, each indented further than the one before.
+//! Prints a topology for EXPLAIN: one line for each node, indented further than its inputs, which are above it.
+//!
+//! ```text
+//! > [ SOURCE ] stream "S", …
+//!   > [ EXCHANGE ] by "S_ID", …
+//! > [ SOURCE ] table "T", …
+//!   > [ EXCHANGE ] by "T_ID", …
+//!     > [ INNER JOIN ] on "S_ID" = "T_ID", …
+//! ```
 
 use std::fmt::{self, Display, Formatter};
 
@@ -11,16 +19,30 @@ const UNITS: [(i64, &str); 5] =
 
 impl Display for Topology {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for (depth, node) in self.nodes.iter().enumerate() {
-            let end = if depth == 0 { "" } else { "\n" };
+        let depths = self.depths();
+        for (at, (node, depth)) in self.nodes.iter().zip(&depths).enumerate() {
+            let end = if at == 0 { "" } else { "\n" };
             write!(f, "{end}{:indent$}> {}", "", node.action, indent = 2 * depth)?;
         }
         if self.sink().is_none() {
-            write!(f, "\n{:indent$}> [ SHOW ]", "", indent = 2 * self.nodes.len())?;
+            let depth = depths.last().map_or(0, |last| last + 1);
+            write!(f, "\n{:indent$}> [ SHOW ]", "", indent = 2 * depth)?;
         }
         let function =
             |def: &FunctionDef| format!("\n[ FUNCTION ] {} RETURNS {} AS {}", def.signature(), def.returns, def.body);
         f.write_str(&self.functions.iter().map(function).collect::<String>())
+    }
+}
+
+impl Topology {
+    /// The depth of each node: 0 for a source, otherwise 1 more than the depth of its deepest input.
+    fn depths(&self) -> Vec<usize> {
+        let mut depths: Vec<usize> = Vec::new();
+        for node in &self.nodes {
+            let before = self.nodes.iter().zip(&depths).filter(|(other, _)| node.inputs.contains(&other.id));
+            depths.push(before.map(|(_, depth)| depth + 1).max().unwrap_or(0));
+        }
+        depths
     }
 }
 
@@ -80,7 +102,8 @@ impl Display for Join {
             grace_ms.map_or(Ok(()), |ms| write!(f, " GRACE PERIOD {}", duration(ms)))?;
         }
         let stores: Vec<&str> = self.stores().collect();
-        write!(f, ", store {}", quoted(stores))
+        let word = if stores.len() == 1 { "store" } else { "stores" };
+        write!(f, ", {word} {}", quoted(stores))
     }
 }
 

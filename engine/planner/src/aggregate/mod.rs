@@ -49,6 +49,12 @@ impl Limits {
     fn for_function(self, name: &str) -> usize {
         if name == "COLLECT_SET" { self.set } else { self.list }
     }
+
+    /// The limit of the arrays that a function collects; `None` if it collects none, or if there is no limit.
+    pub fn of_collected(self, name: &str) -> Option<usize> {
+        let collects = ["COLLECT_LIST", "COLLECT_SET"].contains(&name);
+        Some(self.for_function(name)).filter(|limit| collects && *limit < usize::MAX)
+    }
 }
 
 /// Prepares every call of a dialect aggregate in a plan. Rejects calls that have no meaning.

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use headwater_language::catalog::{Catalog, QueryDef};
+use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Code, Diagnostic, PROPERTY_VALUE, STREAMING, Span};
 use headwater_language::topology::Topology;
 
@@ -15,7 +16,22 @@ pub fn check(
     replaced: Option<&QueryDef>,
     (span, code): (Span, Code),
 ) -> Result<(), Vec<Diagnostic>> {
-    let (input, Some(output)) = (topology.source(), topology.sink()) else { return Ok(()) };
+    let Some(output) = topology.sink() else { return Ok(()) };
+    let queries: Vec<&QueryDef> = catalog
+        .queries()
+        .map(AsRef::as_ref)
+        .filter(|query| replaced.is_none_or(|replaced| replaced.id != query.id))
+        .collect();
+    topology.sources().try_for_each(|input| check_input(input, output, &queries, (span, code)))
+}
+
+/// Rejects a query that would read in `input` what it writes to `output`.
+fn check_input(
+    input: &SourceDef,
+    output: &SourceDef,
+    queries: &[&QueryDef],
+    (span, code): (Span, Code),
+) -> Result<(), Vec<Diagnostic>> {
     if input.topic == output.topic {
         let message = format!("topic \"{}\" would be written by the query that reads it", input.topic);
         let detail = "Each of its output records would become input again, without end.";
@@ -25,13 +41,15 @@ pub fn check(
             _ => error.hint("Insert into another stream."),
         }]);
     }
-    let queries = catalog.queries().filter(|query| replaced.is_none_or(|replaced| replaced.id != query.id));
-    let Some(way) = way_back(&output.topic, &input.topic, queries.map(AsRef::as_ref)) else { return Ok(()) };
+    let Some(way) = way_back(&output.topic, &input.topic, queries) else { return Ok(()) };
     let between = way.iter().rev().skip(1).rev().map(|query| query.sink());
     let round = [input.name.as_str(), &output.name].into_iter().chain(between).chain([input.name.as_str()]);
     let round: Vec<String> = round.map(|name| format!("\"{name}\"")).collect();
     let message = format!("the query would create a cycle: {}", round.join(" → "));
-    let step = |query: &&QueryDef| format!("{} reads \"{}\" and writes \"{}\"", query.id, query.source(), query.sink());
+    let step = |query: &&QueryDef| {
+        let read: Vec<String> = query.sources().map(|name| format!("\"{name}\"")).collect();
+        format!("{} reads {} and writes \"{}\"", query.id, read.join(", "), query.sink())
+    };
     let steps: Vec<String> = way.iter().map(step).collect();
     let detail = format!(
         "This query reads \"{}\" and writes \"{}\"; {}. Each record would be processed again, without end.",
@@ -45,9 +63,11 @@ pub fn check(
 }
 
 /// The shortest chain of queries through which records of one topic reach another.
-fn way_back<'a>(from: &str, to: &str, queries: impl Iterator<Item = &'a QueryDef>) -> Option<Vec<&'a QueryDef>> {
+fn way_back<'a>(from: &str, to: &str, queries: &[&'a QueryDef]) -> Option<Vec<&'a QueryDef>> {
     let mut readers: BTreeMap<&str, Vec<&QueryDef>> = BTreeMap::new();
-    queries.for_each(|query| readers.entry(&query.topology.source().topic).or_default().push(query));
+    for query in queries {
+        query.topology.sources().for_each(|source| readers.entry(&source.topic).or_default().push(query));
+    }
     let mut ways = VecDeque::from([(from, Vec::new())]);
     while let Some((topic, way)) = ways.pop_front() {
         if topic == to {

@@ -140,7 +140,7 @@ fn of_one_source(
 }
 
 /// Whether the left expression is the key of the sources joined so far.
-fn is_key_so_far(query: &Streaming<'_>, join: &JoinOn, before: &[JoinOn]) -> bool {
+pub fn is_key_so_far(query: &Streaming<'_>, join: &JoinOn, before: &[JoinOn]) -> bool {
     let Some(left) = query.scope.column(&join.left.0) else { return false };
     match before.last() {
         // A foreign-key join keeps the key of its left side.

@@ -11,6 +11,7 @@
 //! If the result is written to a topic, SELECT must contain each part of the key exactly once; see
 //! [`super::rules::keys`].
 
+use headwater_language::definition::SourceKind;
 use headwater_language::sql::print;
 use headwater_language::topology::JoinKind;
 use sqlparser::ast::{Expr, Value, ValueWithSpan};
@@ -45,8 +46,6 @@ pub struct Part {
     pub text: String,
     /// The indices of the items of SELECT that contain it.
     pub items: Vec<usize>,
-    /// `*` includes it, although it is not an item yet.
-    pub in_star: bool,
 }
 
 impl Key {
@@ -131,7 +130,7 @@ fn items_where(query: &Streaming<'_>, mut holds: impl FnMut(&Expr) -> bool) -> V
 /// A part that has the same name in all messages.
 fn part(noun: &str, text: String, items: Vec<usize>) -> Part {
     let subject = format!("{noun} \"{text}\"");
-    Part { repeated: subject.clone(), subject, text, items, in_star: false }
+    Part { repeated: subject.clone(), subject, text, items }
 }
 
 fn example(parts: &[Part]) -> String {
@@ -179,7 +178,9 @@ fn of_source(query: &Streaming<'_>) -> Key {
     let parts = by_text(query, "the key column", &columns);
     let example = example(&parts);
     let reason = format!("{} (the key of \"{}\").", among_columns(query, &example), source.name);
-    Key { parts, reason, example, alternative: ", or choose another key with PARTITION BY", made: None }
+    let can_be_rekeyed = source.kind == SourceKind::Stream && source.window.is_none();
+    let alternative = if can_be_rekeyed { ", or choose another key with PARTITION BY" } else { "" };
+    Key { parts, reason, example, alternative, made: None }
 }
 
 fn qualified(query: &Streaming<'_>, column: &ColumnRef) -> String {
@@ -193,7 +194,6 @@ fn part_of_join(query: &Streaming<'_>, subject: &str, column: &ColumnRef) -> Par
         repeated: format!("the key column \"{}\"", query.scope.merged_name(column)),
         text: qualified(query, column),
         items: items_where(query, |expr| query.scope.column(expr).as_ref() == Some(column)),
-        in_star: false,
     }
 }
 
@@ -232,7 +232,6 @@ fn made(query: &Streaming<'_>, last: &JoinOn) -> Key {
         subject: format!("the key {name}"),
         repeated: format!("the key column \"{name}\""),
         items: items_where(query, |expr| identifier(expr) == Some(&name)),
-        in_star: query.selects_all,
         text: name.clone(),
     };
     let reason = format!("No source column contains the key of this join, so the key column {name} is created.");

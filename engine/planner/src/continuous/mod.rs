@@ -68,7 +68,7 @@ pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Resul
     let (query, lowered) = plan(query, catalog, &state, settings, Purpose::Show)?;
     passed(not_built::check(&query))?;
     passed(not_built::source(&query))?;
-    Ok(Push { limit: query.limit().ok().flatten(), topology: topology(query.query, catalog, query.first(), lowered) })
+    Ok(Push { limit: query.limit().ok().flatten(), topology: lowered.into_topology(called(query.query, catalog)) })
 }
 
 /// The query as read, and its steps. Returns all errors or, if there are none, the reasons why the query is not
@@ -101,10 +101,6 @@ fn plan<'a>(
 /// Returns an error if anything was found.
 fn passed(found: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
     if found.is_empty() { Ok(()) } else { Err(found) }
-}
-
-fn topology(query: &ast::Query, catalog: &Catalog, source: &scope::Member, lowered: Lowered) -> Topology {
-    Topology::linear(source.source.as_ref().clone(), lowered.into_actions(), called(query, catalog))
 }
 
 /// The sources that a query joins, each with its topic: the topics must have the same number of partitions. Empty if

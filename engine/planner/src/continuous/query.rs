@@ -16,10 +16,11 @@ use headwater_language::topology::AggregateWindow;
 use headwater_language::types::SqlType;
 use sqlparser::ast::{Expr, GroupByExpr, Ident, LimitClause, Select, SelectItem, SetExpr, Spanned as _, Value};
 
-use super::key;
+use super::key::{self, Key};
 use super::rules::{clauses, not_yet};
-use super::scope::{Member, Scope, span_of};
+use super::scope::{Member, Scope, ident, span_of};
 use super::window;
+use crate::aggregate::Limits;
 use crate::callee::{Callee, is_aggregate};
 use crate::naming::FreeNames;
 use crate::{naming, star};
@@ -61,6 +62,8 @@ pub struct Streaming<'a> {
     pub state: &'a SessionState,
     /// Whether it may have aggregates, which are being built.
     pub may_aggregate: bool,
+    /// The maximum lengths of the arrays that its aggregates collect.
+    pub limits: Limits,
     /// The sources in FROM; empty if one of them is unknown.
     pub scope: Scope,
     /// SELECT as it is written, with `*` expanded.
@@ -111,8 +114,23 @@ impl<'a> Streaming<'a> {
         let selects_all = written.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
         let groups = groups(&select);
         let may_aggregate = settings.get(AGGREGATES) == "true";
-        let select = *select;
-        Ok(Self { query, purpose, state, may_aggregate, scope, select, items, selects_all, groups, errors })
+        let (select, limits) = (*select, Limits::of(settings));
+        let mut read =
+            Self { query, purpose, state, may_aggregate, limits, scope, select, items, selects_all, groups, errors };
+        read.add_made_key();
+        Ok(read)
+    }
+
+    /// `*` includes the key that a join creates because no column contains it, if the result is written to a topic.
+    fn add_made_key(&mut self) {
+        if !self.selects_all || self.purpose.sink().is_none() || !self.is_joined() {
+            return;
+        }
+        let key = Key::of(self);
+        if key.made.is_some() && key.parts.iter().all(|part| part.items.is_empty()) {
+            let name = key::made_name(&self.scope);
+            self.items.insert(0, Item { expr: Expr::Identifier(ident(&name)), name, span: None });
+        }
     }
 
     /// The location of the whole query.
@@ -140,10 +158,14 @@ impl<'a> Streaming<'a> {
         self.scope.members[member].source.columns_of(&ColumnRole::Key).map(|column| column.name.as_str())
     }
 
+    /// Whether all of its sources are tables, so that the rows that it reads are the changes of a table.
+    pub fn reads_tables(&self) -> bool {
+        (0..self.scope.members.len()).all(|member| self.is_table(member))
+    }
+
     /// Whether the result of the query is a stream or a table.
     pub fn kind(&self) -> SourceKind {
-        let all_tables = (0..self.scope.members.len()).all(|member| self.is_table(member));
-        if self.is_grouped() || all_tables { SourceKind::Table } else { SourceKind::Stream }
+        if self.is_grouped() || self.reads_tables() { SourceKind::Table } else { SourceKind::Stream }
     }
 
     /// Whether the query joins several sources.
@@ -272,8 +294,19 @@ fn items(select: &Select, scope: &Scope, catalog: &Catalog, without_bounds: bool
         // The qualifier of the only source is removed, since it is not part of a column's name.
         select.projection.iter_mut().for_each(|item| unqualify(item, scope));
     }
+    select.projection.iter_mut().for_each(|item| qualify(item, scope));
     naming::name_columns(&mut select, catalog);
     written.iter().zip(&select.projection).filter_map(|(written, named)| item(written, named)).collect()
+}
+
+/// Names a column after its source if another source has a column with the same name.
+fn qualify(item: &mut SelectItem, scope: &Scope) {
+    let SelectItem::UnnamedExpr(expr) = item else { return };
+    let Some(column) = scope.column(expr) else { return };
+    if scope.members.iter().filter(|member| member.has(&column.name)).count() > 1 {
+        let alias = Ident::with_quote('`', scope.merged_name(&column));
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+    }
 }
 
 fn unqualify(item: &mut SelectItem, scope: &Scope) {

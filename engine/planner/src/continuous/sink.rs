@@ -15,7 +15,7 @@ use headwater_language::topology::{AggregateWindow, ResultColumn, Topology};
 
 use super::query::{Purpose, Streaming};
 use super::rules::not_built;
-use super::{circles, declaration, passed, plan, state_for, topology};
+use super::{called, circles, declaration, passed, plan, state_for};
 use crate::define::{Definition, FormatDefaults, define_made, owned, real_first};
 
 /// Whether a record whose timestamp column cannot be read stops the query.
@@ -95,7 +95,7 @@ pub fn create_as(
     set_retention(&mut definition, &create.properties, lowered.windows())?;
     lowered.write_keys_as(&definition.source.key);
     check_built(&query, &definition.source, create.name.span)?;
-    let topology = topology(&create.query, catalog, query.first(), lowered).into_sink(definition.source.clone());
+    let topology = lowered.into_topology(called(&create.query, catalog)).into_sink(definition.source.clone());
     let replaced = catalog.query_behind(&create.name).filter(|_| create.or_replace);
     circles::check(&topology, catalog, replaced.map(AsRef::as_ref), (create.name.span, PROPERTY_VALUE))?;
     check_dead_letters(&topology, &properties)?;
@@ -129,7 +129,8 @@ pub fn insert_select(
     let (Some(target), true) = (target, errors.is_empty()) else { return Err(errors) };
     passed(not_built::check(&query))?;
     check_built(&query, &target, insert.target.span)?;
-    let topology = topology(&insert.query, catalog, query.first(), lowered).into_sink(target);
+    lowered.write_keys_as(&target.key);
+    let topology = lowered.into_topology(called(&insert.query, catalog)).into_sink(target);
     circles::check(&topology, catalog, None, (insert.target.span, STREAMING))?;
     check_dead_letters(&topology, &properties)?;
     let query = query_def("INSERTQUERY".to_owned(), text, topology, &properties, settings);
@@ -164,8 +165,8 @@ fn check_dead_letters(topology: &Topology, properties: &QueryProperties) -> Resu
     if let Some(error) = owned(dead, "Choose another topic for dead letters.") {
         return Err(vec![error]);
     }
-    let taken = [Some(&topology.source().topic), topology.sink().map(|sink| &sink.topic)];
-    if !taken.contains(&Some(&dead.value)) {
+    let mut taken = topology.sources().chain(topology.sink()).map(|source| &source.topic);
+    if !taken.any(|topic| *topic == dead.value) {
         return Ok(());
     }
     let message = format!("DLQ_TOPIC is \"{}\", which the query reads or writes itself", dead.value);

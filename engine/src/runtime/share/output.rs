@@ -1,12 +1,10 @@
 //! The output of a share: performs the commands of its tasks, by putting records and complaints into the outbox.
 
-use arrow::array::{AsArray, Int64Array};
-use arrow::compute::filter;
-use arrow::datatypes::Int64Type;
-use arrow::error::ArrowError;
+use std::collections::BTreeSet;
+
 use headwater_connectors::transport::{Admin, TransportError, TransportErrorKind};
-use headwater_dataflow::{Command, Complaint, ComplaintKind, TaskId, Written};
-use headwater_formats::record::{OutBatch, RawBatch};
+use headwater_dataflow::{Addresses, Command, Complaint, ComplaintKind, Event, Exchanged, TaskId, Written};
+use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::super::outbox::Work;
 use super::super::query_status::QueryStatus;
@@ -21,10 +19,12 @@ impl Share {
         id: TaskId,
         raw: Option<&RawBatch>,
         status: &QueryStatus,
+        now_ms: i64,
     ) -> Result<(), TransportError> {
         while let Some(command) = self.tasks.poll_command(id) {
             match command {
                 Command::Write(written) => self.write(written, raw, status)?,
+                Command::Exchange(exchanged) => self.deliver(exchanged, raw, status, now_ms)?,
                 Command::Log(changes) => {
                     self.epoch_bytes += changes.payload_bytes();
                     self.outbox.put(Work::Write(changes, MadeOf::State))?;
@@ -37,15 +37,66 @@ impl Share {
         Ok(())
     }
 
+    /// Has the tasks of the next stage process rows of an exchange that does not pass through its topic.
+    fn deliver(
+        &mut self,
+        exchanged: Exchanged,
+        raw: Option<&RawBatch>,
+        status: &QueryStatus,
+        now_ms: i64,
+    ) -> Result<(), TransportError> {
+        for (partition, chunk) in exchanged.rows {
+            let (id, port) = self.tasks.reader(&TopicPartition::new(exchanged.topic.clone(), partition))?;
+            self.tasks.get(id)?.handle(&Event::Rows(port, chunk)).map_err(fault)?;
+            loop {
+                self.perform_all(id, raw, status, now_ms)?;
+                if !self.tasks.get(id)?.advance(now_ms).map_err(fault)? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes records, except those that the topic is known to refuse: these are reported.
     fn write(&mut self, written: Written, raw: Option<&RawBatch>, status: &QueryStatus) -> Result<(), TransportError> {
         let Written { batch, addresses } = written;
-        let (input, offsets) = (&addresses.input, addresses.offsets.clone());
-        let refused = self.refusals.of(input, offsets.values());
-        let (batch, offsets) = match refused.is_empty() {
-            true => (batch, offsets),
-            false => without(&batch, &offsets, refused.iter().map(|(row, ..)| *row)).map_err(fault)?,
+        let is_read = self.tasks.is_read(&addresses.input);
+        let refused = match is_read {
+            true => self.refusals.of(&addresses.input, addresses.offsets.values()),
+            false => self.refusals.of_rows(&addresses),
         };
+        let (batch, addresses) = match refused.is_empty() {
+            true => (batch, addresses),
+            false => {
+                let (keep, rows) = (batch.len(), refused.iter().map(|(row, ..)| *row).collect::<BTreeSet<_>>());
+                self.report(&addresses, refused, raw, status);
+                let batch = batch.filter(&all_but(keep, rows.iter().copied())).map_err(fault)?;
+                (batch, addresses.filter(|row| !rows.contains(&row)))
+            }
+        };
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.epoch_bytes += batch.payload_bytes();
+        if !self.exchanges.contains(&batch.topic) {
+            self.tally.wrote(batch.len() as u64);
+        }
+        let made = match is_read {
+            true => MadeOf::Records(addresses.input, addresses.offsets),
+            false => MadeOf::Rows(addresses),
+        };
+        self.outbox.put(Work::Write(batch, made))
+    }
+
+    /// Reports rows that are left out because the topic refuses them.
+    fn report(
+        &mut self,
+        addresses: &Addresses,
+        refused: Vec<(usize, i64, String)>,
+        raw: Option<&RawBatch>,
+        status: &QueryStatus,
+    ) {
         let mut reported = None;
         for (row, offset, reason) in refused {
             // All rows of an exploded record share one complaint.
@@ -55,14 +106,6 @@ impl Share {
             let (kind, (origin, offset)) = (ComplaintKind::Serialization, addresses.record(row));
             self.complain(&Complaint { kind, origin, offset, side: None, expr: None, reason }, raw, status);
         }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.epoch_bytes += batch.payload_bytes();
-        if !self.exchanges.contains(&batch.topic) {
-            self.tally.wrote(batch.len() as u64);
-        }
-        self.outbox.put(Work::Write(batch, MadeOf::Records(addresses.input, offsets)))
     }
 
     fn complain(&mut self, complaint: &Complaint, raw: Option<&RawBatch>, status: &QueryStatus) {
@@ -109,14 +152,4 @@ impl Share {
         status.unlogged(unlogged);
         Ok(())
     }
-}
-
-/// A batch and its offsets without the given rows.
-fn without(
-    batch: &OutBatch,
-    offsets: &Int64Array,
-    rows: impl Iterator<Item = usize>,
-) -> Result<(OutBatch, Int64Array), ArrowError> {
-    let keep = all_but(batch.len(), rows);
-    Ok((batch.filter(&keep)?, filter(offsets, &keep)?.as_primitive::<Int64Type>().clone()))
 }

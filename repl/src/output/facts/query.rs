@@ -14,7 +14,7 @@ pub(super) fn sections(described: &QueryDescription) -> Vec<Section> {
     let mut facts = vec![
         ("ID", query.id.clone()),
         ("Status", state(*is)),
-        ("Source", query.source().to_owned()),
+        ("Source", query.sources().collect::<Vec<_>>().join(", ")),
         ("Sink", query.sink().to_owned()),
         ("Consumer group", group.clone()),
     ];

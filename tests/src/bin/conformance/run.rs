@@ -148,7 +148,7 @@ async fn begin(stage: &Stage, case: &Case) -> Result<(Engine, Session), Stop> {
     let engine = Engine::driven(Arc::new(stage.clone()), &Settings::default());
     let mut session = Session::new(Settings::default());
     let given = case.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let ours = [("auto.offset.reset", "earliest"), ("decimal.division", "exact")];
+    let ours = [("auto.offset.reset", "earliest"), ("decimal.division", "exact"), ("cache.max.bytes.buffering", "0")];
     for (name, value) in ours.into_iter().chain(given) {
         let quoted = |text: &str| text.replace('\'', "''");
         let set = engine.ask(&mut session, &format!("SET '{}' = '{}';", quoted(name), quoted(value))).await;

@@ -13,6 +13,7 @@ use super::folding::Folded;
 use super::sessions::Added;
 use super::{Aggregate, list};
 use crate::operator::Emitted;
+use crate::operators::encoding::States;
 
 /// A change of a session that is emitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +105,10 @@ impl Aggregate {
         if differences.is_empty() {
             return Ok(Emitted::Nothing);
         }
-        let whole = self.state.decode(&BinaryArray::from_iter_values(differences.iter().map(|one| one.whole)))?;
-        let now = self.state.decode(&BinaryArray::from_iter(differences.iter().map(|one| one.now)))?;
-        let before = self.state.decode(&BinaryArray::from_iter(differences.iter().map(|one| one.before)))?;
+        let whole =
+            States::decode(&self.state, &BinaryArray::from_iter_values(differences.iter().map(|one| one.whole)))?;
+        let now = States::decode(&self.state, &BinaryArray::from_iter(differences.iter().map(|one| one.now)))?;
+        let before = States::decode(&self.state, &BinaryArray::from_iter(differences.iter().map(|one| one.before)))?;
         let is_now: BooleanArray = differences.iter().map(|one| Some(one.now.is_some())).collect();
         let gone = |column: ArrayRef| nullif(&column, &arrow::compute::not(&is_now)?);
         let results = self.results(&now).into_iter().map(gone).collect::<Result<_, _>>()?;

@@ -1,7 +1,14 @@
 //! The source partitions whose rows belong to a window or a group. It closes, and it expires, when the stream time of all of
 //! them has passed: a partition that is ahead, or one without rows in it, decides nothing.
 
+use std::sync::Arc;
+
+use arrow::array::{AsArray, BinaryArray};
+use arrow::datatypes::{DataType, Field};
+use arrow::error::ArrowError;
+
 use crate::clocks::{Clocks, SourcePartition};
+use crate::operators::encoding::States;
 
 /// Source partitions, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +99,25 @@ impl Share {
     pub fn is_due(&self, close_ms: Option<i64>, clocks: &Clocks) -> bool {
         !self.is_emitted && self.contributors.have_reached(close_ms, clocks)
     }
+}
+
+/// The state column of shares, which is the first one where they are kept.
+pub fn field() -> Field {
+    Field::new("share", DataType::Binary, true)
+}
+
+/// The shares in states; `None` for a new group. Fails if one is damaged.
+pub fn shares(states: &States) -> Result<Vec<Option<Share>>, ArrowError> {
+    let damaged = || ArrowError::ComputeError("the partitions of a group are damaged".to_owned());
+    let share = |bytes: Option<&[u8]>| bytes.map(|bytes| Share::from_bytes(bytes).ok_or_else(damaged)).transpose();
+    states.columns[0].as_binary::<i32>().iter().map(share).collect()
+}
+
+/// States with other shares.
+pub fn with_shares<'a>(mut states: States, shares: impl IntoIterator<Item = Option<&'a Share>>) -> States {
+    let shares = shares.into_iter().map(|share| share.map(Share::to_bytes)).collect::<BinaryArray>();
+    states.columns[0] = Arc::new(shares);
+    states
 }
 
 #[cfg(test)]

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
+};
 use arrow::buffer::NullBuffer;
 use arrow::compute::filter;
 use arrow::error::ArrowError;
-use headwater_state::{Changes, Store};
+use headwater_state::{Changes, Scanned, Store};
 
 use super::Aggregate;
 use super::open::CONTRIBUTORS;
 use crate::chunk::{Before, Chunk, Origins};
 use crate::operator::Emitted;
+use crate::operators::encoding::States;
 
 /// Groups with their results.
 pub(super) struct Results {
@@ -46,10 +49,10 @@ impl Previous {
 impl Aggregate {
     /// The groups that have changed since the last barrier, ordered by the offset of the record that changed them last.
     pub(super) fn changed_groups(&self, store: &dyn Store) -> Result<Emitted, ArrowError> {
-        let changes = of_groups(store.changes()?)?;
-        let states = self.state.decode(&changes.values)?;
+        let changes = changed_groups(store.changes()?)?;
+        let states = States::decode(&self.state, &changes.values)?;
         let before = self.gives_before.then(|| {
-            let before = self.state.decode(&changes.before)?;
+            let before = States::decode(&self.state, &changes.before)?;
             Ok::<_, ArrowError>(Previous { results: self.results(&before), valued: changes.before.nulls().cloned() })
         });
         let (groups, bounds) = (self.key.decode(&changes.keys)?, self.bounds_of(changes.windows));
@@ -97,16 +100,23 @@ impl Aggregate {
     }
 }
 
-/// The changes of groups, without those of what a store has beside them.
-fn of_groups(changes: Changes) -> Result<Changes, ArrowError> {
-    let is_group = changes.windows.values().iter().map(|window| Some(*window != CONTRIBUTORS)).collect();
-    let [keys, values, before] =
-        [&changes.keys, &changes.values, &changes.before].map(|column| filter(column, &is_group));
-    let windows = filter(&changes.windows, &is_group)?.to_data().into();
-    let [keys, values, before] = [keys?, values?, before?].map(|column| column.to_data().into());
-    let groups = Changes { windows, keys, values, before };
-    match groups.values.null_count() > 0 {
-        true => Err(ArrowError::ComputeError("a group was removed, but rows can only be added".to_owned())),
-        false => Ok(groups),
+/// The groups in a store, without what it has beside them.
+pub(super) fn of_groups(scanned: &Scanned) -> Result<Scanned, ArrowError> {
+    let is_group: BooleanArray = scanned.windows.values().iter().map(|window| Some(*window != CONTRIBUTORS)).collect();
+    if is_group.true_count() == is_group.len() {
+        return Ok(scanned.clone());
     }
+    let windows = filter(&scanned.windows, &is_group)?.as_primitive().clone();
+    let [keys, values] = [&scanned.keys, &scanned.values].map(|column| filter(column, &is_group));
+    Ok(Scanned { windows, keys: keys?.as_binary().clone(), values: values?.as_binary().clone() })
+}
+
+/// The changes of groups, without those of what a store has beside them. Fails if a group was removed.
+fn changed_groups(Changes { windows, keys, values, before }: Changes) -> Result<Changes, ArrowError> {
+    let now = of_groups(&Scanned { windows: windows.clone(), keys: keys.clone(), values })?;
+    let before = of_groups(&Scanned { windows, keys, values: before })?.values;
+    if now.values.null_count() > 0 {
+        return Err(ArrowError::ComputeError("a group was removed, but rows can only be added".to_owned()));
+    }
+    Ok(Changes { windows: now.windows, keys: now.keys, values: now.values, before })
 }

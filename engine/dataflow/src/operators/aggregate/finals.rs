@@ -1,29 +1,30 @@
 //! EMIT FINAL over time windows: a group is emitted once, when the partitions that contributed to it have passed the close of its
 //! window. Rows that arrive for it afterwards are late, although their own partition may not have passed it.
 
-use arrow::array::{Array, BinaryArray, Int64Array, UInt32Array};
-use arrow::compute::{is_null, nullif};
+use arrow::array::{AsArray, BinaryArray, BooleanArray, Int64Array, UInt32Array};
+use arrow::compute::nullif;
 use arrow::error::ArrowError;
 
-use super::contributors::{Contributors, Share};
+use super::contributors::{Contributors, Share, shares, with_shares};
 use super::emission::{Previous, Results};
-use super::encoding::States;
-use super::folding::rows_at;
-use super::grouping::Groups;
+use super::entries::Grouped;
+use super::folding::{Attempt, rows_at};
 use super::history::History;
 use super::memory::Memory;
-use super::windowed::puts;
+use super::rejection::Rejected;
 use super::windowing::TimeWindows;
 use super::{Aggregate, Effect, Incoming};
+use crate::chunk::Chunk;
 use crate::clocks::Clocks;
-use crate::operator::{Emitted, Late};
+use crate::operator::Late;
+use crate::operators::encoding::States;
 
-/// The groups of a batch whose results are emitted once.
+/// What decides in a batch which groups are emitted.
 pub(super) struct Finals {
-    windows: TimeWindows,
-    history: History,
-    /// The share of each group; `None` for a new one.
-    shares: Vec<Option<Share>>,
+    /// The windows of the groups.
+    pub windows: TimeWindows,
+    /// How stream time advances in the batch.
+    pub history: History,
 }
 
 /// A group whose result is emitted.
@@ -40,19 +41,21 @@ pub(super) struct Closed {
 }
 
 impl Finals {
-    /// The groups with these shares, in a batch with this history.
-    pub(super) fn new(windows: TimeWindows, history: History, shares: Vec<Option<Share>>) -> Self {
-        Self { windows, history, shares }
-    }
-
     /// The entries that are accepted: the others belong to groups that have been emitted before. A new group is remembered.
-    fn accept(&mut self, incoming: Incoming<'_>, rows: &[u32], groups: &Groups<'_>, memory: &mut Memory) -> Vec<usize> {
+    fn accept(
+        &self,
+        incoming: Incoming<'_>,
+        rows: &[u32],
+        grouped: &Grouped,
+        shares: &mut [Option<Share>],
+        memory: &mut Memory,
+    ) -> Vec<usize> {
         let mut clocks = self.history.before.clone();
         let mut accepted = Vec::with_capacity(rows.len());
-        for (entry, (row, group)) in rows.iter().zip(&groups.numbers).enumerate() {
-            let ((start, key), source) = (groups.items[*group as usize], incoming.source(*row as usize));
+        for (entry, (row, group)) in rows.iter().zip(&grouped.groups.numbers).enumerate() {
+            let ((start, key), source) = (grouped.item(*group), incoming.source(*row as usize));
             let close = self.windows.close(start);
-            let share = self.shares[*group as usize].get_or_insert_with(|| {
+            let share = shares[*group as usize].get_or_insert_with(|| {
                 let share = Share { contributors: Contributors::of(source), is_emitted: false };
                 memory.closing.add(close, &share.contributors, (start, key.into()));
                 share
@@ -68,60 +71,71 @@ impl Finals {
         accepted
     }
 
-    /// Marks the groups that are due, and returns them in the order in which they are emitted. Those of the last `due` numbers are
-    /// remembered if they are not.
-    fn close(&mut self, groups: &Groups<'_>, due: usize, memory: &mut Memory, clocks: &Clocks) -> Vec<Closed> {
+    /// Marks the groups that are due, and returns them in the order in which they are emitted.
+    fn close(&self, grouped: &Grouped, shares: &mut [Option<Share>], clocks: &Clocks) -> Vec<Closed> {
         let mut closed = Vec::new();
-        for ((place, (start, key)), share) in (0..).zip(&groups.items).zip(&mut self.shares) {
-            let (Some(share), Some(close_ms)) = (share, self.windows.close(*start)) else { continue };
+        for (place, share) in (0..).zip(shares) {
+            let (start, key) = grouped.item(place);
+            let (Some(share), Some(close_ms)) = (share, self.windows.close(start)) else { continue };
             if share.is_due(Some(close_ms), clocks) {
                 share.is_emitted = true;
                 let row = self.history.row(&share.contributors, close_ms);
-                closed.push(Closed { row, close_ms, key: (*key).into(), place });
-            }
-        }
-        for group in &groups.numbers[groups.numbers.len() - due..] {
-            let (start, key) = groups.items[*group as usize];
-            if let Some(share) = self.shares[*group as usize].as_ref().filter(|share| !share.is_emitted) {
-                memory.closing.add(self.windows.close(start), &share.contributors, (start, key.into()));
+                closed.push(Closed { row, close_ms, key: key.into(), place });
             }
         }
         closed.sort();
         closed
     }
+
+    /// Remembers the groups of the last `due` numbers, where they wait for more partitions.
+    fn remember(&self, grouped: &Grouped, due: usize, shares: &[Option<Share>], memory: &mut Memory) {
+        let numbers = &grouped.groups.numbers;
+        for group in &numbers[numbers.len() - due..] {
+            let (start, key) = grouped.item(*group);
+            if let Some(share) = shares[*group as usize].as_ref().filter(|share| !share.is_emitted) {
+                memory.closing.add(self.windows.close(start), &share.contributors, (start, key.into()));
+            }
+        }
+    }
 }
 
 impl Aggregate {
-    /// The effect of entries whose groups are emitted once.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one batch")]
+    /// The effect of entries whose groups are emitted once, and of the last `due` groups, which have no entries.
+    #[allow(clippy::too_many_arguments, reason = "the parts of a batch, and what an aggregate knows")]
     pub(super) fn close_windows(
         &self,
-        mut finals: Finals,
+        finals: &Finals,
         incoming: Incoming<'_>,
         rows: &[u32],
         due: usize,
-        groups: &Groups<'_>,
-        keys: &BinaryArray,
-        (before, mut late): (States, Vec<Late>),
+        grouped: &Grouped,
+        before: &States,
         memory: &mut Memory,
         clocks: &Clocks,
-    ) -> Result<Effect, ArrowError> {
-        let accepted = finals.accept(incoming, rows, groups, memory);
-        late.extend(missed(rows, &accepted, |entry| {
-            let (start, _) = groups.items[groups.numbers[entry] as usize];
-            format!("the row is late: the result of {} has been emitted", finals.windows.name(start))
-        }));
-        late.sort_by_key(|late| late.row);
+    ) -> Attempt<Effect> {
+        let (numbers, mut shares) = (&grouped.groups.numbers, shares(before)?);
+        let accepted = finals.accept(incoming, rows, grouped, &mut shares, memory);
+        let late = missed(rows, &accepted, |entry| {
+            let window = finals.windows.name(grouped.item(numbers[entry]).0);
+            format!("the row is late: the result of {window} has been emitted")
+        });
         let [of_rows, of_groups] =
-            [rows, &groups.numbers].map(|all| accepted.iter().map(|entry| all[*entry]).collect::<Vec<_>>());
-        let folded = self.fold(&before, &of_groups, &rows_at(incoming.chunk, &of_rows)?)?;
-        let closed = finals.close(groups, due, memory, clocks);
-        let states = folded.states.with_shares(&finals.shares);
-        let starts: Vec<i64> = closed.iter().map(|closed| groups.items[closed.place as usize].0).collect();
+            [rows, numbers].map(|all| accepted.iter().map(|entry| all[*entry]).collect::<Vec<_>>());
+        let folded = match self.fold(before, &of_groups, &rows_at(incoming.chunk, &of_rows)?, None)? {
+            Ok(folded) => folded,
+            Err(rejected) => {
+                return Ok(Err(rejected.into_iter().map(|it| Rejected { row: accepted[it.row], ..it }).collect()));
+            }
+        };
+        let closed = finals.close(grouped, &mut shares, clocks);
+        finals.remember(grouped, due, &shares, memory);
+        let states = with_shares(folded.states, shares.iter().map(Option::as_ref));
+        let starts: Vec<i64> = closed.iter().map(|closed| grouped.starts[closed.place as usize]).collect();
         let emitted = self.final_results(&states, &closed, self.bounds_of(starts.into()), incoming)?;
-        // A group that is only due, and is not in the store, stays out of it.
-        let values = nullif(&self.state.encode(&states)?, &is_null(&states.times_ms)?)?;
-        Ok(Effect { puts: puts(groups, keys, &BinaryArray::from(values.to_data())), emitted, late })
+        // A group without rows, here or in the store, is not put.
+        let is_new: BooleanArray = shares.iter().map(|share| Some(share.is_none())).collect();
+        let values = nullif(&states.encode(&self.state)?, &is_new)?;
+        Ok(Ok(Effect { puts: grouped.puts(values.as_binary()), emitted, late, failures: Vec::new() }))
     }
 
     /// The results of groups that have closed, in their order. Each is at the row that closed it.
@@ -131,9 +145,9 @@ impl Aggregate {
         closed: &[Closed],
         bounds: Option<[Int64Array; 2]>,
         incoming: Incoming<'_>,
-    ) -> Result<Emitted, ArrowError> {
+    ) -> Result<Option<Chunk>, ArrowError> {
         if closed.is_empty() {
-            return Ok(Emitted::Nothing);
+            return Ok(None);
         }
         let states = states.take(&closed.iter().map(|closed| Some(closed.place)).collect::<UInt32Array>())?;
         let groups = self.key.decode(&BinaryArray::from_iter_values(closed.iter().map(|closed| &closed.key)))?;
@@ -142,7 +156,7 @@ impl Aggregate {
         let offsets = closed.iter().map(|closed| incoming.chunk.offsets.value(closed.row)).collect();
         let origins = states.origins();
         let results = Results { groups, bounds, results, valued: None, before };
-        self.chunk(results, states.times_ms, offsets, origins).map(Emitted::from)
+        self.chunk(results, states.times_ms, offsets, origins).map(Some)
     }
 }
 

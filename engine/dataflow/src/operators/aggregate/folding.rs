@@ -1,15 +1,14 @@
 //! Folds the rows of a batch into the states of their groups, and merges the states of sessions, by columns.
 
-use arrow::array::{Array, ArrayRef, BinaryArray, Int64Array, UInt32Array};
-use arrow::compute::concat;
+use arrow::array::{ArrayRef, Int64Array, UInt32Array};
+use arrow::buffer::BooleanBuffer;
 use arrow::error::ArrowError;
 use headwater_functions::fold::Rows;
-use headwater_state::Store;
 
-use super::encoding::States;
-use super::grouping::Groups;
+use super::rejection::{Rejected, rejected};
 use super::{Aggregate, Emission};
 use crate::chunk::Chunk;
+use crate::operators::encoding::States;
 
 /// The outcome of folding rows.
 pub(super) struct Folded {
@@ -21,26 +20,40 @@ pub(super) struct Folded {
     pub times_ms: Int64Array,
 }
 
+/// The outcome of folding rows, or those that a call cannot fold, which are to be left out.
+pub(super) type Attempt<T> = Result<Result<T, Vec<Rejected>>, ArrowError>;
+
 impl Aggregate {
-    /// Folds the rows of a chunk into the states of their groups.
-    pub(super) fn fold(&self, before: &States, groups: &[u32], chunk: &Chunk) -> Result<Folded, ArrowError> {
+    /// Folds the rows of a chunk, some of which are `undone`, into the states of their groups.
+    pub(super) fn fold(
+        &self,
+        before: &States,
+        groups: &[u32],
+        chunk: &Chunk,
+        undone: Option<&BooleanBuffer>,
+    ) -> Attempt<Folded> {
         let mut states = before.clone();
         let times_ms = states.advance(groups, chunk);
         let mut running = Vec::new();
-        for call in &self.calls {
-            let args: Vec<ArrayRef> = call.args.iter().map(|at| chunk.rows.column(*at).clone()).collect();
-            let state = &before.columns[call.state.clone()];
-            let rows = Rows { groups, args: &args, undone: None, order: &chunk.offsets };
-            let folded = call.fold.fold(state, &rows, self.emission == Emission::EveryChange)?;
+        let args: Vec<Vec<ArrayRef>> = self.calls.iter().map(|call| call.columns(chunk)).collect();
+        let rows = |args| Rows { groups, args, undone, order: &chunk.offsets };
+        let rows: Vec<Rows<'_>> = args.iter().map(|args| rows(args)).collect();
+        for (call, own) in self.calls.iter().zip(&rows) {
+            let is_running = self.emission == Emission::EveryChange;
+            let folded = call.fold.fold(&before.columns[call.state.clone()], own, is_running)?;
+            if !folded.rejected.is_empty() {
+                let groups = folded.rejected.iter().map(|(row, _)| groups[*row]).collect();
+                return rejected(&self.calls, &rows, &before.columns, &groups).map(Err);
+            }
             states.columns.splice(call.state.clone(), folded.state);
             running.extend(folded.running);
         }
-        Ok(Folded { states, running, times_ms })
+        Ok(Ok(Folded { states, running, times_ms }))
     }
 
     /// Merges states: row `i` of `states` becomes part of the group `into[i]`, among new groups.
     pub(super) fn merge(&self, states: &States, into: &[u32], groups: usize) -> Result<States, ArrowError> {
-        let mut merged = states.new_groups(groups)?;
+        let mut merged = states.new_ones(groups)?;
         for call in &self.calls {
             let columns = call.fold.merge(&states.columns[call.state.clone()], into, groups)?;
             merged.columns.splice(call.state.clone(), columns);
@@ -56,30 +69,6 @@ impl Aggregate {
     /// The results of groups.
     pub(super) fn results(&self, states: &States) -> Vec<ArrayRef> {
         self.calls.iter().map(|call| call.fold.result(&states.columns[call.state.clone()])).collect()
-    }
-
-    /// The states of groups in the store.
-    pub(super) fn states(
-        &self,
-        groups: &Groups<'_>,
-        keys: &BinaryArray,
-        store: &dyn Store,
-    ) -> Result<States, ArrowError> {
-        self.state.decode(&values(groups, keys, store)?)
-    }
-}
-
-/// The values of groups in the store.
-pub(super) fn values(groups: &Groups<'_>, keys: &BinaryArray, store: &dyn Store) -> Result<BinaryArray, ArrowError> {
-    let get =
-        |(start, groups): &(i64, std::ops::Range<usize>)| store.get(*start, &keys.slice(groups.start, groups.len()));
-    let mut values = groups.windows.iter().map(get).collect::<Result<Vec<_>, _>>()?;
-    match values.len() {
-        1 => Ok(values.remove(0)),
-        _ => {
-            let several: Vec<&dyn Array> = values.iter().map(|values| values as &dyn Array).collect();
-            concat(&several).map(|values| BinaryArray::from(values.to_data()))
-        }
     }
 }
 

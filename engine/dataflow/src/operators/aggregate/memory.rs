@@ -7,14 +7,14 @@ use arrow::array::BinaryArray;
 use arrow::error::ArrowError;
 use headwater_state::Store;
 
-use super::contributors::Share;
+use super::contributors::{Share, shares};
 use super::deadlines::{Deadlines, Due};
-use super::encoding::StateEncoding;
 use super::expiry::{Expiry, has_expired};
 use super::open::OpenWindows;
 use super::windowing::{SessionWindows, TimeWindows, Windows};
 use super::{Aggregate, Emission, list};
 use crate::clocks::Clocks;
+use crate::operators::encoding::{Encoding, States};
 
 /// The window of the store that has the sessions of all keys.
 pub(super) const SESSIONS: i64 = 0;
@@ -37,7 +37,7 @@ impl Memory {
     /// Removes what has expired from the store, before it is sealed.
     pub fn expire(
         &mut self,
-        states: &StateEncoding,
+        states: &Encoding,
         windows: Option<Windows>,
         clocks: &Clocks,
         store: &mut dyn Store,
@@ -58,7 +58,7 @@ impl Memory {
     /// Removes the sessions that have expired. One that has grown since it was noted expires later.
     fn expire_sessions(
         &mut self,
-        states: &StateEncoding,
+        states: &Encoding,
         windows: SessionWindows,
         due: Vec<Due>,
         clocks: &Clocks,
@@ -112,9 +112,10 @@ impl Memory {
 type Read<'a> = ([i64; 2], &'a [u8], Share);
 
 /// The sessions in a value of the store.
-fn sessions<'a>(states: &StateEncoding, value: &'a [u8]) -> Result<Vec<Read<'a>>, ArrowError> {
+fn sessions<'a>(states: &Encoding, value: &'a [u8]) -> Result<Vec<Read<'a>>, ArrowError> {
     let stored = list::split(value)?;
-    let shares = states.decode(&BinaryArray::from_iter_values(stored.iter().map(|(_, state)| state)))?.shares()?;
+    let values = BinaryArray::from_iter_values(stored.iter().map(|(_, state)| state));
+    let shares = shares(&States::decode(states, &values)?)?;
     let read = |((bounds, state), share): (list::Stored<'a>, Option<Share>)| (bounds, state, share.unwrap_or_default());
     Ok(stored.into_iter().zip(shares).map(read).collect())
 }
@@ -149,7 +150,7 @@ impl Aggregate {
         store.visit(start, &mut |key, _| keys.push(key.into()));
         for keys in keys.chunks(KEYS) {
             let values = store.get(start, &BinaryArray::from_iter_values(keys))?;
-            for (key, share) in keys.iter().zip(self.state.decode(&values)?.shares()?) {
+            for (key, share) in keys.iter().zip(shares(&States::decode(&self.state, &values)?)?) {
                 if let Some(share) = share.filter(|share| !share.is_emitted) {
                     memory.closing.add(windows.close(start), &share.contributors, (start, key.clone()));
                 }

@@ -2,27 +2,31 @@
 //!
 //! A batch is grouped once, by window and key. The states of its groups are read, changed as columns and written, with one
 //! read and one write of the store for each window. The operator emits the group of each row as it is after that row, or each
-//! changed group once, at the barrier, or each group once, when its window has closed (EMIT FINAL).
+//! changed group once, at the barrier, or each group once, when its window has closed (EMIT FINAL). A row of a table that changes
+//! is taken out as it was before and added as it is now.
 //!
 //! Whether a row is late depends on the stream time of its own source partition, and when a result is final on those of the
 //! partitions that contributed to it: a partition that is ahead takes nothing from the others, and an idle one holds nothing back.
 
 mod changed_sessions;
+mod changes;
 mod contributors;
 mod deadlines;
 mod emission;
-mod encoding;
+mod entries;
 mod expiry;
 mod finals;
 mod folding;
-mod grouping;
 mod history;
 mod list;
 mod memory;
 #[cfg(test)]
 mod model;
 mod open;
+mod rejection;
 mod sessions;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -34,19 +38,24 @@ mod with_sessions;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray};
-use arrow::buffer::NullBuffer;
+use arrow::array::{Array, ArrayRef, BinaryArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use headwater_expression::Failure;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
-use headwater_functions::fold::{Fold, fold};
+use headwater_functions::fold::{Fold, constant, fold};
+use headwater_functions::in_one_form;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{AggregateCall, Aggregation};
+use headwater_state::Scanned;
 
 use crate::chunk::Chunk;
-use crate::clocks::{Clocks, SourcePartition};
+use crate::clocks::SourcePartition;
+use crate::materialized::Keeper;
 use crate::operator::{Context, Emitted, Late, Operator, Port};
-use encoding::{Encoding, StateEncoding};
+use crate::operators::encoding::{Encoding, States};
+use changes::expand;
 use memory::Memory;
 use windowing::Windows;
 
@@ -59,8 +68,8 @@ pub struct Aggregate {
     calls: Vec<Call>,
     /// The encoding of a group's key.
     key: Encoding,
-    /// The encoding of a group's state.
-    state: StateEncoding,
+    /// The encoding of a group's state. Its first column is the group's share, if that is kept.
+    state: Encoding,
     /// The index of its store in [`Context::stores`].
     store: usize,
     emission: Emission,
@@ -84,32 +93,33 @@ enum Emission {
 /// A call of an aggregate.
 #[derive(Clone, Debug)]
 struct Call {
+    /// The call as EXPLAIN shows it.
+    text: String,
     fold: Arc<dyn Fold>,
     /// The indices of the columns that are its arguments.
     args: Vec<usize>,
-    /// The positions of its state among the state columns of all calls.
+    /// The positions of its state among the state columns.
     state: Range<usize>,
 }
 
 /// The effect of a batch on its groups.
+#[derive(Default)]
 struct Effect {
     /// The keys and values to be put, by window.
     puts: Vec<(i64, BinaryArray, BinaryArray)>,
-    emitted: Emitted,
+    /// The rows to be emitted; `None` if there are none.
+    emitted: Option<Chunk>,
     late: Vec<Late>,
-}
-
-impl Effect {
-    /// The effect of a batch without rows that belong to a group.
-    fn of_nothing(late: Vec<Late>) -> Self {
-        Self { puts: Vec::new(), emitted: Emitted::Nothing, late }
-    }
+    /// The rows that a call cannot fold.
+    failures: Vec<Failure>,
 }
 
 /// The rows of a batch, with the source partition and the stream time of each.
 #[derive(Clone, Copy)]
 struct Incoming<'a> {
     chunk: &'a Chunk,
+    /// The rows that are undone: `None` if there are none.
+    undone: Option<&'a BooleanBuffer>,
     /// The source partition of the rows, if they do not have their own.
     own: SourcePartition,
 }
@@ -126,7 +136,7 @@ impl Incoming<'_> {
 
 impl Aggregate {
     /// Creates the operator for rows with the columns of `input`, with its state in the store at the index `store`. With
-    /// `emits_every_change` it emits the group of each row, otherwise each changed group at the barrier. With `gives_before` the
+    /// `emits_every_change` it emits the group of each row, otherwise each changed group at the barrier, unless groups are emitted once. With `gives_before` the
     /// rows include their groups before the change. Fails if a column does not exist, or if an aggregate or a type of window is
     /// not supported.
     pub fn new(
@@ -148,8 +158,10 @@ impl Aggregate {
             (false, true) => Emission::EveryChange,
             (false, false) => Emission::LastChange,
         };
-        let has_shares = *is_final || matches!(windows, Some(Windows::Session(_)));
         let mut states = Vec::new();
+        if emission == Emission::Final || matches!(windows, Some(Windows::Session(_))) {
+            states.push(contributors::field());
+        }
         let folds = calls.iter().map(|call| Call::new(call, input, &mut states)).collect::<Result<Vec<_>, _>>()?;
         let group_fields: Vec<FieldRef> =
             groups.iter().map(|at| Arc::new(input.field(*at).clone().with_nullable(true))).collect();
@@ -163,7 +175,7 @@ impl Aggregate {
             windows,
             calls: folds,
             key: Encoding::new(group_fields).map_err(internal)?,
-            state: StateEncoding::new(states, has_shares).map_err(internal)?,
+            state: States::encoding(states).map_err(internal)?,
             store,
             emission,
             gives_before,
@@ -177,6 +189,11 @@ impl Aggregate {
         &self.schema
     }
 
+    /// Whether rows can be taken out of their groups, which a table requires.
+    pub fn can_undo(&self) -> bool {
+        self.calls.iter().all(|call| call.fold.can_undo())
+    }
+
     /// Whether each row belongs to a group: it comes from a record with a value and has no null in a GROUP BY column.
     fn belongs(&self, chunk: &Chunk) -> impl Fn(usize) -> bool + use<> {
         let nulls = self.groups.iter().filter_map(|at| chunk.rows.column(*at).logical_nulls());
@@ -184,54 +201,58 @@ impl Aggregate {
         move |row| masks.iter().all(|mask| mask.is_valid(row))
     }
 
-    /// The effect of rows, which also advance the clocks. Nothing else changes but the memory.
-    fn effect(
-        &self,
-        chunk: Chunk,
-        memory: &mut Memory,
-        clocks: &mut Clocks,
-        cx: &Context<'_>,
-    ) -> Result<Effect, ArrowError> {
-        let (store, own) = (&*cx.stores[self.store], cx.source);
-        match self.windows {
-            Some(Windows::Session(windows)) => self.in_sessions(windows, &chunk, own, memory, clocks, store),
-            Some(Windows::Time(windows)) => self.in_windows(Some(windows), &chunk, own, memory, clocks, store),
-            None => self.in_windows(None, &chunk, own, memory, clocks, store),
-        }
+    /// The values of the GROUP BY columns.
+    fn group_columns(&self, chunk: &Chunk) -> Vec<ArrayRef> {
+        self.groups.iter().map(|at| chunk.rows.column(*at).clone()).collect()
     }
 }
 
 impl Operator for Aggregate {
     /// Adds rows to their groups. A row without a value, or with a null in a GROUP BY column, belongs to no group.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
-        debug_assert!(chunk.before.is_none(), "rows of a table are not only added");
+        let (chunk, undone) = expand(chunk)?;
+        let incoming = Incoming { chunk: &chunk, undone: undone.as_ref(), own: cx.source };
+        let store = &mut *cx.stores[self.store];
         // If rows are pushed again after a failure, the clocks must not have changed, and the memory is read again.
         let mut clocks = cx.clocks.clone();
         let mut memory = match self.memory.take() {
             Some(memory) => memory,
-            None => self.read_memory(&*cx.stores[self.store])?,
+            None => self.read_memory(store)?,
         };
-        let Effect { puts, emitted, late } = self.effect(chunk, &mut memory, &mut clocks, cx)?;
+        let effect = match self.windows {
+            Some(Windows::Session(windows)) => self.in_sessions(windows, incoming, &mut memory, &mut clocks, store)?,
+            Some(Windows::Time(windows)) => {
+                self.in_windows(Some(windows), incoming, &mut memory, &mut clocks, store)?
+            }
+            None => self.in_windows(None, incoming, &mut memory, &mut clocks, store)?,
+        };
         // Nothing fails from here on, since the store must not have changed then.
-        let store = &mut *cx.stores[self.store];
-        puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
+        effect.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
         memory.open.save(store);
         *cx.clocks = clocks;
-        cx.late.extend(late);
+        cx.late.extend(effect.late);
+        cx.failures.extend(effect.failures);
         self.memory = Some(memory);
-        Ok(emitted)
+        Ok(effect.emitted.map_or(Emitted::Nothing, Emitted::from))
     }
 
     fn barrier(&mut self, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
+        let store = &mut *cx.stores[self.store];
         let emitted = match (self.emission, self.windows) {
             (Emission::EveryChange | Emission::Final, _) => Emitted::Nothing,
-            (Emission::LastChange, Some(Windows::Session(_))) => self.changed_sessions(&*cx.stores[self.store])?,
-            (Emission::LastChange, _) => self.changed_groups(&*cx.stores[self.store])?,
+            (Emission::LastChange, Some(Windows::Session(_))) => self.changed_sessions(store)?,
+            (Emission::LastChange, _) => self.changed_groups(store)?,
         };
         if let Some(memory) = &mut self.memory {
-            memory.expire(&self.state, self.windows, cx.clocks, &mut *cx.stores[self.store])?;
+            memory.expire(&self.state, self.windows, cx.clocks, store)?;
         }
         Ok(emitted)
+    }
+
+    /// Sessions are read from the topic of the result, and so are results that are emitted once.
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        let has_rows = self.emission != Emission::Final && !matches!(self.windows, Some(Windows::Session(_)));
+        has_rows.then_some(self)
     }
 
     fn grows(&self) -> bool {
@@ -243,16 +264,52 @@ impl Operator for Aggregate {
     }
 }
 
+impl Keeper for Aggregate {
+    fn store(&self) -> usize {
+        self.store
+    }
+
+    fn rows(&self, scanned: &Scanned) -> Result<Chunk, ArrowError> {
+        let Scanned { windows, keys, values } = emission::of_groups(scanned)?;
+        let states = States::decode(&self.state, &values)?;
+        let (groups, bounds) = (self.key.decode(&keys)?, self.bounds_of(windows));
+        let results = emission::Results { groups, bounds, results: self.results(&states), valued: None, before: None };
+        self.chunk(results, states.times_ms, states.offsets, None)
+    }
+
+    fn key_types(&self) -> Vec<DataType> {
+        self.schema.fields()[..self.groups.len()].iter().map(|field| field.data_type().clone()).collect()
+    }
+
+    fn keys(&self, columns: &[ArrayRef]) -> Result<BinaryArray, ArrowError> {
+        let columns = columns.iter().map(in_one_form).collect::<Result<Vec<_>, _>>()?;
+        self.key.encode(&columns, columns.first().map_or(0, |column| column.len()))
+    }
+
+    fn window_end(&self, start_ms: i64) -> Option<i64> {
+        match self.windows {
+            Some(Windows::Time(windows)) => Some(windows.end(start_ms)),
+            _ => None,
+        }
+    }
+}
+
 impl Call {
     /// The call. Its state columns are appended to `states`.
     fn new(call: &AggregateCall, input: &SchemaRef, states: &mut Vec<Field>) -> Result<Self, Vec<Diagnostic>> {
         let args = indices(&call.args, input)?;
         let types: Vec<DataType> = args.iter().map(|at| input.field(*at).data_type().clone()).collect();
         let refused = || internal(format!("continuous queries cannot compute {} yet", call.function));
-        let fold = fold(&call.function, &types, &[]).ok_or_else(refused)?;
+        let constants = call.constants.iter().map(|text| constant(text)).collect::<Option<Vec<_>>>();
+        let fold = constants.and_then(|constants| fold(&call.function, &types, &constants)).ok_or_else(refused)?;
         let start = states.len();
         states.extend(fold.state());
-        Ok(Self { fold, args, state: start..states.len() })
+        Ok(Self { text: call.to_string(), fold, args, state: start..states.len() })
+    }
+
+    /// The arguments of rows.
+    fn columns(&self, chunk: &Chunk) -> Vec<ArrayRef> {
+        self.args.iter().map(|at| chunk.rows.column(*at).clone()).collect()
     }
 }
 

@@ -79,12 +79,12 @@ impl OpenWindows {
         }
     }
 
-    /// Drops the windows that have expired from the store, before it is sealed.
+    /// Removes the windows that have expired from the store, before it is sealed.
     pub fn expire(&mut self, windows: TimeWindows, clocks: &Clocks, store: &mut dyn Store) {
         for (start, key) in self.expiry.take_due(clocks) {
             let (Some(contributors), expiry) = (self.contributors.get(&start), windows.expiry(start)) else { continue };
             if has_expired(expiry, contributors, clocks) {
-                store.drop_window(start);
+                store.remove_window(start);
                 self.contributors.remove(&start);
                 self.changed.insert(start);
             } else {

@@ -19,8 +19,8 @@ pub struct Session {
     pub merged: Vec<usize>,
     /// The number of merges below it: a session is folded after all sessions of lower levels.
     pub level: usize,
-    /// Whether it changed in this batch.
-    pub is_changed: bool,
+    /// The last row of the batch that was added to it; 0 if there is none.
+    pub row: usize,
 }
 
 /// The sessions of a key, by their numbers.
@@ -47,6 +47,8 @@ pub struct Sessions {
 /// A row to be added.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
+    /// Its index in the batch.
+    pub row: usize,
     /// The number of its key.
     pub key: usize,
     /// Its event time.
@@ -74,7 +76,7 @@ impl Sessions {
 
     /// Adds a stored session of a key, after those that start before it.
     pub fn restore(&mut self, key: usize, bounds: [i64; 2], share: Share, clocks: &Clocks) {
-        let session = Session { bounds, share, merged: Vec::new(), level: 0, is_changed: false };
+        let session = Session { bounds, share, merged: Vec::new(), level: 0, row: 0 };
         let is_expired = has_expired(self.windows.expiry(bounds[1]), &session.share.contributors, clocks);
         let sessions = &mut self.keys[key];
         if is_expired { &mut sessions.expired } else { &mut sessions.open }.push(self.all.len());
@@ -82,8 +84,8 @@ impl Sessions {
     }
 
     /// Adds a row to a session, and its stream time to the clocks. Fails, with the reason, if the row is late.
-    pub fn add(&mut self, row: Arrival, clocks: &mut Clocks) -> Result<Added, String> {
-        let Arrival { key, time_ms, source, stream_time_ms } = row;
+    pub fn add(&mut self, arrival: Arrival, clocks: &mut Clocks) -> Result<Added, String> {
+        let Arrival { row, key, time_ms, source, stream_time_ms } = arrival;
         let near = self.near(key, time_ms);
         let (expired, found): (Vec<usize>, Vec<usize>) = self.keys[key].open[near.clone()]
             .iter()
@@ -106,6 +108,7 @@ impl Sessions {
             return Err(late);
         }
         let added = self.merge(&found, merged, source);
+        self.all[added.session].row = row;
         self.keys[key].open.splice(near, [added.session]);
         Ok(added)
     }
@@ -144,12 +147,12 @@ impl Sessions {
                 let mut share = Share::default();
                 several.iter().for_each(|one| share.contributors.add_all(&self.all[*one].share.contributors));
                 let level = several.iter().map(|one| self.all[*one].level + 1).max().unwrap_or(0);
-                self.all.push(Session { bounds, share, merged: several.to_vec(), level, is_changed: true });
+                self.all.push(Session { bounds, share, merged: several.to_vec(), level, row: 0 });
                 self.all.len() - 1
             }
         };
         let changed = &mut self.all[session];
-        (changed.bounds, changed.is_changed) = (bounds, true);
+        changed.bounds = bounds;
         changed.share.contributors.add(source);
         Added { session, replaced }
     }
@@ -182,7 +185,7 @@ mod tests {
         let (mut sessions, mut clocks) = (sessions(10, 100), Clocks::default());
         let source = SourcePartition { source: 0, partition: 0 };
         let mut add = |time_ms: i64| {
-            let row = Arrival { key: 0, time_ms, source, stream_time_ms: time_ms };
+            let row = Arrival { row: 0, key: 0, time_ms, source, stream_time_ms: time_ms };
             let added = sessions.add(row, &mut clocks);
             let shown = |session: &usize| sessions.all[*session].bounds;
             let open: Vec<_> = sessions.keys[0].open.iter().map(shown).collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, BinaryArray, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use headwater_language::definition::WindowDef;
@@ -297,7 +297,7 @@ fn a_push_that_fails_changes_nothing() {
     let rows = chunk(&[(B, None, 2), (A, None, 11), (B, None, 3)], 2);
     twin.with(|aggregate, cx| {
         let error = aggregate.push(Port(0), rows, cx).expect_err("the state is damaged");
-        assert!(error.to_string().contains("the state of a group is not valid"), "{error}");
+        assert!(error.to_string().contains("a value in a store is not valid"), "{error}");
         assert!(cx.late.is_empty());
         Emitted::Nothing
     });
@@ -325,4 +325,80 @@ fn what_is_not_supported_is_refused() {
         it.window = Some(AggregateWindow { def, advance_ms: None, gap_ms: None, grace_ms: 0, retention_ms: 0 });
     };
     assert_eq!(refused(session), "the lengths of SESSION windows are not valid");
+}
+
+/// `SELECT k, COUNT(*) AS n, SUM(x) AS s, SUM(y) AS t … GROUP BY k` of DECIMAL(2, 0), which rejects sums over 99.
+fn sums(every_change: bool) -> Aggregate {
+    let ty = SqlType::Decimal { precision: 2, scale: 0 };
+    let call = |column: &str, arg: &str| AggregateCall {
+        column: column.to_owned(),
+        function: "SUM".to_owned(),
+        args: vec![arg.to_owned()],
+        constants: Vec::new(),
+        ty: ty.clone(),
+    };
+    let mut aggregation = aggregation(None);
+    aggregation.calls.truncate(1);
+    aggregation.calls.extend([call("S", "X"), call("T", "Y")]);
+    Aggregate::new(&aggregation, &decimals(&[]).schema(), 0, every_change, false).expect("SUM is supported")
+}
+
+/// Rows with a key and two DECIMALs.
+fn decimals(rows: &[(&str, i128, i128)]) -> RecordBatch {
+    let keys: StringArray = rows.iter().map(|row| Some(row.0)).collect();
+    let decimal = |of: fn(&(&str, i128, i128)) -> i128| {
+        let values: Decimal128Array = rows.iter().map(|row| Some(of(row))).collect();
+        Arc::new(values.with_precision_and_scale(2, 0).expect("they have two digits"))
+    };
+    let ty = DataType::Decimal128(2, 0);
+    let fields =
+        vec![Field::new("K", DataType::Utf8, true), Field::new("X", ty.clone(), true), Field::new("Y", ty, true)];
+    let columns: Vec<Arc<dyn Array>> = vec![Arc::new(keys), decimal(|row| row.1), decimal(|row| row.2)];
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("it has these columns")
+}
+
+/// Goal: a row that one call rejects is left out of all, and is reported; what the others can fold after it is decided without
+/// it. Method: sums that two calls reject in turn, in one batch and row by row.
+#[test]
+fn a_rejected_row_is_left_out_of_all_calls() {
+    let rows = decimals(&[
+        ("a", 60, 1),
+        ("a", 60, 50),
+        ("c", 99, 99),
+        ("a", 1, 60),
+        ("b", 5, 5),
+        ("a", 38, 39),
+        ("c", 1, -99),
+    ]);
+    for (size, every_change) in [(7, true), (1, true), (3, true), (7, false), (1, false)] {
+        let twin = Twin { aggregate: sums(every_change), ..Twin::new(None, every_change, false) };
+        let Twin { mut aggregate, mut stores, .. } = twin;
+        let (mut shown, mut reported) = (Vec::new(), Vec::new());
+        for start in (0..rows.num_rows()).step_by(size) {
+            let part = rows.slice(start, size.min(rows.num_rows() - start));
+            let offsets: Vec<i64> = (start as i64..).take(part.num_rows()).collect();
+            let (times_ms, offsets) = (offsets.clone().into(), offsets.into());
+            let chunk = Chunk { rows: part, times_ms, offsets, origins: None, ..chunk(&[], 0) };
+            let (mut failures, mut clocks) = (Vec::new(), Clocks::default());
+            let mut cx = Context {
+                now_ms: 0,
+                clocks: &mut clocks,
+                source: SourcePartition { source: 0, partition: 0 },
+                stores: &mut stores,
+                failures: &mut failures,
+                late: &mut Vec::new(),
+            };
+            if let Emitted::Rows(chunk) = aggregate.push(Port(0), chunk, &mut cx).expect("nothing fails") {
+                shown.extend(show(&chunk));
+            }
+            reported.extend(failures.into_iter().map(|it| (start + it.row, it.expr, it.reason)));
+        }
+        let reason = "the sum exceeds DECIMAL(2, 0)";
+        let of = |row: usize, expr: &str| (row, expr.to_owned(), reason.to_owned());
+        let [s, t] = ["SUM(\"X\") AS \"S\"", "SUM(\"Y\") AS \"T\""];
+        assert_eq!(reported, [of(1, s), of(5, t), of(6, s)], "{size}");
+        if every_change {
+            assert_eq!(shown, ["0@0 a 1 60 1", "2@0 c 1 99 99", "3@0 a 2 61 61", "4@0 b 1 5 5"], "{size}");
+        }
+    }
 }

@@ -120,6 +120,7 @@ impl Run {
     fn commit(&mut self) -> Vec<Shown> {
         let shown = self.with(|aggregate, cx| aggregate.barrier(cx).expect("nothing fails"));
         let sealed = self.stores[0].seal().expect("the changes are few");
+        self.stores[0].commit();
         self.changelog.push((sealed.record_keys(), sealed.values));
         shown
     }

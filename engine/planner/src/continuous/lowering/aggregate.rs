@@ -18,27 +18,21 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
-use headwater_functions::aggregate;
-use headwater_language::definition::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
+use headwater_functions::{aggregate, fold};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::{each_own_expr, print, walk_mut};
 use headwater_language::topology::{Action, AggregateCall, Aggregation, Projection, ResultColumn};
-use headwater_language::types::SqlType;
+use headwater_language::types::{SqlType, type_name};
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned as _, VisitorMut};
 
 use crate::continuous::query::{Streaming, called};
+use crate::continuous::rules::not_yet;
 use crate::continuous::rules::windows::BOUNDS;
-use crate::continuous::scope::{ident, span_of};
+use crate::continuous::scope::{Scope, ident, span_of};
 use crate::define::RESERVED;
-
-/// The id of the exchange, which is also the name of its topic without the query's prefix.
-const EXCHANGE: &str = "exchange-1";
 
 /// The id of the aggregation, which is also the name of its store.
 const STORE: &str = "aggregate-1";
-
-/// The format of the topics that belong to a query.
-const COMPACT: &str = "COMPACT";
 
 /// The lowered GROUP BY of a query.
 pub struct Grouped {
@@ -72,35 +66,13 @@ fn steps(groups: Vec<ResultColumn>, args: Vec<ResultColumn>, aggregation: Aggreg
     let is_known = |group: &ResultColumn| format!("{} IS NOT NULL", ident(&group.name));
     let predicate = groups.iter().map(is_known).collect::<Vec<_>>().join(" AND ");
     let columns: Vec<ResultColumn> = groups.into_iter().chain(args).collect();
-    let exchange = exchange(&columns);
+    let exchange = super::exchange(&columns);
     vec![
         Action::Project(Projection { columns, headers: None, rekeyed: true }),
         Action::Filter { predicate },
-        Action::Exchange(Box::new(exchange)),
+        exchange,
         Action::Aggregate(aggregation),
     ]
-}
-
-/// The definition of an exchange with these columns. Its key format is set later, to that of the result.
-fn exchange(columns: &[ResultColumn]) -> SourceDef {
-    let column = |column: &ResultColumn| ColumnDef {
-        name: column.name.clone(),
-        ty: column.ty.clone(),
-        role: if column.key { ColumnRole::Key } else { ColumnRole::Value },
-    };
-    let side = SideDef { format: COMPACT.to_owned(), wrapped: true, delimiter: b',' };
-    SourceDef {
-        name: EXCHANGE.to_owned(),
-        kind: SourceKind::Stream,
-        read_only: false,
-        columns: columns.iter().map(column).collect(),
-        topic: EXCHANGE.to_owned(),
-        key: side.clone(),
-        value: side,
-        event_time: None,
-        window: None,
-        statement: String::new(),
-    }
 }
 
 /// The columns of an aggregation.
@@ -114,6 +86,16 @@ fn schema(groups: &[ResultColumn], aggregation: &Aggregation) -> SchemaRef {
     let bounds = bounds.map(|name| field(name, &SqlType::BigInt));
     let calls = aggregation.calls.iter().map(|call| field(&call.column, &call.ty));
     Arc::new(Schema::new(groups.chain(bounds).chain(calls).collect::<Vec<_>>()))
+}
+
+/// A call of an aggregate whose variant is known.
+struct Resolved {
+    /// The types to which its arguments are converted, except those that are constants.
+    takes: Vec<SqlType>,
+    /// Its constants, as SQL text.
+    constants: Vec<String>,
+    /// The type of its result.
+    ty: SqlType,
 }
 
 /// Assigns columns to GROUP BY expressions, calls, and arguments of calls.
@@ -141,30 +123,44 @@ impl Grouping<'_> {
             return None;
         }
         let column = self.column_of(call, "KSQL_AGG_VARIABLE_");
-        let args = arguments(call).into_iter().map(|argument| self.argument(argument)).collect::<Option<Vec<_>>>()?;
-        let (function, args) = (called(call)?, args.into_iter().unzip::<_, _, Vec<_>, Vec<_>>());
-        let ty = self.result_of(call, &args.1)?;
-        Some(AggregateCall { column, function, args: args.0, constants: Vec::new(), ty })
+        let (function, written) = (called(call)?, arguments(call));
+        let args = written.iter().map(|argument| self.compiled(argument)).collect::<Option<Vec<_>>>()?;
+        let Resolved { takes, constants, ty } = self.resolved(call, &function, &args)?;
+        let args = args.into_iter().zip(takes).map(|(argument, ty)| self.argument(argument, ty)).collect();
+        Some(AggregateCall { column, function, args, constants, ty })
     }
 
-    /// The type of a call's result for arguments of these types.
-    fn result_of(&mut self, call: &Expr, args: &[DataType]) -> Option<SqlType> {
+    /// Resolves a call of an aggregate by the types of its arguments.
+    fn resolved(&mut self, call: &Expr, function: &str, args: &[ResultColumn]) -> Option<Resolved> {
         let span = span_of(call, self.query.span());
-        let chosen = aggregate::chosen(aggregate::find(&called(call)?)?, args);
-        let chosen = chosen.map_err(|error| self.errors.extend(diagnose(&error, Some(span)))).ok()?;
-        SqlType::from_arrow(&chosen.returns)
+        let types: Vec<DataType> = args.iter().filter_map(|argument| argument.ty.to_arrow().ok()).collect();
+        let chosen = aggregate::chosen(aggregate::find(function)?, &types);
+        let mut chosen = chosen.map_err(|error| self.errors.extend(diagnose(&error, Some(span)))).ok()?;
+        let varying = args.len() - chosen.variant.kernel.constants;
+        chosen.takes.truncate(varying);
+        let limit = self.query.limits.of_collected(function).map(|limit| limit.to_string());
+        let constants: Vec<String> =
+            args[varying..].iter().map(|constant| constant.expr.clone()).chain(limit).collect();
+        let values = constants.iter().map(|text| fold::constant(text)).collect::<Option<Vec<_>>>();
+        let Some(fold) = values.and_then(|values| fold::fold(function, &chosen.takes, &values)) else {
+            let of: Vec<String> = chosen.takes.iter().map(type_name).collect();
+            let what = format!("the aggregate {function} of {} in a continuous query", of.join(", "));
+            self.errors.push(not_yet(&what, span));
+            return None;
+        };
+        let takes = chosen.takes.iter().map(SqlType::from_arrow).collect::<Option<_>>()?;
+        Some(Resolved { takes, constants, ty: SqlType::from_arrow(&fold.data_type())? })
     }
 
-    /// The column of an argument, and its type. Equal arguments share a column.
-    fn argument(&mut self, argument: &Expr) -> Option<(String, DataType)> {
-        let found = self.compiled(argument)?;
-        let data_type = found.ty.to_arrow().ok()?;
-        if let Some(known) = self.args.iter().find(|known| known.expr == found.expr) {
-            return Some((known.name.clone(), data_type));
+    /// The column of an argument that is converted to a type. Equal arguments share a column.
+    fn argument(&mut self, argument: ResultColumn, ty: SqlType) -> String {
+        let is_known = |known: &&ResultColumn| known.expr == argument.expr && known.ty == ty;
+        if let Some(known) = self.args.iter().find(is_known) {
+            return known.name.clone();
         }
         let name = self.names.free(None, "A", 1);
-        self.args.push(ResultColumn { name: name.clone(), ..found });
-        Some((name, data_type))
+        self.args.push(ResultColumn { name: name.clone(), ty, ..argument });
+        name
     }
 
     /// A name for the column of an expression: that of its column in SELECT, or `made` and a number.
@@ -191,15 +187,20 @@ impl Grouping<'_> {
     }
 }
 
-/// The arguments of a call; none for `COUNT(*)`.
+/// The arguments of a call, without parentheses; none for `COUNT(*)`.
 fn arguments(call: &Expr) -> Vec<&Expr> {
     let Expr::Function(function) = call else { return Vec::new() };
     let FunctionArguments::List(list) = &function.args else { return Vec::new() };
     let argument = |argument| match argument {
-        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(expr),
+        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(inner(expr)),
         _ => None,
     };
     list.args.iter().filter_map(argument).collect()
+}
+
+/// An expression without the parentheses around it.
+fn inner(expr: &Expr) -> &Expr {
+    if let Expr::Nested(expr) = expr { inner(expr) } else { expr }
 }
 
 /// The names that are in use.
@@ -236,7 +237,8 @@ impl Grouped {
         if !self.replace(query, &mut expr) {
             walk_mut(&mut expr, &mut Replacing { query, grouped: self });
         }
-        query.scope.lowered(&expr)
+        // A column of the aggregation may have the name of a column of one of several sources.
+        if query.is_joined() { Scope::default().lowered(&expr) } else { query.scope.lowered(&expr) }
     }
 
     /// Replaces an expression that has a column by that column. Returns whether it did.

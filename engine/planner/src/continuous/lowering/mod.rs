@@ -1,9 +1,11 @@
-//! Lowers a query that passed the rules to the steps of a topology: filter, explode, aggregate, project.
+//! Lowers a query that passed the rules to the nodes of a topology: sources, table, joins, filter, explode, aggregate, project.
 //!
 //! Expressions are lowered over the columns of all sources. Aggregates and table functions become steps of their own.
 
 mod aggregate;
 mod explode;
+mod join;
+mod table;
 
 use std::sync::Arc;
 
@@ -11,12 +13,12 @@ use arrow::array::new_empty_array;
 use arrow::datatypes::{DataType, SchemaRef};
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
-use headwater_language::definition::SideDef;
+use headwater_language::definition::{ColumnDef, ColumnRole, FunctionDef, SideDef, SourceDef, SourceKind};
 use headwater_language::diagnostic::{
     AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, RESERVED_NAME, Span, UNKNOWN_COLUMN,
 };
 use headwater_language::sql::print;
-use headwater_language::topology::{Action, AggregateWindow, Projection, ResultColumn};
+use headwater_language::topology::{Action, AggregateWindow, Builder, NodeId, Projection, ResultColumn, Topology};
 use headwater_language::types::SqlType;
 use sqlparser::ast::Expr;
 
@@ -26,11 +28,16 @@ use super::query::{Item, Streaming, identifier};
 use super::scope::span_of;
 use crate::define::ROWHEADERS;
 
-/// The steps of a query as text.
+/// The format of the topics that belong to a query.
+const COMPACT: &str = "COMPACT";
+
+/// The nodes of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lowered {
-    /// The steps before the result is computed, in order.
-    steps: Vec<Action>,
+    /// The nodes before the result is computed.
+    builder: Builder,
+    /// The last of them.
+    last: NodeId,
     /// The result: SELECT and PARTITION BY.
     pub projection: Projection,
     /// The span of each column of the projection, if it was written.
@@ -38,22 +45,27 @@ pub struct Lowered {
 }
 
 impl Lowered {
-    /// All steps, the projection last.
-    pub fn into_actions(self) -> Vec<Action> {
-        self.steps.into_iter().chain([Action::Project(self.projection)]).collect()
+    /// The topology of a query that calls these functions.
+    pub fn into_topology(self, functions: Vec<FunctionDef>) -> Topology {
+        let Self { mut builder, last, projection, .. } = self;
+        builder.add(Action::Project(projection), &[&last]);
+        builder.finish(functions)
     }
 
     /// The windows of its groups.
     pub fn windows(&self) -> Option<AggregateWindow> {
-        self.steps
-            .iter()
-            .find_map(|step| if let Action::Aggregate(aggregation) = step { aggregation.window } else { None })
+        let window = |action: &Action| if let Action::Aggregate(of) = action { of.window } else { None };
+        self.builder.nodes().iter().find_map(|node| window(&node.action))
     }
 
-    /// Sets the key format of all exchanges to that of the result, so that both assign keys to the same partitions.
+    /// Sets the key format of the exchanges whose keys have the types of the result's to that of the result, so that both assign
+    /// keys to the same partitions.
     pub fn write_keys_as(&mut self, key: &SideDef) {
-        for step in &mut self.steps {
-            if let Action::Exchange(exchange) = step {
+        let types: Vec<SqlType> = self.projection.columns.iter().filter(|c| c.key).map(|c| c.ty.clone()).collect();
+        for node in self.builder.nodes_mut() {
+            if let Action::Exchange(exchange) = &mut node.action
+                && exchange.columns_of(&ColumnRole::Key).map(|column| &column.ty).eq(&types)
+            {
                 exchange.key = key.clone();
             }
         }
@@ -67,8 +79,8 @@ pub fn lower(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) -> Option<Lowe
     if !joins::are_readable(query) || (query.is_grouped() && !errors.is_empty()) {
         return None;
     }
-    match steps(query) {
-        Ok(steps) => Some(steps),
+    match nodes(query, errors.is_empty()) {
+        Ok(lowered) => Some(lowered),
         Err(found) => {
             let names_are_known = !errors.iter().any(is_about_a_name);
             let is_new = |error: &Diagnostic| names_are_known || !is_about_a_name(error);
@@ -85,8 +97,61 @@ fn is_about_a_name(error: &Diagnostic) -> bool {
     [UNKNOWN_COLUMN, AMBIGUOUS_COLUMN, RESERVED_NAME].contains(&error.code)
 }
 
-fn steps(query: &Streaming<'_>) -> Result<Lowered, Vec<Diagnostic>> {
-    let compiler = compiler(query, query.scope.schema())?;
+/// Adds a node after its inputs. An exchange gets the name of its node.
+fn add(builder: &mut Builder, action: Action, inputs: &[&NodeId]) -> NodeId {
+    let id = builder.add(action, inputs);
+    if let Some(Action::Exchange(exchange)) = builder.nodes_mut().last().map(|node| &mut node.action) {
+        (exchange.name, exchange.topic) = (id.to_string(), id.to_string());
+    }
+    id
+}
+
+/// An exchange of rows with these columns. Its name and its key format are set later.
+fn exchange(columns: &[ResultColumn]) -> Action {
+    let column = |column: &ResultColumn| ColumnDef {
+        name: column.name.clone(),
+        ty: column.ty.clone(),
+        role: if column.key { ColumnRole::Key } else { ColumnRole::Value },
+    };
+    let side = SideDef { format: COMPACT.to_owned(), wrapped: true, delimiter: b',' };
+    Action::Exchange(Box::new(SourceDef {
+        name: String::new(),
+        kind: SourceKind::Stream,
+        read_only: false,
+        columns: columns.iter().map(column).collect(),
+        topic: String::new(),
+        key: side.clone(),
+        value: side,
+        event_time: None,
+        window: None,
+        statement: String::new(),
+    }))
+}
+
+/// The rows that FROM gives.
+struct From {
+    builder: Builder,
+    last: NodeId,
+    /// Their columns.
+    schema: SchemaRef,
+    /// The expression for the key of a join.
+    key: Option<Expr>,
+}
+
+/// Lowers FROM. Joins are only lowered if the query `is_valid` so far.
+fn from(query: &Streaming<'_>, is_valid: bool) -> Result<From, Vec<Diagnostic>> {
+    if query.is_joined() && is_valid {
+        let join::Joined { builder, last, schema, key } = join::lower(query)?;
+        return Ok(From { builder, last, schema, key: Some(key) });
+    }
+    let mut builder = Builder::default();
+    let last = builder.add(Action::Source(Box::new(query.first().source.as_ref().clone())), &[]);
+    Ok(From { builder, last, schema: query.scope.schema(), key: None })
+}
+
+fn nodes(query: &Streaming<'_>, is_valid: bool) -> Result<Lowered, Vec<Diagnostic>> {
+    let From { mut builder, mut last, schema, key: join_key } = from(query, is_valid)?;
+    let compiler = compiler(query, schema)?;
     let mut errors = Vec::new();
     let filter =
         query.select.selection.as_ref().and_then(|written| {
@@ -95,7 +160,7 @@ fn steps(query: &Streaming<'_>) -> Result<Lowered, Vec<Diagnostic>> {
     let key = Key::of(query);
     let made = match query.is_grouped() {
         true => of_groups(query, &compiler),
-        false => of_rows(query, &key, &compiler),
+        false => of_rows(query, &key, join_key.as_ref(), &compiler),
     };
     let Before { steps, items, schema } = match made {
         Ok(made) => made,
@@ -108,7 +173,10 @@ fn steps(query: &Streaming<'_>) -> Result<Lowered, Vec<Diagnostic>> {
         return Err(columns.errors);
     }
     let (projection, spans) = columns.projection();
-    Ok(Lowered { steps: filter.into_iter().chain(steps).collect(), projection, spans })
+    for step in table::step(query).into_iter().chain(filter).chain(steps) {
+        last = add(&mut builder, step, &[&last]);
+    }
+    Ok(Lowered { builder, last, projection, spans })
 }
 
 fn compiler<'a>(query: &Streaming<'a>, schema: SchemaRef) -> Result<Compiler<'a>, Vec<Diagnostic>> {
@@ -126,8 +194,13 @@ struct Before {
 }
 
 /// SELECT over rows, with its table functions.
-fn of_rows(query: &Streaming<'_>, key: &Key, compiler: &Compiler<'_>) -> Result<Before, Vec<Diagnostic>> {
-    let mut items = items(query, key);
+fn of_rows(
+    query: &Streaming<'_>,
+    key: &Key,
+    join_key: Option<&Expr>,
+    compiler: &Compiler<'_>,
+) -> Result<Before, Vec<Diagnostic>> {
+    let mut items = items(query, key, join_key);
     let mut misplaced = Vec::new();
     let (columns, schema) = explode::extract(&mut items, compiler, query.span(), &mut misplaced);
     if !misplaced.is_empty() {
@@ -151,15 +224,19 @@ fn of_groups(query: &Streaming<'_>, rows: &Compiler<'_>) -> Result<Before, Vec<D
     if errors.is_empty() { Ok(Before { steps: grouped.steps, items, schema: grouped.schema }) } else { Err(errors) }
 }
 
-/// The items of SELECT over the columns of the sources.
-fn items(query: &Streaming<'_>, key: &Key) -> Vec<Item> {
+/// The items of SELECT over the columns of the sources. The key of a join that is written to a topic is the value that it
+/// compares: the column that is selected for it may be null, if its side has no match.
+fn items(query: &Streaming<'_>, key: &Key, join_key: Option<&Expr>) -> Vec<Item> {
     let name = made_name(&query.scope);
-    let lowered = |item: &Item| match &key.made {
-        // The key that a join makes has the values of the expression it joins on.
-        Some(made) if identifier(&item.expr) == Some(&name) => query.scope.lowered(made),
+    let is_key = query.query.partition_by.is_none() && query.purpose.sink().is_some();
+    let lowered = |(at, item): (usize, &Item)| match (&key.made, join_key) {
+        (Some(made), _) if identifier(&item.expr) == Some(&name) => {
+            join_key.cloned().unwrap_or_else(|| query.scope.lowered(made))
+        }
+        (_, Some(join_key)) if is_key && key.rank(at).is_some() => join_key.clone(),
         _ => query.scope.lowered(&item.expr),
     };
-    query.items.iter().map(|item| Item { expr: lowered(item), ..item.clone() }).collect()
+    query.items.iter().enumerate().map(|(at, item)| Item { expr: lowered((at, item)), ..item.clone() }).collect()
 }
 
 /// The filter for a condition, which is passed as it was written and over the columns of `compiler`.

@@ -3,7 +3,7 @@
 use headwater_functions::aggregate;
 use headwater_language::diagnostic::{Diagnostic, PLAN, STREAMING};
 use headwater_language::sql::walk;
-use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator, Value};
 
 use crate::continuous::query::{Streaming, called};
 use crate::continuous::scope::span_of;
@@ -77,14 +77,32 @@ pub fn arguments(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
         }
         let first_constant = arguments.len() - aggregate::constants(&name, arguments.len());
         for (at, argument) in arguments.iter().enumerate().skip(first_constant) {
-            if !query.scope.columns_in(argument).is_empty() {
+            if let Some(expected) = unlike_a_constant(argument) {
                 let text = query.scope.text(argument);
-                let message = format!("argument {} of {name} must be a literal, not \"{text}\"", at + 1);
+                let message = format!("argument {} of {name} must be {expected}, not \"{text}\"", at + 1);
                 errors.push(Diagnostic::new(PLAN, message).at(span_of(argument, query.span())));
             }
         }
     }
 }
+
+/// What an argument would have to be, if it is not a valid constant: every number is a count. Other literals are refused for
+/// their types, when the call is resolved.
+fn unlike_a_constant(argument: &Expr) -> Option<&'static str> {
+    match argument {
+        Expr::Nested(inner) => unlike_a_constant(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } if unlike_a_constant(expr) != Some(LITERAL) => Some(COUNT),
+        Expr::Value(value) => match &value.value {
+            Value::Null | Value::Placeholder(_) => Some(LITERAL),
+            Value::Number(digits, _) if digits.bytes().all(|digit| digit == b'0') => Some(COUNT),
+            _ => None,
+        },
+        _ => Some(LITERAL),
+    }
+}
+
+const LITERAL: &str = "a literal";
+const COUNT: &str = "1 or more";
 
 /// WHERE contains no aggregates: it filters rows before they are grouped.
 pub fn filter(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {

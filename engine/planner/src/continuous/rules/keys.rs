@@ -43,7 +43,7 @@ pub fn selected_once(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 
 /// The first part of the key that SELECT lacks; the message names the others.
 fn missing(query: &Streaming<'_>, key: &Key) -> Option<Diagnostic> {
-    let part = key.parts.iter().find(|part| part.items.is_empty() && !part.in_star)?;
+    let part = key.parts.iter().find(|part| part.items.is_empty())?;
     let message = format!("{} is missing from SELECT", part.subject);
     let hint = format!("Write SELECT {}, …{}.", key.example, key.alternative);
     Some(Diagnostic::new(PROJECTION_KEY, message).at(query.span()).detail(key.reason.as_str()).hint(hint))

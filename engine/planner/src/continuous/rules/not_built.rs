@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use headwater_language::definition::{SourceDef, SourceKind};
+use headwater_functions::aggregate;
 use headwater_language::diagnostic::{Diagnostic, format_refusal};
 use headwater_language::sql::ast;
 use headwater_language::sql::{place, walk};
@@ -11,6 +11,7 @@ use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArguments, Spanned as 
 
 use super::{Rule, not_yet};
 use crate::callee::is_aggregate;
+use crate::continuous::joins;
 use crate::continuous::query::{Purpose, Streaming};
 use crate::continuous::scope::span_of;
 use crate::define::ROWHEADERS;
@@ -33,16 +34,13 @@ pub fn can_be_lowered(query: &Streaming<'_>) -> bool {
     errors.is_empty()
 }
 
-/// The aggregates that continuous queries support.
-const AGGREGATES: &[&str] = &["COUNT"];
-
-/// Whether GROUP BY is supported in this query: it must create a table from one stream that is not windowed.
+/// Whether GROUP BY is supported in this query: it must create a table from sources that are not windowed.
 fn is_grouping_built(query: &Streaming<'_>) -> bool {
     let Purpose::Create(create) = query.purpose else { return false };
-    let is_stream = |source: &SourceDef| source.kind == SourceKind::Stream && source.window.is_none();
     query.may_aggregate
         && create.kind == ast::SourceKind::Table
-        && query.only_source().is_some_and(is_stream)
+        && !query.reads_tables()
+        && query.scope.members.iter().all(|member| member.source.window.is_none())
         && !query.groups.is_empty()
         && !query.groups.iter().any(is_of_several)
         && query.query.partition_by.is_none()
@@ -67,8 +65,21 @@ fn headers(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 }
 
 fn join(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    if query.is_joined() {
+    if !query.is_joined() {
+        return;
+    }
+    if !query.may_aggregate {
         errors.push(not_yet("a join in a continuous query", query.span()));
+        return;
+    }
+    for join in joins::read(query) {
+        let is_windowed = |member: usize| query.scope.members[member].source.window.is_some();
+        let what = match () {
+            () if join.is_foreign => "a foreign-key join",
+            () if is_windowed(join.right.1) => "a join of windowed sources",
+            () => continue,
+        };
+        errors.push(not_yet(what, join.span));
     }
 }
 
@@ -127,8 +138,9 @@ impl Visitor for Calls<'_> {
 }
 
 impl Calls<'_> {
+    /// Whether an aggregate is supported here: those of the dialect are, but not others of DataFusion.
     fn is_built(&self, name: &str) -> bool {
-        AGGREGATES.contains(&name) && is_grouping_built(self.query)
+        aggregate::find(name).is_some() && is_grouping_built(self.query)
     }
 }
 
@@ -143,10 +155,9 @@ fn has_plain_arguments(call: &Function) -> bool {
         && call.within_group.is_empty()
 }
 
-/// The kinds of sources that are not supported yet.
+/// The formats of sources that are not supported yet.
 pub fn source(query: &Streaming<'_>) -> Vec<Diagnostic> {
-    let Some(source) = query.only_source() else { return Vec::new() };
     let span = query.select.from.first().and_then(|from| place(from.span())).unwrap_or(query.span());
-    let table = (source.kind == SourceKind::Table).then(|| not_yet("a continuous query over a table", span));
-    table.into_iter().chain(source.unbuilt_format().map(|error| format_refusal(&error).at(span))).collect()
+    let formats = query.scope.members.iter().filter_map(|member| member.source.unbuilt_format());
+    formats.map(|error| format_refusal(&error).at(span)).collect()
 }

@@ -8,7 +8,12 @@ use crate::define::source_kind;
 
 /// Rows of a table and of a windowed source keep their key.
 pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    let (Some(list), Some(source)) = (&query.query.partition_by, query.only_source()) else { return };
+    let Some(list) = &query.query.partition_by else { return };
+    if query.is_joined() && query.reads_tables() {
+        let message = "PARTITION BY is only for streams, but a join of tables is a table";
+        errors.push(Diagnostic::new(STREAMING, message).at(list.span));
+    }
+    let Some(source) = query.only_source() else { return };
     let why = match (source.kind, source.window) {
         (SourceKind::Table, _) => "is a table",
         (_, Some(_)) => "has windows in its keys",
@@ -30,12 +35,13 @@ pub fn windowed(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 
 /// A row of a table cannot become several rows, which would have the same key.
 pub fn table_functions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    let Some(source) = query.only_source().filter(|source| source.kind == SourceKind::Table) else { return };
+    if !query.reads_tables() || query.is_grouped() {
+        return;
+    }
+    let what = query.only_source().map_or("a join of tables".to_owned(), |source| format!("\"{}\"", source.name));
     for (name, span) in query.items.iter().flat_map(|item| query.table_functions_in(&item.expr)) {
-        if !query.is_grouped() {
-            let message = format!("table function {name} is only for streams, but \"{}\" is a table", source.name);
-            errors.push(Diagnostic::new(STREAMING, message).at(span));
-        }
+        let message = format!("table function {name} is only for streams, but {what} is a table");
+        errors.push(Diagnostic::new(STREAMING, message).at(span));
     }
 }
 
@@ -53,9 +59,9 @@ pub fn created(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 
 /// INSERT INTO … SELECT accepts only the rows of a stream.
 pub fn inserted(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    let (Purpose::Insert(_), Some(source)) = (query.purpose, query.only_source()) else { return };
-    if source.kind == SourceKind::Table && !query.is_grouped() {
-        let message = format!("\"{}\" is a table: INSERT INTO … SELECT can only read a stream", source.name);
+    if matches!(query.purpose, Purpose::Insert(_)) && query.reads_tables() && !query.is_grouped() {
+        let what = query.only_source().map_or("a join of tables".to_owned(), |source| format!("\"{}\"", source.name));
+        let message = format!("{what} is a table: INSERT INTO … SELECT can only read a stream");
         errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
     }
 }

@@ -1,0 +1,53 @@
+//! The changes of a table as rows that are taken out of their groups and rows that are added.
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::{concat, take};
+use arrow::error::ArrowError;
+
+use crate::chunk::{Before, Chunk};
+
+/// The rows before and after each change, one after the other, with marks for the rows before, which are undone. A row without
+/// its row before is only added.
+pub fn expand(chunk: Chunk) -> Result<(Chunk, Option<BooleanBuffer>), ArrowError> {
+    let Some(before) = chunk.before.clone() else { return Ok((chunk, None)) };
+    let is_valid =
+        |marks: &Option<NullBuffer>, row: u32| marks.as_ref().is_none_or(|marks| marks.is_valid(row as usize));
+    let rows = 0..chunk.len() as u32;
+    let entries = rows.flat_map(|row| {
+        [(row, true, &before.valued), (row, false, &chunk.valued)]
+            .into_iter()
+            .filter(|(row, _, marks)| is_valid(marks, *row))
+    });
+    let (places, undone): (Vec<u32>, Vec<bool>) = entries.map(|(row, undone, _)| (row, undone)).unzip();
+    let rows = entries_of(&chunk, &before, &places, &undone)?;
+    let chunk = Chunk { before: None, valued: None, ..chunk }.take(&UInt32Array::from(places))?.with_rows(rows);
+    let undone = BooleanArray::from(undone);
+    Ok((chunk, (undone.true_count() > 0).then(|| undone.values().clone())))
+}
+
+/// The columns of the entries: each is a row before or after a change.
+fn entries_of(chunk: &Chunk, before: &Before, places: &[u32], undone: &[bool]) -> Result<RecordBatch, ArrowError> {
+    let count = chunk.len() as u32;
+    let place = |(place, undone): (&u32, &bool)| if *undone { count + place } else { *place };
+    let entries: UInt32Array = places.iter().zip(undone).map(place).collect::<Vec<_>>().into();
+    let column = |(after, before): (&ArrayRef, &ArrayRef)| take(&concat(&[after, before])?, &entries, None);
+    let columns = chunk.rows.columns().iter().zip(before.rows.columns());
+    let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+    RecordBatch::try_new_with_options(chunk.rows.schema(), columns.map(column).collect::<Result<_, _>>()?, &options)
+}
+
+/// The entries after which a group is emitted; `None` if these are all. A change within a group is one change of the group, so
+/// nothing is emitted between its two entries.
+pub fn shown(groups: &[u32], chunk: &Chunk, undone: Option<&BooleanBuffer>) -> Option<UInt32Array> {
+    let undone = undone?;
+    let offsets = chunk.offsets.values();
+    let is_half = |row: usize| {
+        let next = row + 1;
+        undone.value(row)
+            && next < groups.len()
+            && !undone.value(next)
+            && (groups[row], offsets[row]) == (groups[next], offsets[next])
+    };
+    Some((0..groups.len()).filter(|row| !is_half(*row)).map(|row| Some(row as u32)).collect())
+}

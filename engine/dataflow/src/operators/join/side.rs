@@ -1,0 +1,131 @@
+//! An input of a join: which of its columns are kept, and how they become keys and values of a store.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch};
+use arrow::compute::nullif;
+use arrow::datatypes::{Field, FieldRef, SchemaRef};
+use arrow::error::ArrowError;
+use headwater_expression::Failure;
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
+use headwater_language::diagnostic::{Diagnostic, INTERNAL};
+use headwater_language::topology::JoinSide;
+
+use crate::chunk::Chunk;
+use crate::clocks::{Clocks, SourcePartition};
+use crate::operators::encoding::Encoding;
+
+/// An input of a join.
+#[derive(Clone, Debug)]
+pub struct Side {
+    /// The index of the column with the key.
+    key: usize,
+    /// The columns that are emitted, by index.
+    columns: Vec<usize>,
+    /// The columns that are emitted.
+    pub fields: Vec<FieldRef>,
+    /// The encoding of keys, which is the same for both inputs.
+    pub keys: Encoding,
+}
+
+/// Rows of one side of a join, some of which may not exist.
+#[derive(Clone, Debug)]
+pub struct SideRows {
+    /// The emitted columns except the key, in order.
+    pub values: Vec<ArrayRef>,
+    /// Whether each row exists; `None` if all do.
+    pub exists: Option<BooleanArray>,
+}
+
+impl Side {
+    /// The input with the columns of `input`, of which the `used` ones are emitted. Fails if there is no column with the key.
+    pub fn new(side: &JoinSide, input: &SchemaRef, used: &BTreeSet<String>) -> Result<Self, Vec<Diagnostic>> {
+        let missing = |_| internal(format!("column \"{}\" does not exist", side.key));
+        let key = input.index_of(&side.key).map_err(missing)?;
+        // Each input has pseudo columns of its own; those that are used were given other names.
+        let is_emitted = |field: &Field| {
+            used.contains(field.name()) && ![ROWTIME, ROWOFFSET, ROWPARTITION].contains(&field.name().as_str())
+        };
+        let columns: Vec<usize> = (0..input.fields().len()).filter(|at| is_emitted(input.field(*at))).collect();
+        let field = |at: &usize| Arc::new(input.field(*at).clone().with_nullable(true));
+        let fields = columns.iter().map(field).collect();
+        Ok(Self { key, fields, columns, keys: Encoding::new(vec![field(&key)]).map_err(internal)? })
+    }
+
+    /// The columns that are emitted, except the key.
+    pub fn value_fields(&self) -> Vec<FieldRef> {
+        let fields = self.columns.iter().zip(&self.fields).filter(|(at, _)| **at != self.key);
+        fields.map(|(_, field)| field.clone()).collect()
+    }
+
+    /// The rows of a chunk that have a key. The others are reported: they have no match.
+    pub fn keyed(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
+        let key = chunk.rows.column(self.key);
+        let Some(nulls) = key.logical_nulls().filter(|nulls| nulls.null_count() > 0) else { return Ok(chunk) };
+        let expr = chunk.rows.schema().field(self.key).name().clone();
+        let reason = "the join key is NULL, so the row is not joined";
+        let failure = |row| Failure { row, expr: expr.clone(), reason: reason.to_owned() };
+        failures.extend((0..chunk.len()).filter(|row| nulls.is_null(*row)).map(failure));
+        chunk.filter(&BooleanArray::new(nulls.into_inner(), None))
+    }
+
+    /// The key of each row.
+    pub fn key<'a>(&self, rows: &'a RecordBatch) -> &'a ArrayRef {
+        rows.column(self.key)
+    }
+
+    /// The emitted columns of rows, except the key.
+    pub fn values(&self, rows: &RecordBatch) -> Vec<ArrayRef> {
+        self.columns.iter().filter(|at| **at != self.key).map(|at| rows.column(*at).clone()).collect()
+    }
+
+    /// The emitted columns of rows with these keys. They are null in rows that do not exist, except the key where `keeps_key`.
+    pub fn emitted(
+        &self,
+        key: &ArrayRef,
+        rows: &SideRows,
+        keeps_key: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
+        let absent = rows.exists.as_ref().map(arrow::compute::not).transpose()?;
+        let mut values = rows.values.iter();
+        let column = |at: &usize| match (&absent, *at == self.key) {
+            (None, true) => Ok(key.clone()),
+            (Some(absent), true) => match keeps_key {
+                Some(keeps) => nullif(key, &arrow::compute::and_not(absent, keeps)?),
+                None => nullif(key, absent),
+            },
+            (absent, false) => {
+                let values = values.next().expect("there is a value for each column but the key");
+                absent.as_ref().map_or(Ok(values.clone()), |absent| nullif(values, absent))
+            }
+        };
+        self.columns.iter().map(column).collect()
+    }
+}
+
+/// Advances the stream times with the rows of a chunk. `own` is their source partition if they do not know it.
+pub fn advance(clocks: &mut Clocks, chunk: &Chunk, own: SourcePartition) {
+    let times = chunk.clocks_ms.as_ref().unwrap_or(&chunk.times_ms);
+    for (row, time_ms) in times.values().iter().enumerate() {
+        let source = chunk.origins.as_ref().map_or(own, |origins| origins.source(row));
+        clocks.advance(source, *time_ms);
+    }
+}
+
+/// The values with those removed that `exists` does not have.
+pub fn existing(values: &BinaryArray, exists: Option<&BooleanArray>) -> Result<BinaryArray, ArrowError> {
+    let Some(exists) = exists else { return Ok(values.clone()) };
+    Ok(nullif(values, &arrow::compute::not(exists)?)?.as_binary().clone())
+}
+
+/// Which values are not null; `None` if none is.
+pub fn present(values: &dyn Array) -> Option<BooleanArray> {
+    let nulls = values.nulls().filter(|nulls| nulls.null_count() > 0)?;
+    Some(BooleanArray::new(nulls.inner().clone(), None))
+}
+
+/// An error that planning has ruled out.
+pub fn internal(what: impl ToString) -> Vec<Diagnostic> {
+    vec![Diagnostic::new(INTERNAL, what.to_string())]
+}

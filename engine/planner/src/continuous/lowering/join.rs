@@ -1,0 +1,224 @@
+//! FROM with joins. Each source is reduced to its join key and the columns that the query uses, under the names that `*` gives
+//! them, and sent to the partition of its key. There it is joined to the sources before it.
+//!
+//! ```text
+//! SELECT s.k, s.v, t.w FROM s JOIN t ON s.k = t.id
+//!
+//! source S   project   K AS S_K KEY, V AS S_V     exchange   by S_K  ─┐
+//! source T   project   ID AS T_ID KEY, W AS T_W   exchange   by T_ID ─┴─ join   on S_K = T_ID
+//! ```
+//!
+//! Both sides are always exchanged, since nothing is known about how their records were placed. The result of a join is only
+//! exchanged again if the next join compares something else than its key.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use headwater_expression::Compiler;
+use headwater_expression::errors::diagnose;
+use headwater_language::diagnostic::Diagnostic;
+use headwater_language::sql::ast::Duration;
+use headwater_language::sql::{parse_expr, print};
+use headwater_language::topology::{
+    Action, Builder, Join, JoinForm, JoinKind, JoinSide, NodeId, Projection, ResultColumn,
+};
+use sqlparser::ast::Expr;
+
+use super::exchange;
+use crate::continuous::joins::{self, JoinOn};
+use crate::continuous::query::Streaming;
+use crate::continuous::scope::{ColumnRef, Scope, ident, span_of};
+
+/// The lowered joins of a query.
+pub struct Joined {
+    /// The sources and joins.
+    pub builder: Builder,
+    /// The last join.
+    pub last: NodeId,
+    /// The columns of all sources, and the keys of the joins that are not columns.
+    pub schema: SchemaRef,
+    /// The expression for the key of the last join.
+    pub key: Expr,
+}
+
+/// Lowers the joins of a query, whose conditions must be valid.
+pub fn lower(query: &Streaming<'_>) -> Result<Joined, Vec<Diagnostic>> {
+    let joins = joins::read(query);
+    let mut joining = Joining { query, used: used(query, &joins), builder: Builder::default(), made: Vec::new() };
+    let (mut rows, mut key) = (None, Key::default());
+    for (at, join) in joins.iter().enumerate() {
+        let left = match &rows {
+            None => joining.source(&join.left, at)?,
+            Some(last) if joins::is_key_so_far(query, join, &joins[..at]) => (NodeId::clone(last), key.column.clone()),
+            Some(last) => joining.joined(last, join, at)?,
+        };
+        let right = joining.source(&join.right, at)?;
+        key = Key::of(join.kind, &left.1, &right.1);
+        rows = Some(joining.join(join, left, right, at)?);
+    }
+    let Joining { builder, made, .. } = joining;
+    let fields = query.scope.schema().fields().iter().cloned().chain(made).collect::<Vec<_>>();
+    let last = rows.expect("a query with joins has a join");
+    Ok(Joined { builder, last, schema: Arc::new(Schema::new(fields)), key: key.expr()? })
+}
+
+/// The key of a join's rows.
+#[derive(Default)]
+struct Key {
+    /// A column that contains it, unless rows of either side may have no match.
+    column: String,
+    /// Its SQL text.
+    text: String,
+}
+
+impl Key {
+    /// The key of rows that are joined by these columns. That of the side whose rows are kept without a match is never null.
+    fn of(kind: JoinKind, left: &str, right: &str) -> Self {
+        let (left_text, right_text) = (ident(left).to_string(), ident(right).to_string());
+        let (column, text) = match kind {
+            JoinKind::Inner | JoinKind::Left => (left, left_text),
+            JoinKind::Right => (right, right_text),
+            JoinKind::Full => (left, format!("COALESCE({left_text}, {right_text})")),
+        };
+        Self { column: column.to_owned(), text }
+    }
+
+    fn expr(&self) -> Result<Expr, Vec<Diagnostic>> {
+        parse_expr(&self.text).map_err(|error| vec![error])
+    }
+}
+
+/// The columns that are used after a source was read: in a clause, or in the condition of a join after its own.
+fn used(query: &Streaming<'_>, joins: &[JoinOn]) -> BTreeSet<ColumnRef> {
+    let (select, partition_by) = (&query.select, query.query.partition_by.iter().flat_map(|list| &list.value));
+    let clauses = select.selection.iter().chain(&query.groups).chain(&select.having).chain(partition_by);
+    let later = joins.iter().skip(1).map(|join| &join.left.0);
+    let exprs = query.items.iter().map(|item| &item.expr).chain(clauses).chain(later);
+    exprs.flat_map(|expr| query.scope.columns_in(expr)).collect()
+}
+
+/// Adds the nodes of joins one by one.
+struct Joining<'a> {
+    query: &'a Streaming<'a>,
+    used: BTreeSet<ColumnRef>,
+    builder: Builder,
+    /// The keys that are not columns of a source.
+    made: Vec<Arc<Field>>,
+}
+
+impl Joining<'_> {
+    /// Adds a source, which is joined by an expression in the join at an index. Returns its last node and the column of its key.
+    fn source(&mut self, (on, member): &(Expr, usize), at: usize) -> Result<(NodeId, String), Vec<Diagnostic>> {
+        let scope = Scope { members: vec![self.query.scope.members[*member].clone()] };
+        let source = &scope.members[0].source;
+        let own = self.used.iter().filter(|column| column.member == *member);
+        let columns = own.map(|column| (self.query.scope.merged_name(column), column_expr(&column.name)));
+        let columns: Vec<(String, Expr)> = columns.collect();
+        let is_key = scope
+            .column(on)
+            .is_some_and(|column| joins::is_whole_key(self.query, &ColumnRef { member: *member, name: column.name }));
+        let node = self.builder.add(Action::Source(Box::new(source.as_ref().clone())), &[]);
+        let key = self.key_name(on, *member, at);
+        self.exchanged(&node, &scope.schema(), (key, scope.lowered(on)), columns, !is_key)
+    }
+
+    /// Adds an exchange of the rows joined so far, by the left expression of the join at an index.
+    fn joined(&mut self, rows: &NodeId, join: &JoinOn, at: usize) -> Result<(NodeId, String), Vec<Diagnostic>> {
+        let (on, member) = &join.left;
+        let scope = &self.query.scope;
+        let before = self.used.iter().filter(|column| column.member < join.right.1);
+        let columns = before.map(|column| scope.merged_name(column)).map(|name| (name.clone(), column_expr(&name)));
+        let (columns, key) = (columns.collect(), self.key_name(on, *member, at));
+        self.exchanged(rows, &scope.schema(), (key, scope.lowered(on)), columns, true)
+    }
+
+    /// The name of the column with the values of a side of the join at an index.
+    fn key_name(&self, on: &Expr, member: usize, at: usize) -> String {
+        let scope = &self.query.scope;
+        if let Some(column) = scope.column(on) {
+            return scope.merged_name(&column);
+        }
+        let schema = scope.schema();
+        let is_free = |name: &String| schema.field_with_name(name).is_err();
+        let side = if member > at { "RIGHT" } else { "LEFT" };
+        let numbered = (0..).map(|n| format!("JOIN_{}_{side}{}", at + 1, "_".repeat(n)));
+        let mut names = numbered.filter(is_free);
+        names.next().expect("a name that is long enough is free")
+    }
+
+    /// Adds the projection and the exchange of rows with the columns of `schema`: to a key, and these columns besides it.
+    fn exchanged(
+        &mut self,
+        rows: &NodeId,
+        schema: &SchemaRef,
+        (key, on): (String, Expr),
+        mut columns: Vec<(String, Expr)>,
+        rekeyed: bool,
+    ) -> Result<(NodeId, String), Vec<Diagnostic>> {
+        columns.retain(|(name, _)| *name != key);
+        columns.insert(0, (key.clone(), on));
+        let span = self.query.span();
+        let compiler = Compiler::new(self.query.state, schema.clone()).map_err(|error| diagnose(&error, Some(span)))?;
+        let column = |(name, expr): (String, Expr)| {
+            let text = print::expr(&expr);
+            let (_, ty) = compiler.compile(&expr, &text, Some(span_of(&expr, span)))?;
+            Ok(ResultColumn { key: name == key, name, expr: text, ty })
+        };
+        let columns = columns.into_iter().map(column).collect::<Result<Vec<_>, Vec<Diagnostic>>>()?;
+        self.add_made(&columns[0]);
+        let exchange = exchange(&columns);
+        let project = Action::Project(Projection { columns, headers: None, rekeyed });
+        let project = super::add(&mut self.builder, project, &[rows]);
+        Ok((super::add(&mut self.builder, exchange, &[&project]), key))
+    }
+
+    /// Remembers a key if it is not a column of a source.
+    fn add_made(&mut self, key: &ResultColumn) {
+        if self.query.scope.schema().field_with_name(&key.name).is_err() {
+            let data_type = key.ty.to_arrow().expect("custom types are replaced before a column is compiled");
+            self.made.push(Arc::new(Field::new(&key.name, data_type, true)));
+        }
+    }
+
+    /// Adds the join at an index. Each side has its last node and the column of its key.
+    fn join(
+        &mut self,
+        join: &JoinOn,
+        left: (NodeId, String),
+        right: (NodeId, String),
+        at: usize,
+    ) -> Result<NodeId, Vec<Diagnostic>> {
+        let form = self.form(join, at);
+        let store = |side: &str| Some(format!("join-{}-{side}", at + 1));
+        let keeps_left = form != JoinForm::StreamTable;
+        let action = Action::Join(Join {
+            kind: join.kind,
+            form,
+            left: JoinSide { key: left.1, store: store("left").filter(|_| keeps_left) },
+            right: JoinSide { key: right.1, store: store("right") },
+        });
+        Ok(super::add(&mut self.builder, action, &[&left.0, &right.0]))
+    }
+
+    fn form(&self, join: &JoinOn, at: usize) -> JoinForm {
+        let right = join.right.1;
+        match ((0..right).all(|member| self.query.is_table(member)), self.query.is_table(right)) {
+            (true, _) => JoinForm::Tables,
+            (false, true) => JoinForm::StreamTable,
+            (false, false) => self.streams(at),
+        }
+    }
+
+    /// The form of a join of two streams, with the times in WITHIN. A time that is too long never ends.
+    fn streams(&self, at: usize) -> JoinForm {
+        let within = self.query.query.within.iter().find(|within| within.value.join == at);
+        let within = within.expect("the rules require WITHIN for two streams").value;
+        let ms = |time: Duration| time.ms().unwrap_or(i64::MAX);
+        JoinForm::Streams { before_ms: ms(within.before), after_ms: ms(within.after), grace_ms: within.grace.map(ms) }
+    }
+}
+
+fn column_expr(name: &str) -> Expr {
+    Expr::Identifier(ident(name))
+}

@@ -1,0 +1,99 @@
+//! The inputs of a query: one intake for everything or, for a query that merges its topics, one for each of them, so that a topic
+//! that is ahead is not read while another one is waited for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_connectors::transport::{ReadPlan, SourceEvent, Transport, TransportError};
+
+use super::intake::Intake;
+
+/// The intakes of one share of a query.
+pub(super) struct Intakes {
+    transport: Arc<dyn Transport>,
+    ahead_from: Option<usize>,
+    is_by_topic: bool,
+    /// The intakes, each with its topics.
+    intakes: Vec<(BTreeSet<Arc<str>>, Intake)>,
+}
+
+impl Intakes {
+    /// Opens the inputs of a plan; see [`Intake::open`].
+    pub(super) fn open(
+        transport: &Arc<dyn Transport>,
+        plan: ReadPlan,
+        ahead_from: Option<usize>,
+        is_by_topic: bool,
+    ) -> Result<Self, TransportError> {
+        let mut intakes = Self { transport: transport.clone(), ahead_from, is_by_topic, intakes: Vec::new() };
+        intakes.read(plan)?;
+        Ok(intakes)
+    }
+
+    /// Reads another plan from now on.
+    pub(super) fn read(&mut self, plan: ReadPlan) -> Result<(), TransportError> {
+        self.intakes.clear();
+        for plan in if self.is_by_topic { by_topic(&plan) } else { vec![plan] } {
+            let topics = plan.ranges.iter().map(|range| range.partition.topic.clone()).collect();
+            self.intakes.push((topics, Intake::open(self.transport.clone(), plan, self.ahead_from)?));
+        }
+        Ok(())
+    }
+
+    /// Waits at most `timeout` for the next event of one of these topics, or of any if there are none. Must not be called while
+    /// suspended.
+    pub(super) fn poll(
+        &mut self,
+        topics: &BTreeSet<Arc<str>>,
+        timeout: Duration,
+    ) -> Result<SourceEvent, TransportError> {
+        let mut wanted: Vec<&mut Intake> = self
+            .intakes
+            .iter_mut()
+            .filter(|(own, _)| topics.is_empty() || own.iter().any(|topic| topics.contains(topic)))
+            .map(|(_, intake)| intake)
+            .collect();
+        let wait = timeout / u32::try_from(wanted.len()).unwrap_or(u32::MAX).max(1);
+        for intake in &mut wanted {
+            match intake.poll(wait)? {
+                SourceEvent::Idle => {}
+                event => {
+                    // The others come first next time.
+                    self.intakes.rotate_left(1);
+                    return Ok(event);
+                }
+            }
+        }
+        Ok(SourceEvent::Idle)
+    }
+
+    /// Replaces the sources with doorbells; see [`Intake::suspend`].
+    pub(super) fn suspend(&mut self) -> Result<(), TransportError> {
+        self.intakes.iter_mut().try_for_each(|(_, intake)| intake.suspend())
+    }
+
+    /// True while doorbells replace all sources.
+    pub(super) fn is_suspended(&self) -> bool {
+        self.intakes.iter().all(|(_, intake)| intake.is_suspended())
+    }
+
+    /// Waits at most `timeout` for a doorbell, and opens the sources again. Returns false when none rang.
+    pub(super) fn wake(&mut self, timeout: Duration) -> Result<bool, TransportError> {
+        let wait = timeout / u32::try_from(self.intakes.len()).unwrap_or(u32::MAX).max(1);
+        if !self.intakes.iter_mut().any(|(_, intake)| intake.rings(wait)) {
+            return Ok(false);
+        }
+        self.intakes.iter_mut().try_for_each(|(_, intake)| intake.resume()).map(|()| true)
+    }
+}
+
+/// The parts of a plan, one for each topic.
+fn by_topic(plan: &ReadPlan) -> Vec<ReadPlan> {
+    let topics: BTreeSet<&Arc<str>> = plan.ranges.iter().map(|range| &range.partition.topic).collect();
+    let of = |topic: &Arc<str>| {
+        let ranges = plan.ranges.iter().filter(|range| range.partition.topic == *topic).cloned().collect();
+        ReadPlan { ranges, ..plan.clone() }
+    };
+    topics.into_iter().map(of).collect()
+}

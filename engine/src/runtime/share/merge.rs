@@ -1,0 +1,232 @@
+//! The order in which the inputs of a query with joins are processed: by event time.
+//!
+//! The inputs form groups: all partitions of sources are one, and so are the exchanges that a task reads. Rows of a group are
+//! processed once every input of it has rows that wait, or is known to have been read to the end that it had when it was asked
+//! (`max.task.idle.ms = 0` of Kafka Streams). So the result of a join over existing records does not depend on the speed at
+//! which its topics are read.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use headwater_connectors::transport::{Admin, Isolation, ReadPlan, SourceEvent, TransportError};
+use headwater_dataflow::{Event, Port, TaskId};
+use headwater_formats::record::{RawBatch, TopicPartition};
+
+use super::super::inputs::Inputs;
+use super::super::start::mark;
+use super::super::tasks::Tasks;
+use super::fault;
+
+/// The inputs that are being read.
+#[derive(Default)]
+pub(in super::super) struct Merge {
+    inputs: BTreeMap<TopicPartition, Input>,
+    /// The inputs of each group; at equal times the first one comes first.
+    groups: Vec<Vec<TopicPartition>>,
+}
+
+struct Input {
+    id: TaskId,
+    port: Port,
+    is_exchange: bool,
+    is_stream: bool,
+    /// What was read and is not processed; the task has the rows of the first batch if `is_handled`.
+    waiting: VecDeque<SourceEvent>,
+    is_handled: bool,
+    /// The next offset to read.
+    next: i64,
+    /// Whether everything was read that existed when the latest rows of its group arrived.
+    is_at_end: bool,
+    /// Whether its range has ended.
+    is_over: bool,
+}
+
+/// The next rows to process.
+pub(in super::super) struct Run {
+    /// The partition they come from.
+    pub(in super::super) batch: RawBatch,
+    /// The task that processes them, and its port.
+    pub(in super::super) reader: (TaskId, Port),
+    /// The highest event time of the rows, in ms.
+    until_ms: i64,
+}
+
+impl Merge {
+    /// The inputs of a plan.
+    pub(in super::super) fn of(plan: &ReadPlan, inputs: &Inputs, tasks: &Tasks) -> Result<Self, TransportError> {
+        let mut merge = Self::default();
+        merge.add_inputs(plan, inputs, tasks)?;
+        Ok(merge)
+    }
+
+    /// Adds the inputs of a plan, which belong to no group yet.
+    pub(in super::super) fn add_inputs(
+        &mut self,
+        plan: &ReadPlan,
+        inputs: &Inputs,
+        tasks: &Tasks,
+    ) -> Result<(), TransportError> {
+        for range in &plan.ranges {
+            let (id, port) = tasks.reader(&range.partition)?;
+            let is_exchange = inputs.is_exchange(&range.partition.topic);
+            let is_stream = !inputs.is_table(&range.partition.topic);
+            let (waiting, next) = (VecDeque::new(), range.start);
+            let (is_handled, is_at_end, is_over) = (false, false, false);
+            let input = Input { id, port, is_exchange, is_stream, waiting, is_handled, next, is_at_end, is_over };
+            self.inputs.insert(range.partition.clone(), input);
+        }
+        let mut groups: BTreeMap<Option<TaskId>, Vec<(bool, Port, TopicPartition)>> = BTreeMap::new();
+        for (partition, input) in &self.inputs {
+            let group = groups.entry(input.is_exchange.then_some(input.id)).or_default();
+            group.push((input.is_stream, input.port, partition.clone()));
+        }
+        let group = |mut group: Vec<(bool, Port, TopicPartition)>| {
+            group.sort();
+            group.into_iter().map(|(.., partition)| partition).collect()
+        };
+        self.groups = groups.into_values().map(group).collect();
+        Ok(())
+    }
+
+    /// Adds what was read.
+    pub(in super::super) fn add(&mut self, event: SourceEvent) {
+        let (partition, next) = match &event {
+            SourceEvent::Batch(batch) => (batch.origin.clone(), batch.offsets.last().map(|last| last + 1)),
+            SourceEvent::Lost(lost) => (lost.partition.clone(), Some(lost.to)),
+            SourceEvent::Passed(partition, offset) => (partition.clone(), Some(*offset)),
+            SourceEvent::Finished(partition) => (partition.clone(), None),
+            SourceEvent::Idle => return,
+        };
+        if matches!(event, SourceEvent::Batch(_)) {
+            self.forget_ends(&partition);
+        }
+        if let Some(input) = self.inputs.get_mut(&partition) {
+            input.next = input.next.max(next.unwrap_or(input.next));
+            input.is_over |= matches!(event, SourceEvent::Finished(_));
+            input.waiting.push_back(event);
+        }
+    }
+
+    /// Rows have arrived in a partition: whether the others of its group are at their ends must be asked again.
+    fn forget_ends(&mut self, partition: &TopicPartition) {
+        for other in self.groups.iter().filter(|group| group.contains(partition)).flatten() {
+            if let Some(input) = self.inputs.get_mut(other) {
+                input.is_at_end = false;
+            }
+        }
+    }
+
+    /// The next event that is not a batch, once the batches before it are processed.
+    pub(in super::super) fn control(&mut self) -> Option<SourceEvent> {
+        let is_control = |event: &SourceEvent| !matches!(event, SourceEvent::Batch(_));
+        let input = self.inputs.values_mut().find(|input| input.waiting.front().is_some_and(is_control))?;
+        input.waiting.pop_front()
+    }
+
+    /// The topics of inputs without rows.
+    pub(in super::super) fn lacking(&self) -> BTreeSet<Arc<str>> {
+        let lacks = self.inputs.iter().filter(|(_, input)| input.waiting.is_empty() && !input.is_over);
+        lacks.map(|(partition, _)| partition.topic.clone()).collect()
+    }
+
+    /// Whether rows wait for other inputs.
+    pub(in super::super) fn is_waiting(&self) -> bool {
+        self.inputs.values().any(|input| !input.waiting.is_empty())
+    }
+
+    /// Asks the cluster which inputs without rows are at their ends.
+    pub(in super::super) fn ask(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
+        let mut ends = BTreeMap::new();
+        for (partition, input) in &mut self.inputs {
+            if !input.waiting.is_empty() || input.is_at_end || input.is_over {
+                continue;
+            }
+            // An exchange is written in transactions: what is not committed yet is not at the end of it.
+            let isolation = if input.is_exchange { Isolation::ReadUncommitted } else { Isolation::ReadCommitted };
+            if !ends.contains_key(&partition.topic) {
+                ends.insert(partition.topic.clone(), admin.watermarks(&partition.topic, isolation)?);
+            }
+            input.is_at_end = mark(&ends[&partition.topic], partition)?.end <= input.next;
+        }
+        Ok(())
+    }
+
+    /// The next rows to process, which their task releases; `None` if none can be processed yet.
+    pub(in super::super) fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Run>, TransportError> {
+        self.hand_over(tasks)?;
+        for group in &self.groups {
+            let Some((partition, until_ms)) = self.first_of(group, tasks)? else { continue };
+            let input = self.inputs.get_mut(&partition).expect("groups consist of inputs");
+            input.is_handled = false;
+            if let Some(SourceEvent::Batch(batch)) = input.waiting.pop_front() {
+                return Ok(Some(Run { batch, reader: (input.id, input.port), until_ms }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives each task the first batch of each of its inputs.
+    fn hand_over(&mut self, tasks: &mut Tasks) -> Result<(), TransportError> {
+        for input in self.inputs.values_mut().filter(|input| !input.is_handled) {
+            if let Some(SourceEvent::Batch(batch)) = input.waiting.front() {
+                tasks.get(input.id)?.handle(&Event::Records(input.port, batch)).map_err(fault)?;
+                input.is_handled = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// The input of a group whose rows are next, and the highest time up to which; `None` if one of them has to be read first.
+    fn first_of(
+        &self,
+        group: &[TopicPartition],
+        tasks: &mut Tasks,
+    ) -> Result<Option<(TopicPartition, i64)>, TransportError> {
+        let mut heads: Vec<(i64, usize)> = Vec::new();
+        for (at, partition) in group.iter().enumerate() {
+            let input = &self.inputs[partition];
+            match (input.waiting.is_empty(), tasks.get(input.id)?.head(input.port)) {
+                (true, _) if input.is_at_end || input.is_over => {}
+                (true, _) => return Ok(None),
+                (false, Some((time_ms, _))) => heads.push((time_ms, at)),
+                // A batch whose records were all rejected.
+                (false, None) => return Ok(Some((partition.clone(), i64::MAX))),
+            }
+        }
+        heads.sort_unstable();
+        let Some((_, first)) = heads.first().copied() else { return Ok(None) };
+        let until_ms = match heads.get(1) {
+            // Rows of the same time are taken in the order of the group.
+            Some((time_ms, second)) if *second > first => *time_ms,
+            Some((time_ms, _)) => time_ms.saturating_sub(1),
+            None => i64::MAX,
+        };
+        Ok(Some((group[first].clone(), until_ms)))
+    }
+
+    /// Ends a run: if some rows of its batch were not released, they wait for their turn.
+    pub(in super::super) fn done(&mut self, run: Run, tasks: &mut Tasks) -> Result<(), TransportError> {
+        let (id, port) = run.reader;
+        if tasks.get(id)?.head(port).is_some() {
+            self.put_back(run.batch);
+        }
+        Ok(())
+    }
+
+    /// Puts a batch back whose rows were not all released.
+    pub(in super::super) fn put_back(&mut self, batch: RawBatch) {
+        if let Some(input) = self.inputs.get_mut(&batch.origin) {
+            input.waiting.push_front(SourceEvent::Batch(batch));
+            input.is_handled = true;
+        }
+    }
+}
+
+impl Run {
+    /// Has the task release the rows.
+    pub(in super::super) fn release(&self, tasks: &mut Tasks) -> Result<(), TransportError> {
+        let (id, port) = self.reader;
+        tasks.get(id)?.release(port, self.until_ms);
+        Ok(())
+    }
+}

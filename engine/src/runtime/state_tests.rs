@@ -1,0 +1,281 @@
+//! Goal: a table is read from the state of its query where that is in this process, with the same rows as from its topic, and
+//! from the topic everywhere else. Method: drivers on the memory transport, which the tests step; the same statements while a
+//! driver has the state and after it is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use arrow::util::display::array_value_to_string;
+use futures::{StreamExt as _, TryStreamExt as _};
+use headwater_connectors::transport::memory::MemoryTransport;
+use headwater_language::config::Settings;
+
+use super::driver::{Driver, StepOutcome};
+use crate::answer::{Answer, Facts, Rows};
+use crate::{Engine, Session};
+
+const SOURCE: &str =
+    "CREATE STREAM s (k STRING KEY, a INT, v INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 4, VALUE_FORMAT = 'JSON');";
+const COUNTS: &str = "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;";
+
+/// One process and its user.
+struct Process {
+    cluster: MemoryTransport,
+    engine: Engine,
+    session: Session,
+    now_ms: i64,
+}
+
+impl Process {
+    fn new(cluster: &MemoryTransport, name: &str) -> Self {
+        let cluster = cluster.process(name);
+        let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
+        Self { cluster, engine, session: Session::new(Settings::default()), now_ms: 1_000 }
+    }
+
+    /// A process alone on its cluster, with a stream and what these statements create.
+    async fn with(statements: &[&str]) -> Self {
+        let mut process = Self::new(&MemoryTransport::new(), "a");
+        for statement in ["SET 'headwater.unfinished.aggregates' = 'true';", SOURCE].iter().chain(statements) {
+            process.ask(statement).await;
+        }
+        process
+    }
+
+    async fn ask(&mut self, statement: &str) -> Answer {
+        let answer = self.engine.ask(&mut self.session, statement).await;
+        answer.unwrap_or_else(|errors| panic!("{statement}: {errors:?}"))
+    }
+
+    async fn begin(&mut self, query: &str) -> Rows {
+        let Answer::Rows(rows) = self.ask(query).await else { panic!("no rows") };
+        rows
+    }
+
+    /// The rows of a query in the order of their texts.
+    async fn rows(&mut self, query: &str) -> Vec<String> {
+        let batches: Vec<_> = self.begin(query).await.stream.try_collect().await.expect("rows");
+        let mut rows: Vec<String> = batches.iter().flat_map(texts).collect();
+        rows.sort();
+        rows
+    }
+
+    async fn plan(&mut self, query: &str) -> String {
+        let Answer::Facts(Facts::Plan(plan)) = self.ask(&format!("EXPLAIN {query}")).await else { panic!("no plan") };
+        plan.physical
+    }
+
+    async fn reads_state(&mut self, query: &str) -> bool {
+        self.plan(query).await.contains("StateScanExec: state of query CTAS_T_2 in this process")
+    }
+
+    async fn driver(&self) -> Driver {
+        self.engine.driver("CTAS_T_2", Arc::new(self.cluster.clone())).await.expect("a query")
+    }
+
+    /// Steps drivers until nothing is left to do.
+    fn drive(&mut self, drivers: &mut [&mut Driver]) {
+        let mut quiet = 0;
+        while quiet < 20 {
+            for driver in &mut *drivers {
+                self.now_ms += 1_000;
+                let step = driver.step(self.now_ms, Duration::ZERO).expect("nothing fails");
+                quiet = if step == StepOutcome::Idle && driver.is_settled() { quiet + 1 } else { 0 };
+            }
+        }
+    }
+}
+
+fn texts(batch: &RecordBatch) -> Vec<String> {
+    let text = |row: usize| {
+        batch
+            .columns()
+            .iter()
+            .map(|column| array_value_to_string(column, row).expect("a value"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    (0..batch.num_rows()).map(text).collect()
+}
+
+const WINDOWS: &str = "CREATE TABLE t WITH (KEY_FORMAT = 'JSON', PARTITIONS = 3) AS \
+    SELECT COUNT(v) * 10 AS many, UCASE(k) AS word, a AS part, AS_VALUE(a) + 1 AS next FROM s \
+    WINDOW TUMBLING (SIZE 10 SECONDS) GROUP BY UCASE(k), a HAVING COUNT(*) < 3;";
+const VISITS: &str = "INSERT INTO s (ROWTIME, k, a, v) VALUES (1000, 'a', 1, 1), (2000, 'b', 1, NULL), (3000, 'a', 1, 2), \
+    (9000, 'A', 2, 1), (11000, 'a', 1, 5), (12000, 'b', 2, 6), (25000, 'c', 1, 7), (4000, 'x', 9, 1), (5000, 'x', 9, 1);";
+
+#[tokio::test]
+async fn a_state_has_the_rows_of_its_topic() {
+    let mut process = Process::with(&[WINDOWS, VISITS]).await;
+    let mut driver = process.driver().await;
+    process.drive(&mut [&mut driver]);
+    process.ask("INSERT INTO s (ROWTIME, k, a, v) VALUES (6000, 'X', 9, 1), (13000, 'a', 1, 8);").await;
+    process.drive(&mut [&mut driver]);
+    let queries = [
+        ("SELECT * FROM t;", ""),
+        ("SELECT ROWTIME, part, word, windowend, many FROM t;", ""),
+        ("SELECT COUNT(*) AS n FROM t;", ""),
+        ("SELECT * FROM t WHERE word = 'A' AND part = 1;", ", keys=1"),
+        ("SELECT * FROM t WHERE part IN (1, 2, 1) AND (word = 'A' OR word = 'B' OR word = 'none');", ", keys=6"),
+        ("SELECT many FROM t WHERE word IN ('A', 'B', 'C', 'D', 'E') AND 1 = part AND many > 5;", ", keys=5"),
+        ("SELECT * FROM t WHERE word = 'A' AND part = 1 AND windowstart = 10000;", ", keys=1, windows=1"),
+        ("SELECT * FROM t WHERE windowend = 20000;", ", windows=1"),
+        ("SELECT * FROM t WHERE windowstart BETWEEN 0 AND 10000 AND word <> 'A';", ", windows=2"),
+        ("SELECT * FROM t WHERE word = 'X' AND part = 9;", ", keys=1"),
+        ("SELECT * FROM t WHERE word = 'A';", ""),
+        (
+            "SELECT x.word, x.many, y.many FROM t AS x JOIN t AS y ON x.word = y.word AND x.windowstart < y.windowstart;",
+            "",
+        ),
+        ("SELECT word, SUM(many) AS m FROM t GROUP BY word ORDER BY m DESC LIMIT 1;", ""),
+        ("SELECT word FROM t WHERE EXISTS (SELECT 1 AS one FROM s WHERE s.k = LCASE(t.word));", ""),
+    ];
+    let mut found = Vec::new();
+    for (query, limits) in queries {
+        let plan = process.plan(query).await;
+        let scan = plan.lines().find(|line| line.contains("StateScanExec: state of query CTAS_T_2")).expect("a state");
+        assert!(scan.ends_with(&format!("]{limits}")), "{query}\n{plan}");
+        assert!(!plan.contains("topic=T"), "{plan}");
+        found.push(process.rows(query).await);
+    }
+    let all =
+        ["A 1 0 10000 20 2", "A 1 10000 20000 20 2", "A 2 0 10000 10 3", "B 1 0 10000 0 2", "B 2 10000 20000 10 3"];
+    assert_eq!(found[0][..5], all, "X was counted three times, which HAVING does not keep");
+    let addressed = "SELECT word, ROWOFFSET FROM t;";
+    assert!(process.plan(addressed).await.contains("LatestPerKeyExec: topic=T"), "only the topic has offsets");
+    drop(driver);
+    for ((query, _), found) in queries.iter().zip(found) {
+        assert!(process.plan(query).await.contains("LatestPerKeyExec: topic=T"), "{query}");
+        assert_eq!(process.rows(query).await, found, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_computed_again_is_read_from_the_topic() {
+    let create = "CREATE TABLE t AS SELECT k, COUNT(*) AS n, UNIX_TIMESTAMP() AS at FROM s GROUP BY k;";
+    let mut process = Process::with(&[create, VISITS]).await;
+    let mut driver = process.driver().await;
+    process.drive(&mut [&mut driver]);
+    assert!(!process.reads_state("SELECT * FROM t;").await);
+    assert_eq!(process.rows("SELECT k FROM t;").await, ["A", "a", "b", "c", "x"]);
+}
+
+/// Trap: rows known to exist are missing, because a state is restored, in another process, or behind (ksql#4170).
+#[tokio::test]
+async fn a_state_that_is_not_all_here_is_not_read() {
+    let mut one = Process::with(&[COUNTS, VISITS]).await;
+    let all = "SELECT * FROM t;";
+    let mut first = one.driver().await;
+    one.drive(&mut [&mut first]);
+    assert!(one.reads_state(all).await);
+    let before = one.rows(all).await;
+    assert_eq!(before, ["A 1", "a 3", "b 2", "c 1", "x 2"]);
+    drop(first);
+    let mut restoring = one.driver().await;
+    let mut shown = 0;
+    while !one.reads_state(all).await {
+        assert_eq!(one.rows(all).await, before, "while the state is restored");
+        one.now_ms += 10;
+        restoring.step(one.now_ms, Duration::ZERO).expect("a step");
+        shown += 1;
+    }
+    assert!(shown > 1, "it was restored in steps");
+    assert_eq!(one.rows(all).await, before);
+    // Another process takes a part of it.
+    let mut two = Process::new(&one.cluster.clone(), "b");
+    let mut second = two.driver().await;
+    one.drive(&mut [&mut restoring, &mut second]);
+    for process in [&mut one, &mut two] {
+        assert!(!process.reads_state(all).await);
+        assert_eq!(process.rows(all).await, before);
+        assert_eq!(process.rows("SELECT n FROM t WHERE k = 'b';").await, ["2"]);
+    }
+}
+
+/// Trap: a process that lost its partitions and does not know it yet shows what is no longer so.
+#[tokio::test]
+async fn a_state_that_is_behind_is_not_read() {
+    let mut one = Process::with(&[COUNTS, VISITS]).await;
+    let mut lost = one.driver().await;
+    one.drive(&mut [&mut lost]);
+    assert!(one.reads_state("SELECT * FROM t;").await);
+    one.cluster.expire_members();
+    let mut two = Process::new(&one.cluster.clone(), "b");
+    let mut next = two.driver().await;
+    two.now_ms = one.now_ms;
+    two.drive(&mut [&mut next]);
+    two.ask("INSERT INTO s (k) VALUES ('b');").await;
+    two.drive(&mut [&mut next]);
+    assert!(two.reads_state("SELECT * FROM t;").await);
+    for process in [&mut two, &mut one] {
+        assert_eq!(process.rows("SELECT n FROM t WHERE k = 'b';").await, ["3"]);
+    }
+    assert!(!one.reads_state("SELECT * FROM t;").await);
+}
+
+/// Several driven partitions in one process, by two drivers, are a whole state.
+#[tokio::test]
+async fn drivers_of_one_process_show_their_parts_together() {
+    let mut process = Process::with(&[COUNTS, VISITS]).await;
+    let (mut one, mut other) = (process.driver().await, process.driver().await);
+    process.drive(&mut [&mut one, &mut other]);
+    assert!(process.reads_state("SELECT * FROM t;").await);
+    assert_eq!(process.rows("SELECT COUNT(*) AS n, SUM(n) AS m FROM t;").await, ["5 9"]);
+    drop(other);
+    assert!(!process.reads_state("SELECT * FROM t;").await);
+}
+
+const KEYS: usize = 60_000;
+
+/// Writes one row for each of many keys.
+async fn visit_all(process: &mut Process) {
+    process.ask(&format!("INSERT INTO numbers VALUES ({KEYS});")).await;
+}
+
+/// A process with a table of many keys, and the drivers of its two queries.
+async fn with_many_keys() -> (Process, [Driver; 2]) {
+    let mut process = Process::with(&[]).await;
+    for statement in [
+        "CREATE STREAM numbers (n INT) WITH (KAFKA_TOPIC = 'numbers', PARTITIONS = 1, VALUE_FORMAT = 'JSON');",
+        "CREATE STREAM u AS SELECT EXPLODE(GENERATE_SERIES(1, n)) AS i FROM numbers;",
+        "CREATE TABLE many AS SELECT i, COUNT(*) AS n FROM u GROUP BY i;",
+    ] {
+        process.ask(statement).await;
+    }
+    let mut drivers = Vec::new();
+    for query in process.engine.catalog().await.expect("it is known").queries() {
+        drivers.push(process.engine.driver(&query.id, Arc::new(process.cluster.clone())).await.expect("a query"));
+    }
+    let drivers: [Driver; 2] = drivers.try_into().unwrap_or_else(|_| panic!("two queries"));
+    (process, drivers)
+}
+
+/// Trap: a scan that is read slowly sees several commits, holds up the query, or goes on after it was dropped
+/// (risingwave#8369, ksql#6939).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_sees_one_commit_and_ends_when_it_is_dropped() {
+    let (mut process, [mut source, mut counts]) = with_many_keys().await;
+    visit_all(&mut process).await;
+    process.drive(&mut [&mut source, &mut counts]);
+    let mut slow = process.begin("SELECT n FROM many;").await;
+    let first = slow.stream.next().await.expect("rows").expect("a batch");
+    visit_all(&mut process).await;
+    process.drive(&mut [&mut source, &mut counts]);
+    let now = process.rows("SELECT COUNT(*) AS keys, MIN(n) AS least, MAX(n) AS most FROM many;").await;
+    assert_eq!(now, [format!("{KEYS} 2 2")], "the query went on");
+    let others: Vec<_> = slow.stream.try_collect().await.expect("rows");
+    let counts_of = |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().to_vec();
+    let seen: Vec<i64> = [first].iter().chain(&others).flat_map(counts_of).collect();
+    assert_eq!((seen.len(), seen.iter().all(|n| *n == 1)), (KEYS, true), "rows of the first commit only");
+    let mut dropped = process.begin("SELECT n FROM many;").await;
+    dropped.stream.next().await.expect("rows").expect("a batch");
+    let progress = dropped.progress.clone();
+    drop(dropped);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let read = progress.snapshot().records_read;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(progress.snapshot().records_read, read, "it reads no further");
+    assert!(read < KEYS as u64, "{read} of {KEYS} keys were read");
+}

@@ -1,0 +1,96 @@
+//! What other threads see of a store: the values at its last commit.
+
+use std::collections::BTreeMap;
+use std::ops::RangeBounds;
+use std::sync::Arc;
+
+use arrow::array::{Array, BinaryArray};
+use arrow::error::ArrowError;
+use parking_lot::RwLock;
+
+use super::bytes::BytesBuilder;
+use super::hash::hashes;
+use super::scan::Scan;
+use super::window::Window;
+
+/// The committed values of a store, for other threads. A clone is cheap and shows the same store.
+///
+/// ```
+/// use arrow::array::BinaryArray;
+/// use headwater_state::{MemoryStore, Store};
+///
+/// let mut store = MemoryStore::default();
+/// let view = store.view();
+/// let keys = BinaryArray::from_vec(vec![b"a"]);
+/// store.put(0, &keys, &BinaryArray::from_vec(vec![b"1"]));
+/// store.seal()?;
+/// assert!(view.snapshot().is_empty(), "it is not committed yet");
+/// store.commit();
+/// assert_eq!(view.snapshot().get(0, &keys)?, BinaryArray::from_vec(vec![b"1"]));
+/// # Ok::<(), arrow::error::ArrowError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct View(Arc<RwLock<Snapshot>>);
+
+/// The values of a store at one commit, which later commits do not change. It costs little to take one; while it exists, each
+/// commit copies the parts of the store that it changes.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    windows: Arc<BTreeMap<i64, Arc<Window>>>,
+}
+
+impl View {
+    /// The values at the last commit. Waits while a commit is being applied.
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.read().clone()
+    }
+
+    /// The values at the last commit, for the store itself.
+    pub(crate) fn read(&self) -> impl std::ops::Deref<Target = Snapshot> {
+        self.0.read()
+    }
+
+    /// Changes the values. Readers see all of the changes or none.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<i64, Arc<Window>>) -> T) -> T {
+        change(Arc::make_mut(&mut self.0.write().windows))
+    }
+}
+
+impl Snapshot {
+    /// The starts of its windows, in order, each with its number of keys.
+    pub fn windows(&self) -> impl Iterator<Item = (i64, usize)> {
+        self.windows.iter().map(|(start, window)| (*start, window.len()))
+    }
+
+    /// The number of keys.
+    pub fn len(&self) -> usize {
+        self.windows.values().map(|window| window.len()).sum()
+    }
+
+    /// True if there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.windows.is_empty()
+    }
+
+    /// The value of each key in a window; null if the key does not exist. Fails only if the values of a batch exceed the size
+    /// of one array (2 GiB).
+    pub fn get(&self, window: i64, keys: &BinaryArray) -> Result<BinaryArray, ArrowError> {
+        let window = self.windows.get(&window);
+        let mut values = BytesBuilder::new(keys.len(), 0);
+        for (row, hash) in hashes(keys).enumerate() {
+            values.push(window.and_then(|window| window.get(hash, keys.value(row))))?;
+        }
+        Ok(values.finish())
+    }
+
+    /// All keys of some windows with their values, in batches of at most `rows` keys.
+    pub fn scan(&self, windows: impl RangeBounds<i64>, rows: usize) -> Scan {
+        let windows = self.windows.range(windows);
+        Scan::new(windows.map(|(start, window)| (*start, window.clone())).collect(), rows)
+    }
+
+    /// The windows with their keys.
+    pub(crate) fn tables(&self) -> &BTreeMap<i64, Arc<Window>> {
+        &self.windows
+    }
+}
