@@ -43,6 +43,9 @@ pub trait Keeper: fmt::Debug {
 
     /// The end of the window with this start, in ms; `None` without windows.
     fn window_end(&self, start_ms: i64) -> Option<i64>;
+
+    /// How long after their start windows are kept, in ms of stream time; `None` without windows.
+    fn retention_ms(&self) -> Option<i64>;
 }
 
 /// How the result of a query is read from its state.
@@ -136,6 +139,11 @@ impl Materialized {
     /// The end of the window with this start, in ms; `None` if the result has no windows.
     pub fn window_end(&self, start_ms: i64) -> Option<i64> {
         self.keeper().window_end(start_ms)
+    }
+
+    /// How long after their start windows are kept, in ms of stream time; `None` without windows.
+    pub fn retention_ms(&self) -> Option<i64> {
+        self.keeper().retention_ms()
     }
 
     /// A reader of the result.

@@ -79,6 +79,34 @@ fn combined(columns: &[(Vec<ScalarValue>, DataType)], rows: usize) -> Result<Vec
     Ok(arrays)
 }
 
+/// Whether the state still has all windows that can satisfy the predicates. `starts` are those of the windows that it has. Older
+/// windows may have expired, and are only in the topic.
+pub(super) fn are_kept(materialized: &Materialized, starts: &BTreeSet<i64>, filters: &[Expr]) -> bool {
+    let (Some(retention_ms), Some(last)) = (materialized.retention_ms(), starts.last()) else { return true };
+    // Stream time is before the end of the last window, which the row with the highest time has made.
+    let Some(latest_ms) = materialized.window_end(*last) else { return false };
+    let wanted_from = filters.iter().filter_map(first_window).max();
+    wanted_from.is_some_and(|from| from >= latest_ms.saturating_sub(retention_ms))
+}
+
+/// The lowest start of a window that a predicate allows; `None` if it does not say.
+fn first_window(filter: &Expr) -> Option<i64> {
+    let bound = |column: &Expr, literal: &Expr| match (column, literal) {
+        (Expr::Column(column), Expr::Literal(ScalarValue::Int64(Some(value)), _)) if column.name == WINDOWSTART => {
+            Some(*value)
+        }
+        _ => None,
+    };
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq | Operator::Gt | Operator::GtEq, right }) => {
+            bound(left, right)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => first_window(left).max(first_window(right)),
+        Expr::Between(between) if !between.negated => bound(&between.expr, &between.low),
+        _ => None,
+    }
+}
+
 /// Those of some windows, each with its start, that can satisfy the predicates on their bounds; `None` if there are no such
 /// predicates.
 pub(super) fn windows(

@@ -131,6 +131,9 @@ impl TableProvider for StateTable {
             return self.topic.scan(session, projection, filters, limit).await;
         };
         let starts: BTreeSet<i64> = state.partitions.iter().flat_map(|p| p.windows().map(|(start, _)| start)).collect();
+        if !state_keys::are_kept(&state.materialized, &starts, filters) {
+            return self.topic.scan(session, projection, filters, limit).await;
+        }
         let scan = StateScan {
             keys: state_keys::keys(&state.materialized, filters)?,
             windows: state_keys::windows(&state.materialized, &starts, filters, session)?,

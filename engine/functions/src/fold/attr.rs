@@ -94,3 +94,22 @@ impl Fold for Attr {
         take(stored.values, &places, None).expect("the places are those of values")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+
+    use super::super::for_tests::running;
+    use super::*;
+
+    #[test]
+    fn a_value_is_shared_while_there_is_no_other() {
+        let attr = attr(&DataType::Utf8).expect("texts can be compared");
+        let results = |values: Vec<Option<&str>>, undone: &[usize]| {
+            running(&*attr, &[Arc::new(StringArray::from(values))], undone)
+        };
+        assert_eq!(results(vec![Some("1"), Some("1"), None, Some("1")], &[]), ["1", "1", "null", "null"]);
+        let values = vec![Some("1"), Some("2"), Some("1"), None, Some("2"), None, Some("3")];
+        assert_eq!(results(values, &[2, 4, 6]), ["1", "null", "2", "null", "null", "null", "null"]);
+    }
+}

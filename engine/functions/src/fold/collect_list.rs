@@ -74,3 +74,45 @@ impl Fold for List {
         state[0].clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int32Array, StringArray};
+
+    use super::super::for_tests::{folded, running};
+    use super::*;
+
+    /// Goal: undoing what a limit had kept out is nothing, and the last of equal values is the one that goes. Method: rows of a
+    /// table of which some are undone, with a limit and without.
+    #[test]
+    fn a_value_that_the_limit_kept_out_is_not_undone() {
+        let values = |texts: &[&str]| -> ArrayRef { Arc::new(StringArray::from(texts.to_vec())) };
+        let limited = collect_list(&DataType::Utf8, 2).expect("texts can be collected");
+        let rows = values(&["A", "B", "C", "C", "D", "D", "A"]);
+        let expected = ["[A]", "[A, B]", "[A, B]", "[A, B]", "[A, B]", "[A, B]", "[B]"];
+        assert_eq!(running(&*limited, &[rows], &[3, 5, 6]), expected);
+        let all = collect_list(&DataType::Utf8, usize::MAX).expect("texts can be collected");
+        let expected = ["[x]", "[x, y]", "[x, y, x]", "[x, y]"];
+        assert_eq!(running(&*all, &[values(&["x", "y", "x", "x"])], &[3]), expected);
+    }
+
+    /// Goal: a batch whose results are too large at once fails, so that it is folded in halves. Method: two rows, and one, beside
+    /// millions of values.
+    #[test]
+    fn a_batch_of_large_results_fails() {
+        let list = collect_list(&DataType::Int32, usize::MAX).expect("numbers can be collected");
+        let many: ArrayRef = Arc::new(Int32Array::from(vec![1; 1 << 22]));
+        let groups = vec![0; many.len()];
+        let order = arrow::array::Int64Array::from(vec![0; many.len()]);
+        let rows = Rows { groups: &groups, args: &[many], undone: None, order: &order };
+        let empty = folded(&*list, &[Arc::new(Int32Array::from(vec![0; 0]))], &[]);
+        let state = list.fold(&empty.state, &rows, false).expect("one array is not too large").state;
+        let some = |rows: usize| {
+            let args: ArrayRef = Arc::new(Int32Array::from(vec![2; rows]));
+            let order = arrow::array::Int64Array::from(vec![0; rows]);
+            list.fold(&state, &Rows { groups: &vec![0; rows], args: &[args], undone: None, order: &order }, true)
+        };
+        assert!(some(1).is_ok());
+        assert!(some(2).expect_err("it is too large").to_string().contains("the arrays of 2 rows are too large"));
+    }
+}

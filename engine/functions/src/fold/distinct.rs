@@ -94,3 +94,23 @@ impl Fold for Distinct {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Float64Array;
+
+    use super::super::for_tests::running;
+    use super::*;
+
+    #[test]
+    fn equal_values_are_one() {
+        let doubles = vec![Some(-0.0), Some(0.0), None, Some(f64::NAN), Some(-f64::NAN), None, Some(1.0)];
+        let doubles: ArrayRef = Arc::new(Float64Array::from(doubles));
+        let set = collect_set(&DataType::Float64, 3).expect("DOUBLEs can be collected");
+        let last = "[0.0, null, NaN]";
+        let expected = ["[0.0]", "[0.0]", "[0.0, null]", last, last, last, last];
+        assert_eq!(running(&*set, std::slice::from_ref(&doubles), &[]), expected);
+        let count = count_distinct(&DataType::Float64).expect("DOUBLEs can be counted");
+        assert_eq!(running(&*count, &[doubles], &[]), ["1", "1", "1", "2", "2", "2", "3"]);
+    }
+}

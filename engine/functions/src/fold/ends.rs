@@ -175,3 +175,35 @@ impl Fold for Ends {
         Arc::new(ListArray::new(field, lists.offsets().clone(), values, lists.nulls().cloned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int32Array;
+
+    use super::super::for_tests::running;
+    use super::*;
+
+    #[test]
+    fn nulls_are_ignored_unless_they_are_wanted() {
+        let values: ArrayRef = Arc::new(Int32Array::from(vec![None, Some(1), None, Some(2)]));
+        let results = |fold: Option<Arc<dyn Fold>>| {
+            running(&*fold.expect("the constants are valid"), std::slice::from_ref(&values), &[])
+        };
+        let (ty, two, keep) = (DataType::Int32, ScalarValue::from(2), ScalarValue::from(false));
+        assert_eq!(results(latest(&ty, &[])), ["null", "1", "1", "2"]);
+        assert_eq!(results(latest(&ty, std::slice::from_ref(&keep))), ["null", "1", "null", "2"]);
+        assert_eq!(results(earliest(&ty, &[])), ["null", "1", "1", "1"]);
+        assert_eq!(results(earliest(&ty, std::slice::from_ref(&keep))), ["null", "null", "null", "null"]);
+        assert_eq!(results(latest(&ty, std::slice::from_ref(&two))), ["[]", "[1]", "[1]", "[1, 2]"]);
+        let both = [two, keep];
+        assert_eq!(results(latest(&ty, &both)), ["[null]", "[null, 1]", "[1, null]", "[null, 2]"]);
+        assert_eq!(results(earliest(&ty, &both)), ["[null]", "[null, 1]", "[null, 1]", "[null, 1]"]);
+    }
+
+    #[test]
+    fn other_constants_are_refused() {
+        for constants in [vec![ScalarValue::Int32(None)], vec![ScalarValue::from(-1)], vec![ScalarValue::from("2")]] {
+            assert!(latest(&DataType::Int32, &constants).is_none(), "{constants:?}");
+        }
+    }
+}

@@ -66,3 +66,32 @@ impl Fold for Extreme {
         state[0].clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Float64Array, StringArray};
+
+    use super::super::for_tests::running;
+    use super::*;
+
+    #[test]
+    fn nan_is_the_greatest_and_null_is_ignored() {
+        let nan = -f64::NAN;
+        let doubles: ArrayRef =
+            Arc::new(Float64Array::from(vec![None, Some(nan), Some(1.0), Some(f64::INFINITY), None]));
+        let least = least(&DataType::Float64).expect("DOUBLEs have an order");
+        assert_eq!(running(&*least, std::slice::from_ref(&doubles), &[]), ["null", "NaN", "1.0", "1.0", "1.0"]);
+        let greatest = greatest(&DataType::Float64).expect("DOUBLEs have an order");
+        assert_eq!(running(&*greatest, &[doubles], &[]), ["null", "NaN", "NaN", "NaN", "NaN"]);
+    }
+
+    #[test]
+    fn texts_have_the_order_of_their_bytes() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["b", "", "é", "z"]));
+        let least = least(&DataType::Utf8).expect("texts have an order");
+        assert_eq!(running(&*least, std::slice::from_ref(&texts), &[]), ["b", "", "", ""]);
+        let greatest = greatest(&DataType::Utf8).expect("texts have an order");
+        assert_eq!(running(&*greatest, &[texts], &[]), ["b", "b", "é", "é"]);
+        assert!(super::least(&DataType::Boolean).is_none());
+    }
+}

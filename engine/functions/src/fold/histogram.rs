@@ -95,3 +95,33 @@ impl Fold for Histogram {
         state[0].clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+
+    use super::super::for_tests::{folded, running};
+    use super::*;
+
+    #[test]
+    fn a_text_is_gone_with_its_last_row() {
+        let texts = vec![Some("a"), None, Some("b"), Some("a"), Some("a"), Some("a"), Some("x"), Some("b"), Some("b")];
+        let texts: ArrayRef = Arc::new(StringArray::from(texts));
+        let histogram = histogram().expect("texts can be counted");
+        let all = "{a: 2, b: 1}";
+        let expected =
+            ["{a: 1}", "{a: 1}", "{a: 1, b: 1}", all, "{a: 1, b: 1}", "{b: 1}", "{b: 1}", "{b: 2}", "{b: 1}"];
+        assert_eq!(running(&*histogram, &[texts], &[4, 5, 6, 8]), expected);
+    }
+
+    /// Goal: only the first thousand texts are counted. Method: one more, and then one of the first again.
+    #[test]
+    fn there_are_at_most_a_thousand_texts() {
+        let texts: StringArray = (0..=TEXTS_MAX).chain([0]).map(|text| Some(format!("t{text}"))).collect();
+        let histogram = histogram().expect("texts can be counted");
+        let state = folded(&*histogram, &[Arc::new(texts)], &[]).state;
+        let counts = state[0].as_map().value(0);
+        assert_eq!(counts.len(), TEXTS_MAX);
+        assert_eq!(counts.column(1).as_primitive::<arrow::datatypes::Int64Type>().value(0), 2);
+    }
+}

@@ -24,6 +24,8 @@ mod deviation;
 mod distinct;
 mod ends;
 mod extremes;
+#[cfg(test)]
+mod for_tests;
 mod histogram;
 mod lists;
 mod numbers;

@@ -131,3 +131,55 @@ impl<T: Addend> Numbers for Sum<T> {
         Arc::new(self.column(sums.iter().copied()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Decimal128Array, Float64Array, Int32Array};
+
+    use super::super::average::average;
+    use super::super::for_tests::{folded, more, running, texts};
+    use super::*;
+
+    #[test]
+    fn sums_of_whole_numbers_wrap_around() {
+        let values: ArrayRef = Arc::new(Int32Array::from(vec![None, Some(i32::MAX), Some(1), None]));
+        let sum = sum(&DataType::Int32).expect("it can be summed");
+        assert_eq!(running(&*sum, &[values], &[]), ["0", "2147483647", "-2147483648", "-2147483648"]);
+    }
+
+    /// Goal: a null that is undone is nothing. Method: a row of a table is null, then 5, then null, then deleted.
+    #[test]
+    fn an_undone_null_is_nothing() {
+        let ints: ArrayRef = Arc::new(Int32Array::from(vec![None, None, Some(5), Some(5), None, None]));
+        let doubles: ArrayRef = Arc::new(Float64Array::from(vec![None, None, Some(5.0), Some(5.0), None, None]));
+        let undone = [1, 3, 5];
+        for (values, sums) in
+            [(ints, ["0", "0", "5", "0", "0", "0"]), (doubles, ["0.0", "0.0", "5.0", "0.0", "0.0", "0.0"])]
+        {
+            let sum = sum(values.data_type()).expect("it can be summed");
+            assert_eq!(running(&*sum, std::slice::from_ref(&values), &undone), sums);
+            let average = average(values.data_type()).expect("it has an average");
+            assert_eq!(running(&*average, &[values], &undone), ["0.0", "0.0", "5.0", "0.0", "0.0", "0.0"]);
+        }
+    }
+
+    /// Goal: a row that does not fit is rejected, and the group keeps its value. Method: the sum of DECIMAL(4, 2) passes 99.99.
+    #[test]
+    fn a_row_that_does_not_fit_is_rejected() {
+        let decimals = |values: Vec<i128>| -> ArrayRef {
+            Arc::new(Decimal128Array::from(values).with_precision_and_scale(4, 2).expect("four digits"))
+        };
+        let sum = sum(&DataType::Decimal128(4, 2)).expect("it can be summed");
+        let first = folded(&*sum, &[decimals(vec![3033, 2234, 4099, 2000, -5000])], &[]);
+        assert_eq!(first.rejected, [(3, "the sum exceeds DECIMAL(4, 2)".to_owned())]);
+        let running = first.running.expect("it was requested");
+        assert_eq!(texts(&running), ["30.33", "52.67", "93.66", "93.66", "43.66"]);
+        let then = more(&*sum, &first.state, &[decimals(vec![9999, 9999, 1])], &[1]);
+        assert_eq!(then.rejected.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [0]);
+        assert_eq!(texts(&sum.result(&then.state)), ["-56.32"]);
+        let both =
+            [arrow::compute::concat(&[decimals(vec![9999]).as_ref(), decimals(vec![1]).as_ref()]).expect("one type")];
+        let error = sum.merge(&both, &[0, 0], 1).expect_err("it does not fit");
+        assert!(error.to_string().contains("the sum exceeds DECIMAL(4, 2)"), "{error}");
+    }
+}

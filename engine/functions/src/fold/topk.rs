@@ -114,3 +114,32 @@ impl Fold for Top {
         state[0].clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int32Array, StringArray};
+
+    use super::super::for_tests::running;
+    use super::*;
+
+    #[test]
+    fn of_equal_values_the_first_one_stays() {
+        let values: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None, Some(7), Some(7), Some(9), Some(7)]));
+        let names: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "d", "e", "f"]));
+        let types = [DataType::Int32, DataType::Utf8];
+        let top = topk(&types, &ScalarValue::from(2)).expect("numbers have an order");
+        let row = |value: i32, name: &str| format!("{{sort_col: {value}, col0: {name}}}");
+        let expected = [
+            format!("[{}]", row(1, "a")),
+            format!("[{}]", row(1, "a")),
+            format!("[{}, {}]", row(7, "c"), row(1, "a")),
+            format!("[{}, {}]", row(7, "c"), row(7, "d")),
+            format!("[{}, {}]", row(9, "e"), row(7, "c")),
+            format!("[{}, {}]", row(9, "e"), row(7, "c")),
+        ];
+        assert_eq!(running(&*top, &[values.clone(), names], &[]), expected);
+        let distinct = topk_distinct(&DataType::Int32, &ScalarValue::from(2)).expect("numbers have an order");
+        assert_eq!(running(&*distinct, &[values], &[]), ["[1]", "[1]", "[7, 1]", "[7, 1]", "[9, 7]", "[9, 7]"]);
+        assert!(topk(&[DataType::Boolean], &ScalarValue::from(2)).is_none());
+    }
+}

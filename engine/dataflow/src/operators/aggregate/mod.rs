@@ -292,6 +292,10 @@ impl Keeper for Aggregate {
             _ => None,
         }
     }
+
+    fn retention_ms(&self) -> Option<i64> {
+        self.windows.map(|windows| windows.retention_ms())
+    }
 }
 
 impl Call {

@@ -39,7 +39,6 @@ fn is_grouping_built(query: &Streaming<'_>) -> bool {
     let Purpose::Create(create) = query.purpose else { return false };
     query.may_aggregate
         && create.kind == ast::SourceKind::Table
-        && !query.reads_tables()
         && query.scope.members.iter().all(|member| member.source.window.is_none())
         && !query.groups.is_empty()
         && !query.groups.iter().any(is_of_several)
@@ -131,7 +130,11 @@ impl Visitor for Calls<'_> {
         } else if is_aggregate(&name, self.query.state) && !self.is_built(&name) {
             self.errors.push(not_yet(&format!("the aggregate {name} in a continuous query"), span));
         } else if is_aggregate(&name, self.query.state) && !has_plain_arguments(call) {
-            self.errors.push(not_yet(&format!("{name} with DISTINCT, FILTER or ORDER BY in a continuous query"), span));
+            let clauses = match call.null_treatment {
+                Some(_) => "IGNORE NULLS or RESPECT NULLS",
+                None => "DISTINCT, FILTER or ORDER BY",
+            };
+            self.errors.push(not_yet(&format!("{name} with {clauses} in a continuous query"), span));
         }
         ControlFlow::Continue(())
     }
@@ -144,7 +147,7 @@ impl Calls<'_> {
     }
 }
 
-/// Whether an aggregate is called without DISTINCT, FILTER, ORDER BY and named arguments.
+/// Whether an aggregate is called without DISTINCT, FILTER, ORDER BY, IGNORE NULLS and named arguments.
 fn has_plain_arguments(call: &Function) -> bool {
     let FunctionArguments::List(list) = &call.args else { return false };
     let is_plain = |arg: &FunctionArg| matches!(arg, FunctionArg::Unnamed(_));
@@ -153,6 +156,7 @@ fn has_plain_arguments(call: &Function) -> bool {
         && list.args.iter().all(is_plain)
         && call.filter.is_none()
         && call.within_group.is_empty()
+        && call.null_treatment.is_none()
 }
 
 /// The formats of sources that are not supported yet.
