@@ -294,7 +294,10 @@ impl Keeper for Aggregate {
     }
 
     fn retention_ms(&self) -> Option<i64> {
-        self.windows.map(|windows| windows.retention_ms())
+        match self.windows {
+            Some(Windows::Time(windows)) => Some(windows.retention_ms()),
+            _ => None,
+        }
     }
 }
 
