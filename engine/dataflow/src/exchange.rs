@@ -140,7 +140,7 @@ impl Exchange {
     /// Rows as they are sent, each to the partition of its key. A row of a table whose key changed becomes two: one that is gone from
     /// its former key, and one that is new.
     pub fn split(&self, chunk: Chunk, origins: Origins, clocks_ms: Int64Array) -> Result<Chunk, ArrowError> {
-        let chunk = Chunk { origins: Some(origins), clocks_ms: Some(clocks_ms), headers: None, windows: None, ..chunk };
+        let chunk = Chunk { origins: Some(origins), clocks_ms: Some(clocks_ms), windows: None, ..chunk };
         let is_valid = |marks: &Option<NullBuffer>, row: usize| marks.as_ref().is_none_or(|marks| marks.is_valid(row));
         let Some(before) = chunk.before.as_ref().filter(|_| self.changes.is_some()) else { return Ok(chunk) };
         let (keys, keys_before) = (self.keys(&chunk.rows)?, self.keys(&before.rows)?);

@@ -288,8 +288,9 @@ impl<'a> Wiring<'a> {
         let has_exchange = topology.nodes().iter().any(|node| matches!(node.action, Action::Exchange(_)));
         let forwards_windows = !has_exchange && topology.sink().is_some_and(|sink| sink.window.is_some());
         let keeps_headers = topology.result().is_some_and(|result| result.headers.is_none());
-        // A row of a table may come out when its record is long gone.
-        let forwards_headers = !has_exchange && !is_table && topology.sink().is_some() && keeps_headers;
+        // A row that is emitted at a barrier comes out when its record is long gone.
+        let has_record = !topology.aggregates() && (!is_table || self.options.emits_every_change);
+        let forwards_headers = has_record && topology.sink().is_some() && keeps_headers;
         let is_here = |(node, place): (&'a Node, &Place)| (place.at == self.number).then_some(node);
         let nodes = topology.nodes().iter().zip(self.places).filter_map(is_here);
         let projection = referenced(nodes, &spec, forwards_windows, exchange.as_ref())?;
