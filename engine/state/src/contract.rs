@@ -13,6 +13,8 @@ type Make = fn() -> Box<dyn Store>;
 
 /// Runs all checks.
 pub(crate) fn holds(make: Make) {
+    a_removed_window_leaves_the_others(make);
+    a_visit_finds_each_key(make);
     values_are_those_put_last(make);
     changes_are_in_order_and_each_key_comes_once(make);
     a_key_that_is_as_it_was_is_no_change(make);
@@ -124,6 +126,41 @@ fn an_expired_window_is_gone_once_its_changes_are_sealed(make: Make) {
     assert_eq!(show(&store.seal().expect("they fit")), expected, "their keys leave the changelog");
     assert!(store.is_empty());
     assert_eq!(show(&store.seal().expect("they fit")), [""; 0], "they left it once");
+}
+
+fn a_removed_window_leaves_the_others(make: Make) {
+    let mut store = make();
+    for window in [0, 10, 20] {
+        put(&mut *store, window, &[("a", Some("1")), ("b", Some("1"))]);
+    }
+    store.seal().expect("they fit");
+    put(&mut *store, 20, &[("a", Some("2")), ("c", Some("2"))]);
+    for window in [10, 20, 30] {
+        store.remove_window(window);
+    }
+    let expected = ["10 a 1→-", "10 b 1→-", "20 a 1→-", "20 b 1→-"];
+    assert_eq!(show(&store.seal().expect("they fit")), expected, "their keys leave the changelog");
+    assert_eq!((store.len(), get(&*store, 10, &["a"])), (2, vec![None]));
+    put(&mut *store, 20, &[("a", Some("3"))]);
+    assert_eq!(show(&store.seal().expect("they fit")), ["20 a -→3"]);
+    (0..3).for_each(|_| store.commit());
+    assert_eq!(store.len(), 3);
+}
+
+fn a_visit_finds_each_key(make: Make) {
+    let mut store = make();
+    put(&mut *store, 5, &[("a", Some("1")), ("b", Some("2")), ("c", None), ("d", Some("3"))]);
+    store.seal().expect("they fit");
+    store.commit();
+    put(&mut *store, 5, &[("b", None), ("d", Some("4"))]);
+    store.seal().expect("they fit");
+    put(&mut *store, 5, &[("e", Some("5")), ("a", Some("6"))]);
+    put(&mut *store, 6, &[("f", Some("7"))]);
+    let mut found = Vec::new();
+    store.visit(5, &mut |key, value| found.push(format!("{}={}", text(key), text(value))));
+    found.sort();
+    assert_eq!(found, ["a=6", "d=4", "e=5"]);
+    store.visit(7, &mut |_, _| panic!("there is no such window"));
 }
 
 fn records_restore_what_was_sealed(make: Make) {

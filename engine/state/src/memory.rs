@@ -121,6 +121,24 @@ impl Store for MemoryStore {
         self.expired = self.expired.max(start);
     }
 
+    fn visit(&self, window: i64, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        if !self.is_visible(window) {
+            return;
+        }
+        let (overlay, committed) = (self.overlays.get(&window), self.committed.read());
+        let entries = Below::of(&self.sealed, &committed, window).entries().into_iter();
+        let is_current = |key: &[u8]| overlay.is_none_or(|overlay| overlay.get(hash(key), key).is_none());
+        entries.filter(|(key, _)| is_current(key)).for_each(|(key, value)| visit(key, value));
+        overlay.into_iter().flat_map(Overlay::iter).for_each(|(key, value)| visit(key, value));
+    }
+
+    fn remove_window(&mut self, window: i64) {
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        self.visit(window, &mut |key, _| keys.push(key.into()));
+        self.has_expired |= !keys.is_empty();
+        self.put(window, &BinaryArray::from_iter_values(&keys), &BinaryArray::new_null(keys.len()));
+    }
+
     fn changes(&self) -> Result<Changes, ArrowError> {
         let mut collected = Collected::new();
         for (start, overlay) in &self.overlays {

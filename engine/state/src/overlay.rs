@@ -24,6 +24,11 @@ impl Overlay {
         self.table.find(hash, key).map(|at| self.table.value(at))
     }
 
+    /// The changed keys that have a value now.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        (0..self.table.places()).filter_map(|at| Some((self.table.key(at), self.table.value(at)?)))
+    }
+
     /// Sets the value of a key, or removes it. `sealed` returns its value at the last seal.
     pub(crate) fn put<'s>(
         &mut self,

@@ -33,6 +33,12 @@ pub trait Store: Debug + Send {
     /// of them from the changelog.
     fn expire(&mut self, start: i64);
 
+    /// Calls `visit` with each key of a window and its value, in no particular order.
+    fn visit(&self, window: i64, visit: &mut dyn FnMut(&[u8], &[u8]));
+
+    /// Removes all keys of a window. For windows that expire in the order of their starts, [`Self::expire`] costs less.
+    fn remove_window(&mut self, window: i64);
+
     /// The changes since the last seal, ordered by window and key. A key whose value is the same as then is left out. Fails as
     /// [`Self::get`] does.
     fn changes(&self) -> Result<Changes, ArrowError>;
@@ -48,7 +54,7 @@ pub trait Store: Debug + Send {
     /// What readers in other threads see: the restored values and those of committed epochs.
     fn view(&self) -> View;
 
-    /// Whether a seal has dropped windows, with all of their keys.
+    /// Whether windows were dropped or removed, with all of their keys.
     fn has_expired(&self) -> bool;
 
     /// Applies records of the changelog in order: keys in the form of [`Changes::record_keys`], with a null value for a removed

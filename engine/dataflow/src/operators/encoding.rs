@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Int32Array, Int64Array, PrimitiveArray};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Int32Array, Int64Array, PrimitiveArray, UInt32Array,
+};
+use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
 use headwater_formats::format::{BadRow, FormatError, FormatKind, Layout};
@@ -84,23 +87,53 @@ impl States {
         Self { times_ms: chunk.times_ms.clone(), offsets: chunk.offsets.clone(), origins, columns }
     }
 
+    /// The number of states.
+    pub fn len(&self) -> usize {
+        self.times_ms.len()
+    }
+
+    /// The states at some places; a null place is a new one.
+    pub fn take(&self, places: &UInt32Array) -> Result<Self, ArrowError> {
+        let columns = self.all().iter().map(|column| take(column, places, None)).collect::<Result<_, _>>()?;
+        Ok(Self::from_columns(columns))
+    }
+
+    /// These states, followed by others.
+    pub fn and(&self, others: &Self) -> Result<Self, ArrowError> {
+        let (one, other) = (self.all(), others.all());
+        let both = one.iter().zip(&other).map(|(one, other)| concat(&[one.as_ref(), other.as_ref()]));
+        Ok(Self::from_columns(both.collect::<Result<_, _>>()?))
+    }
+
+    /// New ones.
+    pub fn new_ones(&self, states: usize) -> Result<Self, ArrowError> {
+        self.take(&UInt32Array::new_null(states))
+    }
+
     /// Decodes states; a null value is a new one.
     pub fn decode(encoding: &Encoding, values: &BinaryArray) -> Result<Self, ArrowError> {
-        let mut columns = encoding.decode(values)?;
-        let states = columns.split_off(5);
-        let [times_ms, offsets, of_input] = [0, 1, 4].map(|at| columns[at].as_primitive().clone());
-        let [sources, partitions] = [2, 3].map(|at| columns[at].as_primitive().clone());
-        let origins = Origins { sources, partitions, offsets: of_input };
-        Ok(Self { times_ms, offsets, origins, columns: states })
+        encoding.decode(values).map(Self::from_columns)
     }
 
     /// Encodes the states.
     pub fn encode(&self, encoding: &Encoding) -> Result<BinaryArray, ArrowError> {
+        encoding.encode(&self.all(), self.len())
+    }
+
+    fn from_columns(mut columns: Vec<ArrayRef>) -> Self {
+        let states = columns.split_off(5);
+        let [times_ms, offsets, of_input] = [0, 1, 4].map(|at| columns[at].as_primitive().clone());
+        let [sources, partitions] = [2, 3].map(|at| columns[at].as_primitive().clone());
+        let origins = Origins { sources, partitions, offsets: of_input };
+        Self { times_ms, offsets, origins, columns: states }
+    }
+
+    /// All columns, in the order of the encoding.
+    fn all(&self) -> Vec<ArrayRef> {
         let Origins { sources, partitions, offsets } = self.origins.clone();
         let times: [ArrayRef; 2] = [Arc::new(self.times_ms.clone()), Arc::new(self.offsets.clone())];
         let origins: [ArrayRef; 3] = [Arc::new(sources), Arc::new(partitions), Arc::new(offsets)];
-        let columns: Vec<_> = times.into_iter().chain(origins).chain(self.columns.iter().cloned()).collect();
-        encoding.encode(&columns, self.times_ms.len())
+        times.into_iter().chain(origins).chain(self.columns.iter().cloned()).collect()
     }
 
     /// Updates the times and addresses of groups with the rows of a chunk. Returns the time of each row's group after that row.

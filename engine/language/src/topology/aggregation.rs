@@ -29,6 +29,12 @@ pub struct Aggregation {
 pub struct AggregateWindow {
     /// Their type and size.
     pub def: WindowDef,
+    /// The time from the start of a hopping window to that of the next, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advance_ms: Option<i64>,
+    /// The longest time between two rows of a session, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_ms: Option<i64>,
     /// How long after its end a window accepts rows, in ms of stream time.
     pub grace_ms: i64,
     /// How long the state of a window is kept after its start, in ms of stream time: at least its size and grace period.

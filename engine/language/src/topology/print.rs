@@ -140,6 +140,8 @@ impl Display for AggregateWindow {
         if let WindowDef::Tumbling(size_ms) | WindowDef::Hopping(size_ms) = self.def {
             write!(f, "SIZE {}, ", duration(size_ms))?;
         }
+        self.advance_ms.map_or(Ok(()), |ms| write!(f, "ADVANCE BY {}, ", duration(ms)))?;
+        self.gap_ms.map_or(Ok(()), |ms| write!(f, "{}, ", duration(ms)))?;
         write!(f, "RETENTION {}, GRACE PERIOD {})", duration(self.retention_ms), duration(self.grace_ms))
     }
 }

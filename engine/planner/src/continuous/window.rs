@@ -13,10 +13,10 @@ const OPEN_MS: i64 = 86_400_000;
 pub fn read(window: &Window, is_final: bool, span: Span) -> Result<AggregateWindow, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let mut ms = |word: &str, duration: Duration| length(word, duration, span, &mut errors);
-    let (def, size_ms) = match window.kind {
+    let (def, size_ms, advance_ms) = match window.kind {
         WindowKind::Tumbling { size } => {
             let size_ms = ms("SIZE", size);
-            (WindowDef::Tumbling(size_ms), size_ms)
+            (WindowDef::Tumbling(size_ms), size_ms, None)
         }
         WindowKind::Hopping { size, advance } => {
             let (size_ms, advance_ms) = (ms("SIZE", size), ms("ADVANCE BY", advance));
@@ -24,18 +24,20 @@ pub fn read(window: &Window, is_final: bool, span: Span) -> Result<AggregateWind
                 let message = format!("ADVANCE BY {advance} exceeds the window SIZE of {size}");
                 errors.push(refusal(message, span));
             }
-            (WindowDef::Hopping(size_ms), size_ms)
+            (WindowDef::Hopping(size_ms), size_ms, Some(advance_ms))
         }
-        WindowKind::Session { gap } => (WindowDef::Session, ms("the gap of a session", gap)),
+        WindowKind::Session { gap } => (WindowDef::Session, ms("the gap of a session", gap), None),
     };
+    let gap_ms = (def == WindowDef::Session).then_some(size_ms);
     let default_ms = if is_final { 0 } else { OPEN_MS.saturating_sub(size_ms).max(0) };
     let grace_ms = window.grace.map_or(default_ms, |grace| grace.ms().unwrap_or(i64::MAX));
     let least_ms = size_ms.saturating_add(grace_ms);
     let retention_ms = window.retention.map_or(least_ms, |retention| retention.ms().unwrap_or(i64::MAX));
     if retention_ms < least_ms && errors.is_empty() {
-        errors.push(too_short(window, least_ms, span));
+        errors.push(too_short(window, is_final, least_ms, span));
     }
-    if errors.is_empty() { Ok(AggregateWindow { def, grace_ms, retention_ms }) } else { Err(errors) }
+    let window = AggregateWindow { def, advance_ms, gap_ms, grace_ms, retention_ms };
+    if errors.is_empty() { Ok(window) } else { Err(errors) }
 }
 
 /// A duration in ms. If it is not positive or does not fit in 63 bits, that is reported and 1 is returned.
@@ -49,9 +51,10 @@ fn length(word: &str, duration: Duration, span: Span, errors: &mut Vec<Diagnosti
     1
 }
 
-fn too_short(window: &Window, least_ms: i64, span: Span) -> Diagnostic {
+fn too_short(window: &Window, is_final: bool, least_ms: i64, span: Span) -> Diagnostic {
     let grace = match window.grace {
         Some(grace) => format!("GRACE PERIOD of {grace}"),
+        None if is_final => "default GRACE PERIOD of 0 with EMIT FINAL".to_owned(),
         None => "default GRACE PERIOD, until 24 HOURS after their start".to_owned(),
     };
     let message = "RETENTION must cover the windows and their GRACE PERIOD";

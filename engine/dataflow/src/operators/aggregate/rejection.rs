@@ -15,8 +15,10 @@ use super::Call;
 pub struct Rejected {
     /// Its index among the rows.
     pub row: usize,
-    call: String,
-    reason: String,
+    /// The call that rejects it.
+    pub call: String,
+    /// The reason.
+    pub reason: String,
 }
 
 impl Rejected {
@@ -55,7 +57,8 @@ fn folded(
     row: usize,
     state: &[ArrayRef],
 ) -> Result<Result<Vec<ArrayRef>, Rejected>, ArrowError> {
-    let mut after = Vec::with_capacity(state.len());
+    let own = calls.first().map_or(0, |call| call.state.start);
+    let mut after = state[..own].to_vec();
     for (call, rows) in calls.iter().zip(rows) {
         let args: Vec<ArrayRef> = rows.args.iter().map(|arg| arg.slice(row, 1)).collect();
         let (undone, order) =

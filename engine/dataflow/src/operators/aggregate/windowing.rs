@@ -1,42 +1,63 @@
-//! Assigns rows to windows, and finds the rows that are late.
+//! The windows of an aggregation: which ones a row belongs to, and when they close and expire.
 
 use headwater_language::definition::WindowDef;
 use headwater_language::topology::AggregateWindow;
 
-use crate::operator::Late;
-
-/// Tumbling windows.
+/// The windows of an aggregation.
 #[derive(Clone, Copy, Debug)]
-pub struct Windows {
+pub enum Windows {
+    /// Tumbling and hopping windows.
+    Time(TimeWindows),
+    /// Session windows.
+    Session(SessionWindows),
+}
+
+/// Windows of one size that start every `advance_ms`. Those of TUMBLING start where the one before ends.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeWindows {
     size_ms: i64,
+    advance_ms: i64,
     grace_ms: i64,
     retention_ms: i64,
 }
 
-/// The rows of a batch that belong to a group.
-#[derive(Debug)]
-pub struct Arrived {
-    /// The index of each row in the batch.
-    pub rows: Vec<u32>,
-    /// The start of each row's window.
-    pub starts: Vec<i64>,
-    /// The rows that are late.
-    pub late: Vec<Late>,
+/// Sessions, which end when no row follows within the gap.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionWindows {
+    gap_ms: i64,
+    grace_ms: i64,
+    retention_ms: i64,
 }
 
 impl Windows {
-    /// The windows of an aggregation; `None` if they are not tumbling, or have no size.
+    /// The windows of an aggregation; `None` if a length is missing or not valid.
     pub fn new(window: AggregateWindow) -> Option<Self> {
-        let AggregateWindow { def, grace_ms, retention_ms } = window;
+        let AggregateWindow { def, advance_ms, gap_ms, grace_ms, retention_ms } = window;
+        let time = |size_ms: i64, advance_ms: i64| {
+            let windows = TimeWindows { size_ms, advance_ms, grace_ms, retention_ms };
+            (0 < advance_ms && advance_ms <= size_ms).then_some(Self::Time(windows))
+        };
         match def {
-            WindowDef::Tumbling(size_ms) if size_ms > 0 => Some(Self { size_ms, grace_ms, retention_ms }),
-            _ => None,
+            WindowDef::Tumbling(size_ms) => time(size_ms, size_ms),
+            WindowDef::Hopping(size_ms) => time(size_ms, advance_ms?),
+            WindowDef::Session => {
+                let gap_ms = gap_ms.filter(|gap_ms| *gap_ms > 0)?;
+                Some(Self::Session(SessionWindows { gap_ms, grace_ms, retention_ms }))
+            }
         }
     }
+}
 
-    /// The start of the window of a time.
-    fn start(self, time_ms: i64) -> i64 {
-        time_ms.saturating_sub(time_ms.rem_euclid(self.size_ms))
+impl TimeWindows {
+    /// The starts of the windows of a time, in ascending order. Those that would start before the epoch are left out, unless the
+    /// time is before it, too.
+    pub fn starts(self, time_ms: i64) -> impl Iterator<Item = i64> {
+        let since = time_ms.rem_euclid(self.advance_ms);
+        let last = time_ms.saturating_sub(since);
+        let earlier = (self.size_ms - since - 1) / self.advance_ms;
+        let earlier = if time_ms >= 0 { earlier.min(last / self.advance_ms) } else { earlier };
+        let start = move |steps: i64| if steps == 0 { Some(last) } else { last.checked_sub(steps * self.advance_ms) };
+        (0..=earlier).rev().filter_map(start)
     }
 
     /// The end of the window with a start.
@@ -45,92 +66,87 @@ impl Windows {
     }
 
     /// When a window stops accepting rows, in stream time; `None` if that is later than any time.
-    fn close(self, start_ms: i64) -> Option<i64> {
+    pub fn close(self, start_ms: i64) -> Option<i64> {
         start_ms.checked_add(self.size_ms)?.checked_add(self.grace_ms)
     }
 
-    /// Windows that start before this are no longer kept.
-    pub fn expired_before(self, stream_time_ms: i64) -> i64 {
+    /// Windows that start at this time or later are kept at a stream time, both in ms since the epoch.
+    pub fn kept_from(self, stream_time_ms: i64) -> i64 {
         stream_time_ms.checked_sub(self.retention_ms).map_or(i64::MIN, |start| start.saturating_add(1))
     }
 
-    fn late(self, row: usize, start_ms: i64, (close, stream_time_ms): (i64, i64)) -> Late {
-        let (end, grace) = (self.end(start_ms), self.grace_ms);
-        let window = format!("its window [{start_ms}, {end}) closed at stream time {close} (grace period {grace} ms)");
-        let reason = format!("the row is late: {window}, and stream time is {stream_time_ms}");
-        Late { row, reason }
+    /// When a window is no longer kept, in stream time; `None` if that is later than any time.
+    pub fn expiry(self, start_ms: i64) -> Option<i64> {
+        start_ms.checked_add(self.retention_ms)
+    }
+
+    /// A window, in words.
+    pub fn name(self, start_ms: i64) -> String {
+        let which = if self.advance_ms < self.size_ms { "last window" } else { "window" };
+        format!("its {which} [{start_ms}, {})", self.end(start_ms))
+    }
+
+    /// Why a row is late, whose window closed at `close_ms`.
+    pub fn late(self, start_ms: i64, close_ms: i64, stream_time_ms: i64) -> String {
+        late(&self.name(start_ms), close_ms, self.grace_ms, stream_time_ms)
     }
 }
 
-/// Assigns the rows for which `belongs` is true to their windows. `clock` advances stream time by a row, so a row can be late
-/// because of the one before it, wherever batches are cut. Without windows, all rows are in window 0.
-pub fn arrive(
-    times: &[i64],
-    belongs: impl Fn(usize) -> bool,
-    windows: Option<Windows>,
-    mut clock: impl FnMut(usize) -> i64,
-) -> Arrived {
-    let (rows, starts) = (Vec::with_capacity(times.len()), Vec::with_capacity(times.len()));
-    let mut arrived = Arrived { rows, starts, late: Vec::new() };
-    for ((row, at), time) in times.iter().enumerate().zip(0_u32..).map(|((row, time), at)| ((row, at), *time)) {
-        if !belongs(row) {
-            continue;
-        }
-        let stream_time_ms = clock(row);
-        let start = match windows {
-            None => 0,
-            Some(windows) => {
-                let start = windows.start(time);
-                if let Some(close) = windows.close(start).filter(|close| *close <= stream_time_ms) {
-                    arrived.late.push(windows.late(row, start, (close, stream_time_ms)));
-                    continue;
-                }
-                start
-            }
-        };
-        arrived.rows.push(at);
-        arrived.starts.push(start);
+impl SessionWindows {
+    /// The longest time between two rows of a session, in ms.
+    pub fn gap_ms(self) -> i64 {
+        self.gap_ms
     }
-    arrived
+
+    /// When a session with this end closes, in stream time: that is the last time at which it accepts rows; `None` if it is later
+    /// than any time.
+    pub fn close(self, end_ms: i64) -> Option<i64> {
+        end_ms.checked_add(self.gap_ms)?.checked_add(self.grace_ms)
+    }
+
+    /// When a session with this end is no longer kept, in stream time; `None` if that is later than any time.
+    pub fn expiry(self, end_ms: i64) -> Option<i64> {
+        end_ms.checked_add(self.retention_ms)
+    }
+
+    /// Why a row is late, whose session closed at `close_ms`.
+    pub fn late(self, [start_ms, end_ms]: [i64; 2], close_ms: i64, stream_time_ms: i64) -> String {
+        late(&format!("its session [{start_ms}, {end_ms}]"), close_ms, self.grace_ms, stream_time_ms)
+    }
+}
+
+fn late(window: &str, close_ms: i64, grace_ms: i64, stream_time_ms: i64) -> String {
+    let closed = format!("{window} closed at stream time {close_ms} (grace period {grace_ms} ms)");
+    format!("the row is late: {closed}, and stream time is {stream_time_ms}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const WINDOWS: Windows = Windows { size_ms: 10, grace_ms: 2, retention_ms: 30 };
+    const TUMBLING: TimeWindows = TimeWindows { size_ms: 10, advance_ms: 10, grace_ms: 2, retention_ms: 30 };
+    const HOPPING: TimeWindows = TimeWindows { advance_ms: 4, ..TUMBLING };
 
-    /// A clock that starts at a time.
-    fn clock(times: &[i64], start: i64) -> impl FnMut(usize) -> i64 {
-        let mut now = start;
-        move |row| {
-            now = now.max(times[row]);
-            now
-        }
+    fn starts(windows: TimeWindows, time_ms: i64) -> Vec<i64> {
+        windows.starts(time_ms).collect()
     }
 
     #[test]
-    fn rows_are_late_by_the_time_that_they_make() {
-        let times = [5, 11, 9, 12, 9, 1, 40, -1];
-        let arrived = arrive(&times, |row| row != 1, Some(WINDOWS), clock(&times, i64::MIN));
-        assert_eq!(arrived.rows, [0, 2, 3, 6]);
-        assert_eq!(arrived.starts, [0, 0, 10, 40]);
-        assert_eq!(arrived.late.iter().map(|late| late.row).collect::<Vec<_>>(), [4, 5, 7]);
-        let reason =
-            "the row is late: its window [-10, 0) closed at stream time 2 (grace period 2 ms), and stream time is 40";
-        assert_eq!(arrived.late[2].reason, reason);
-        assert_eq!(WINDOWS.expired_before(40), 11, "window 10 is kept for 30 ms after its start");
+    fn a_row_is_in_each_window_that_has_its_time() {
+        assert_eq!([0, 9, 10, -1].map(|time| starts(TUMBLING, time)), [[0], [0], [10], [-10]]);
+        assert_eq!(starts(HOPPING, 25), [16, 20, 24]);
+        assert_eq!(starts(HOPPING, 26), [20, 24]);
+        assert_eq!(starts(HOPPING, 5), [0, 4], "the window that starts before the epoch is left out");
+        assert_eq!(starts(HOPPING, -1), [-8, -4]);
+        assert_eq!(starts(TimeWindows { advance_ms: 1, ..HOPPING }, 100).len(), 10);
     }
 
     #[test]
     fn a_window_that_ends_beyond_all_times_never_closes() {
-        let times = [i64::MIN, i64::MAX, i64::MAX, i64::MAX - 9];
-        let arrived = arrive(&times, |_| true, Some(WINDOWS), clock(&times, i64::MIN));
-        assert_eq!(arrived.rows, [0, 1, 2]);
-        assert_eq!(arrived.starts[1..], [i64::MAX - 7, i64::MAX - 7]);
-        assert_eq!(WINDOWS.expired_before(i64::MIN), i64::MIN, "the first window is kept");
-        assert_eq!(WINDOWS.expired_before(i64::MIN + 30), i64::MIN + 1);
-        let arrived = arrive(&[i64::MAX, i64::MIN], |_| true, None, |_| i64::MAX);
-        assert_eq!(arrived.starts, [0, 0]);
+        assert_eq!((TUMBLING.close(0), TUMBLING.expiry(0)), (Some(12), Some(30)));
+        assert_eq!(starts(TUMBLING, i64::MAX), [i64::MAX - 7]);
+        assert_eq!(TUMBLING.close(i64::MAX - 7), None);
+        assert_eq!(starts(TUMBLING, i64::MIN), [i64::MIN]);
+        assert_eq!(starts(HOPPING, i64::MIN), [i64::MIN]);
     }
 }

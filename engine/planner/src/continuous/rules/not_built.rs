@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use headwater_functions::aggregate;
 use headwater_language::diagnostic::{Diagnostic, format_refusal};
-use headwater_language::sql::ast::{self, WindowKind};
+use headwater_language::sql::ast;
 use headwater_language::sql::{place, walk};
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArguments, Spanned as _, Visitor};
 
@@ -17,7 +17,7 @@ use crate::continuous::scope::span_of;
 use crate::define::ROWHEADERS;
 
 /// The rules for features that have no steps in a topology yet.
-const STEPS: &[Rule] = &[window, emission, headers, clauses, calls];
+const STEPS: &[Rule] = &[window, headers, clauses, calls];
 
 /// The features of a query that are not supported yet, apart from its source.
 pub fn check(query: &Streaming<'_>) -> Vec<Diagnostic> {
@@ -52,19 +52,9 @@ fn is_of_several(group: &Expr) -> bool {
 
 fn window(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let Some(window) = &query.query.window else { return };
-    let what = match window.value.kind {
-        WindowKind::Tumbling { .. } if is_grouping_built(query) => return,
-        WindowKind::Hopping { .. } if is_grouping_built(query) => "WINDOW HOPPING",
-        WindowKind::Session { .. } if is_grouping_built(query) => "WINDOW SESSION",
-        _ => "WINDOW",
-    };
-    errors.push(not_yet(what, window.span));
-}
-
-/// EMIT FINAL, which emits the result of a window when it closes.
-fn emission(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    let emit = query.query.emit.as_ref().filter(|_| query.is_final() && is_grouping_built(query));
-    errors.extend(emit.map(|emit| not_yet("EMIT FINAL", emit.span)));
+    if !is_grouping_built(query) {
+        errors.push(not_yet("WINDOW", window.span));
+    }
 }
 
 /// ROWHEADERS in a query with GROUP BY, whose results come from many records.
