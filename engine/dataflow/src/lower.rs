@@ -25,8 +25,8 @@ pub type Lowered = (Arc<dyn Operator>, SchemaRef);
 
 /// The context in which a node is lowered.
 pub struct Lowering<'a> {
-    /// The nodes after it.
-    pub later: &'a [Node],
+    /// The nodes that its rows reach.
+    pub later: &'a [&'a Node],
     /// The columns of the rows that it receives at each port.
     pub inputs: &'a [SchemaRef],
     /// The session with the functions that expressions may call.
@@ -100,7 +100,7 @@ impl Lowering<'_> {
     /// The operator of a join. It emits the columns that later nodes use.
     fn join(&self, join: &Join) -> Result<Lowered, Vec<Diagnostic>> {
         let [left, right] = self.two_inputs()?;
-        let used = names_in(self.later)?;
+        let used = names_in(self.later.iter().copied())?;
         Ok(match join.form {
             JoinForm::Streams { .. } => {
                 let operator = JoinStreams::new(join, left, right, self.store)?;
@@ -160,11 +160,11 @@ impl Lowering<'_> {
     }
 
     /// Whether a later operator needs the rows before they changed: a filter deletes a row that it no longer keeps, an exchange
-    /// removes it from its former partition, and an aggregate takes it out of its group.
+    /// removes it from its former partition, and an aggregate takes it out of its group. A join keeps the rows itself.
     fn needs_before(&self) -> bool {
         let needs = |action: &Action| {
             let changes_groups = matches!(action, Action::Exchange(_) | Action::Aggregate(_) | Action::Subscribe(_));
-            changes_groups || matches!(action, Action::Filter { .. } | Action::Join(_))
+            changes_groups || matches!(action, Action::Filter { .. })
         };
         self.later.iter().any(|node| needs(&node.action))
     }
@@ -175,13 +175,13 @@ fn compile(text: &str, compiler: &Compiler<'_>) -> Result<Expression, Vec<Diagno
     compiler.compile(&expr, text, None).map(|(expression, _)| expression)
 }
 
-fn explode(columns: &[Exploded], later: &[Node], compiler: &Compiler<'_>) -> Result<Explode, Vec<Diagnostic>> {
+fn explode(columns: &[Exploded], later: &[&Node], compiler: &Compiler<'_>) -> Result<Explode, Vec<Diagnostic>> {
     let array = |c: &Exploded| -> Result<_, Vec<Diagnostic>> {
         let expr = rows_of(parse_expr(&c.expr).map_err(|e| vec![e])?);
         Ok((c.name.clone(), compiler.compile(&expr, &c.expr, None)?.0))
     };
     let arrays = columns.iter().map(array).collect::<Result<Vec<_>, _>>()?;
-    let read = names_in(later)?;
+    let read = names_in(later.iter().copied())?;
     let explode = Explode::new(arrays, compiler.schema(), |name| read.contains(name));
     explode.ok_or_else(|| vec![Diagnostic::new(INTERNAL, "a table function does not return an array")])
 }

@@ -213,7 +213,7 @@ impl<'a> Wiring<'a> {
     fn wire(mut self) -> Result<Stage, Vec<Diagnostic>> {
         for (at, node) in self.topology.nodes().iter().enumerate() {
             if self.places[at].at == self.number {
-                self.add(at, node)?;
+                self.add(node)?;
             }
             if let (Action::Exchange(topic), true) = (&node.action, self.places[at].next == self.number) {
                 let (topic, exchange) = self.own(node, topic);
@@ -240,7 +240,7 @@ impl<'a> Wiring<'a> {
     }
 
     /// Adds a node of this stage after its inputs.
-    fn add(&mut self, at: usize, node: &'a Node) -> Result<(), Vec<Diagnostic>> {
+    fn add(&mut self, node: &'a Node) -> Result<(), Vec<Diagnostic>> {
         if let Some(from) = node.inputs.first().and_then(|id| self.schemas.get(id)) {
             self.schema = from.clone();
         }
@@ -260,7 +260,7 @@ impl<'a> Wiring<'a> {
                 let inputs: Vec<SchemaRef> =
                     node.inputs.iter().filter_map(|id| self.schemas.get(id)).cloned().collect();
                 let lowering = Lowering {
-                    later: &self.topology.nodes()[at + 1..],
+                    later: &self.topology.after(&node.id),
                     inputs: &inputs,
                     state: self.state,
                     source: self.topology.source_of(&node.id),
@@ -288,8 +288,9 @@ impl<'a> Wiring<'a> {
         let has_exchange = topology.nodes().iter().any(|node| matches!(node.action, Action::Exchange(_)));
         let forwards_windows = !has_exchange && topology.sink().is_some_and(|sink| sink.window.is_some());
         let keeps_headers = topology.result().is_some_and(|result| result.headers.is_none());
-        // A row of a table may come out when its record is long gone.
-        let forwards_headers = !has_exchange && !is_table && topology.sink().is_some() && keeps_headers;
+        // A row that is emitted at a barrier comes out when its record is long gone.
+        let has_record = !topology.aggregates() && (!is_table || self.options.emits_every_change);
+        let forwards_headers = has_record && topology.sink().is_some() && keeps_headers;
         let is_here = |(node, place): (&'a Node, &Place)| (place.at == self.number).then_some(node);
         let nodes = topology.nodes().iter().zip(self.places).filter_map(is_here);
         let projection = referenced(nodes, &spec, forwards_windows, exchange.as_ref())?;

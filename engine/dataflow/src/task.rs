@@ -340,6 +340,11 @@ impl Task {
         self.stores[store].view()
     }
 
+    /// Whether windows have left its stores because they expired.
+    pub fn has_expired(&self) -> bool {
+        self.stores.iter().any(|store| store.has_expired())
+    }
+
     /// Whether it has stores.
     pub fn has_state(&self) -> bool {
         !self.stores.is_empty()

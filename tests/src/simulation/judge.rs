@@ -12,11 +12,13 @@ use headwater_engine::diagnostic::Diagnostic;
 use headwater_engine::{Engine, Session};
 
 /// Checks that a stream or table written by a query has the rows of the bounded query, and that the rows of one key and one
-/// partition of the input are in offset order. For a count, the offset is the start of its window.
+/// partition of the input are in offset order. For a count, the offset is the start of its window; for a group of a table,
+/// the partition is the number of its rows.
 pub(super) async fn check(engine: &Engine, source: &str, sink: &str, wanted: &str) -> Result<(), String> {
     let columns = match sink {
         "FIRST" => "n AS value, p, o",
         "SECOND" => "twice AS value, p, o",
+        "RESTS" => "n AS value, CAST(c AS INT) AS p, CAST(0 AS BIGINT) AS o",
         _ => "n AS value, CAST(0 AS INT) AS p, WINDOWSTART AS o",
     };
     let found = format!("SELECT k AS key, {columns} FROM {sink} ORDER BY ROWPARTITION, ROWOFFSET;");

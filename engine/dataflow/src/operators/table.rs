@@ -169,7 +169,7 @@ impl Table {
         let changed: BooleanArray = (0..chunk.len()).map(|row| Some(is_change(row))).collect();
         let before = self.gives_before.then(|| self.before(&chunk, groups, stored, &places)).transpose()?;
         let before = before.map(|rows| Before { rows, valued: marks(had.values().clone().into()) });
-        Chunk { before, headers: None, ..chunk }.filter(&changed)
+        Chunk { before, ..chunk }.filter(&changed)
     }
 
     /// The row before each row, which is one of the batch or one of the store.

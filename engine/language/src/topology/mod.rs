@@ -244,6 +244,18 @@ impl Topology {
         }
     }
 
+    /// The nodes that the rows of a node reach.
+    pub fn after(&self, id: &NodeId) -> Vec<&Node> {
+        let mut after: Vec<&Node> = Vec::new();
+        for node in &self.nodes {
+            let is_reached = |input: &NodeId| input == id || after.iter().any(|reached| reached.id == *input);
+            if node.inputs.iter().any(is_reached) {
+                after.push(node);
+            }
+        }
+        after
+    }
+
     /// Whether it reads a topic as a table.
     pub fn reads_table(&self, topic: &str) -> bool {
         self.sources().any(|source| source.topic == topic && source.kind == SourceKind::Table)

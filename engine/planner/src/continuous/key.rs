@@ -219,9 +219,12 @@ fn joined(query: &Streaming<'_>, last: &JoinOn, before: &[JoinOn]) -> Key {
     let joins: Vec<JoinOn> = before.iter().chain([last]).cloned().collect();
     let class = equal_columns(query, &joins);
     let Some(first) = class.first() else { return made(query, last) };
-    let selected = query.items.iter().find_map(|item| query.scope.column(&item.expr).filter(|c| class.contains(c)));
+    // If several are selected, the first one in the order of FROM is the key.
+    let is_selected =
+        |column: &&ColumnRef| query.items.iter().any(|item| query.scope.column(&item.expr).as_ref() == Some(*column));
+    let selected = class.iter().find(is_selected);
     let any: Vec<String> = class.iter().map(|column| qualified(query, column)).collect();
-    let part = part_of_join(query, &any.join(" or "), selected.as_ref().unwrap_or(first));
+    let part = part_of_join(query, &any.join(" or "), selected.unwrap_or(first));
     key_of_join(query, vec![part], "The key of a join is a column of its condition.")
 }
 

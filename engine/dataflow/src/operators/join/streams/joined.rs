@@ -67,7 +67,7 @@ impl Joined {
         times_ms: Vec<i64>,
     ) -> Result<Self, ArrowError> {
         let rows = chunk.rows.project(&[])?;
-        let chunk = Chunk { rows, headers: None, valued: None, windows: None, before: None, ..chunk };
+        let chunk = Chunk { rows, valued: None, windows: None, before: None, ..chunk };
         let mut joined = Self { chunk, schema, left, right, causes, times_ms, emitted: 0, bytes: 0 };
         joined.bytes = (0..joined.causes.len()).map(|row| joined.row_bytes(row)).sum();
         Ok(joined)

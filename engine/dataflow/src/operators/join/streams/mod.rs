@@ -36,6 +36,7 @@ use crate::chunk::Chunk;
 use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Late, Operator, Port};
 use crate::operators::grouping::{Groups, group};
+use crate::operators::join::side::keyless;
 use candidates::Candidates;
 use joined::{Half, Joined};
 use kept::{Appended, Header, payloads};
@@ -124,8 +125,7 @@ impl JoinStreams {
         Ok(())
     }
 
-    /// Advances stream time by the rows of a batch. Rows without a value or without a key take no part; they are filtered before
-    /// the join, where they are reported.
+    /// Advances stream time by the rows of a batch. Rows without a value or without a key take no part.
     fn arrive(
         &self,
         own: usize,
@@ -276,6 +276,7 @@ impl Operator for JoinStreams {
         let arrived = self.arrive(port.0, &chunk, known, &mut clocks, cx.source);
         let time = arrived.time;
         let changed = self.changed(port.0, &chunk, arrived, cx.stores)?;
+        let keyless = keyless(&chunk, self.sides[port.0].key);
         // Nothing fails from here on: if rows are pushed again after a failure, nothing must have changed.
         changed.puts.iter().for_each(|(store, bucket, keys, values)| cx.stores[*store].put(*bucket, keys, values));
         if time != known {
@@ -288,6 +289,7 @@ impl Operator for JoinStreams {
         }
         *cx.clocks = clocks;
         cx.late.extend(changed.late);
+        cx.failures.extend(keyless);
         Ok(changed.emitted)
     }
 

@@ -61,7 +61,7 @@ impl Within {
 #[derive(Clone, Debug)]
 pub struct Side {
     /// The index of the column that is compared.
-    key: usize,
+    pub key: usize,
     key_encoding: Encoding,
     /// The encoding of the other columns.
     row_encoding: Encoding,
