@@ -89,6 +89,8 @@ impl JoinStreams {
         let JoinForm::Streams { before_ms, after_ms, grace_ms } = join.form else {
             return Err(internal("this is not a join of two streams"));
         };
+        let within = Within::new([before_ms, after_ms], grace_ms.unwrap_or(DEFAULT_GRACE_MS));
+        let Within { before_ms, after_ms, .. } = within;
         let keys = [key(&join.left, left)?, key(&join.right, right)?];
         if left.field(keys[0]).data_type() != right.field(keys[1]).data_type() {
             return Err(internal("the keys of a join have different types"));
@@ -101,7 +103,7 @@ impl JoinStreams {
         let right = Side::new(right, keys[1], first_store + 1, [after_ms, before_ms], keeps_right);
         Ok(Self {
             sides: [left.map_err(internal)?, right.map_err(internal)?],
-            within: Within { before_ms, after_ms, grace_ms: grace_ms.unwrap_or(DEFAULT_GRACE_MS) },
+            within,
             is_eager: grace_ms.is_none(),
             schema: Arc::new(schema),
             waiting: None,

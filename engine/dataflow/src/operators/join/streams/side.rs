@@ -13,6 +13,9 @@ use crate::operators::encoding::Encoding;
 /// The shortest time for which the rows of a key are kept together, in ms.
 const BUCKET_MS_MIN: i64 = 100;
 
+/// The longest time before or after a row in which it matches, in ms: 73 million years. So times can be added without overflow.
+const WITHIN_MS_MAX: i64 = i64::MAX / 4;
+
 /// How far apart rows that match are, and for how long rows are accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Within {
@@ -25,6 +28,12 @@ pub struct Within {
 }
 
 impl Within {
+    /// The times in a definition. Those that are too long are as good as endless.
+    pub fn new([before_ms, after_ms]: [i64; 2], grace_ms: i64) -> Self {
+        let [before_ms, after_ms] = [before_ms, after_ms].map(|ms| ms.clamp(0, WITHIN_MS_MAX));
+        Self { before_ms, after_ms, grace_ms }
+    }
+
     /// The time between the earliest and the latest partner of a row.
     fn size_ms(self) -> i64 {
         self.before_ms.saturating_add(self.after_ms)
@@ -130,12 +139,16 @@ mod tests {
 
     #[test]
     fn buckets_are_as_long_as_the_time_in_which_rows_match() {
-        let within = Within { before_ms: 100, after_ms: 50, grace_ms: 30 };
+        let within = Within::new([100, 50], 30);
         assert_eq!([0, 149, 150, -1, -150, -151].map(|time| within.bucket(time)), [0, 0, 150, -150, -150, -300]);
         assert_eq!(within.expired_before(329), 0, "a row at 149 still matches");
         assert_eq!(within.expired_before(330), 150);
         assert_eq!(within.expired_before(i64::MIN), i64::MIN);
-        let at_once = Within { before_ms: 0, after_ms: 0, grace_ms: 0 };
+        let at_once = Within::new([0, 0], 0);
         assert_eq!([0, 99, 100].map(|time| at_once.bucket(time)), [0, 0, 100]);
+        let endless = Within::new([i64::MAX, i64::MAX], i64::MAX);
+        let buckets = [1_000 - endless.before_ms, 0, 1_000, 1_000 + endless.after_ms].map(|time| endless.bucket(time));
+        assert!(buckets[0] < 0 && buckets[1..] == [0, 0, 0]);
+        assert_eq!(endless.expired_before(i64::MAX), 0);
     }
 }
