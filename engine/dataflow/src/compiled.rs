@@ -58,7 +58,8 @@ impl Compiled {
             return Err(vec![Diagnostic::new(INTERNAL, message)]);
         }
         let stages = stages(topology, state, options)?.into_iter().map(Arc::new).collect();
-        let merges = topology.nodes().iter().any(|node| matches!(node.action, Action::Join(_)));
+        let merges =
+            topology.nodes().iter().any(|node| matches!(node.action, Action::Join(_) | Action::ForeignJoin(_)));
         Ok(Self { stages, stops_on_time: options.stops_on_time, merges })
     }
 

@@ -11,6 +11,7 @@ use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
 use headwater_language::definition::{ColumnDef, ColumnRole, SourceDef};
 use headwater_language::types::SqlType;
 
@@ -125,8 +126,14 @@ impl Exchange {
 
     /// The columns of its rows, among those that were decoded.
     pub fn rows(&self, decoded: &Schema) -> Schema {
-        let kept = decoded.fields().iter().filter(|field| !self.adds(field.name())).cloned().collect::<Vec<_>>();
+        let kept = decoded.fields().iter().filter(|field| self.is_of_rows(field.name())).cloned().collect::<Vec<_>>();
         Schema::new(kept)
+    }
+
+    /// Whether this column of its records is one of its rows. The pseudo columns are those of the exchange's records, and have no
+    /// meaning for the rows.
+    fn is_of_rows(&self, name: &str) -> bool {
+        !self.adds(name) && ![ROWTIME, ROWPARTITION, ROWOFFSET].contains(&name)
     }
 
     /// Whether it adds this column.
@@ -230,7 +237,8 @@ impl Exchange {
         };
         let clocks_ms = column(clock)?.as_primitive_opt().ok_or_else(|| missing(clock))?.clone();
         let schema = decoded.schema();
-        let kept: Vec<usize> = (0..decoded.num_columns()).filter(|at| !self.adds(schema.field(*at).name())).collect();
+        let kept: Vec<usize> =
+            (0..decoded.num_columns()).filter(|at| self.is_of_rows(schema.field(*at).name())).collect();
         let rows = decoded.project(&kept)?;
         let Some(Changes { has, had, before }) = &self.changes else {
             return Ok(Received { rows, origins, clocks_ms, valued: None, before: None });

@@ -15,15 +15,18 @@ use headwater_language::topology::{Action, Exploded, Join, JoinForm, Node, Proje
 
 use super::columns::needs_value;
 use super::operator::Operator;
-use super::operators::{Aggregate, Column, Explode, Filter, JoinStreamTable, JoinStreams, JoinTables, Project, Table};
+use super::operators::{
+    Aggregate, Column, Explode, Filter, JoinForeign, JoinStreamTable, JoinStreams, JoinTables, Latest, Project,
+    Subscribe, Table,
+};
 
 /// An operator, and the columns of the rows that it emits.
 pub type Lowered = (Arc<dyn Operator>, SchemaRef);
 
 /// The context in which a node is lowered.
 pub struct Lowering<'a> {
-    /// The nodes after it.
-    pub later: &'a [Node],
+    /// The nodes that its rows reach.
+    pub later: &'a [&'a Node],
     /// The columns of the rows that it receives at each port.
     pub inputs: &'a [SchemaRef],
     /// The session with the functions that expressions may call.
@@ -48,6 +51,22 @@ impl Lowering<'_> {
                 return Err(vec![Diagnostic::new(INTERNAL, "a topic is not an operator")]);
             }
             Action::Join(join) => self.join(join)?,
+            Action::Subscribe(subscribe) => {
+                let subscribe = Subscribe::new(subscribe, rows, self.store)?;
+                let schema = subscribe.schema().clone();
+                (Arc::new(subscribe), schema)
+            }
+            Action::ForeignJoin(join) => {
+                let join = JoinForeign::new(join, self.two_inputs()?, self.store, self.emits_every_change)?;
+                let schema = join.schema().clone();
+                (Arc::new(join), schema)
+            }
+            Action::Latest(latest) => {
+                let (every, before) = (self.emits_every_change, self.needs_before());
+                let latest = Latest::new(latest, rows, self.store, every, before)?;
+                let schema = latest.schema().clone();
+                (Arc::new(latest), schema)
+            }
             Action::Table(table) => {
                 let (every, before) = (self.emits_every_change, self.needs_before());
                 (Arc::new(Table::new(table, rows, self.store, every, before)?), rows.clone())
@@ -80,9 +99,8 @@ impl Lowering<'_> {
 
     /// The operator of a join. It emits the columns that later nodes use.
     fn join(&self, join: &Join) -> Result<Lowered, Vec<Diagnostic>> {
-        let missing = || vec![Diagnostic::new(INTERNAL, "a join does not have two inputs")];
-        let [left, right] = self.inputs else { return Err(missing()) };
-        let used = names_in(self.later)?;
+        let [left, right] = self.two_inputs()?;
+        let used = names_in(self.later.iter().copied())?;
         Ok(match join.form {
             JoinForm::Streams { .. } => {
                 let operator = JoinStreams::new(join, left, right, self.store)?;
@@ -101,6 +119,12 @@ impl Lowering<'_> {
                 (Arc::new(operator), schema)
             }
         })
+    }
+
+    /// The columns of the rows that a join receives at its ports.
+    fn two_inputs(&self) -> Result<[&SchemaRef; 2], Vec<Diagnostic>> {
+        let missing = || vec![Diagnostic::new(INTERNAL, "a join does not have two inputs")];
+        if let [left, right] = self.inputs { Ok([left, right]) } else { Err(missing()) }
     }
 
     /// The operator of a projection.
@@ -136,10 +160,11 @@ impl Lowering<'_> {
     }
 
     /// Whether a later operator needs the rows before they changed: a filter deletes a row that it no longer keeps, an exchange
-    /// removes it from its former partition, and an aggregate takes it out of its group.
+    /// removes it from its former partition, and an aggregate takes it out of its group. A join keeps the rows itself.
     fn needs_before(&self) -> bool {
         let needs = |action: &Action| {
-            matches!(action, Action::Filter { .. } | Action::Exchange(_) | Action::Aggregate(_) | Action::Join(_))
+            let changes_groups = matches!(action, Action::Exchange(_) | Action::Aggregate(_) | Action::Subscribe(_));
+            changes_groups || matches!(action, Action::Filter { .. })
         };
         self.later.iter().any(|node| needs(&node.action))
     }
@@ -150,13 +175,13 @@ fn compile(text: &str, compiler: &Compiler<'_>) -> Result<Expression, Vec<Diagno
     compiler.compile(&expr, text, None).map(|(expression, _)| expression)
 }
 
-fn explode(columns: &[Exploded], later: &[Node], compiler: &Compiler<'_>) -> Result<Explode, Vec<Diagnostic>> {
+fn explode(columns: &[Exploded], later: &[&Node], compiler: &Compiler<'_>) -> Result<Explode, Vec<Diagnostic>> {
     let array = |c: &Exploded| -> Result<_, Vec<Diagnostic>> {
         let expr = rows_of(parse_expr(&c.expr).map_err(|e| vec![e])?);
         Ok((c.name.clone(), compiler.compile(&expr, &c.expr, None)?.0))
     };
     let arrays = columns.iter().map(array).collect::<Result<Vec<_>, _>>()?;
-    let read = names_in(later)?;
+    let read = names_in(later.iter().copied())?;
     let explode = Explode::new(arrays, compiler.schema(), |name| read.contains(name));
     explode.ok_or_else(|| vec![Diagnostic::new(INTERNAL, "a table function does not return an array")])
 }

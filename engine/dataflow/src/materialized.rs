@@ -44,8 +44,8 @@ pub trait Keeper: fmt::Debug {
     /// The end of the window with this start, in ms; `None` without windows.
     fn window_end(&self, start_ms: i64) -> Option<i64>;
 
-    /// How long after their start windows are kept, in ms of stream time; `None` without windows.
-    fn retention_ms(&self) -> Option<i64>;
+    /// Windows that start before this have expired at a stream time; `i64::MIN` without windows.
+    fn kept_from(&self, stream_time_ms: i64) -> i64;
 }
 
 /// How the result of a query is read from its state.
@@ -141,9 +141,10 @@ impl Materialized {
         self.keeper().window_end(start_ms)
     }
 
-    /// How long after their start windows are kept, in ms of stream time; `None` without windows.
-    pub fn retention_ms(&self) -> Option<i64> {
-        self.keeper().retention_ms()
+    /// Windows that start before this have expired at a stream time, all in ms since the epoch; `i64::MIN` if the result has no
+    /// windows.
+    pub fn kept_from(&self, stream_time_ms: i64) -> i64 {
+        self.keeper().kept_from(stream_time_ms)
     }
 
     /// A reader of the result.

@@ -213,7 +213,7 @@ impl<'a> Wiring<'a> {
     fn wire(mut self) -> Result<Stage, Vec<Diagnostic>> {
         for (at, node) in self.topology.nodes().iter().enumerate() {
             if self.places[at].at == self.number {
-                self.add(at, node)?;
+                self.add(node)?;
             }
             if let (Action::Exchange(topic), true) = (&node.action, self.places[at].next == self.number) {
                 let (topic, exchange) = self.own(node, topic);
@@ -240,7 +240,7 @@ impl<'a> Wiring<'a> {
     }
 
     /// Adds a node of this stage after its inputs.
-    fn add(&mut self, at: usize, node: &'a Node) -> Result<(), Vec<Diagnostic>> {
+    fn add(&mut self, node: &'a Node) -> Result<(), Vec<Diagnostic>> {
         if let Some(from) = node.inputs.first().and_then(|id| self.schemas.get(id)) {
             self.schema = from.clone();
         }
@@ -260,7 +260,7 @@ impl<'a> Wiring<'a> {
                 let inputs: Vec<SchemaRef> =
                     node.inputs.iter().filter_map(|id| self.schemas.get(id)).cloned().collect();
                 let lowering = Lowering {
-                    later: &self.topology.nodes()[at + 1..],
+                    later: &self.topology.after(&node.id),
                     inputs: &inputs,
                     state: self.state,
                     source: self.topology.source_of(&node.id),

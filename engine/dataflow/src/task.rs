@@ -340,6 +340,11 @@ impl Task {
         self.stores[store].view()
     }
 
+    /// Whether windows have left its stores because they expired.
+    pub fn has_expired(&self) -> bool {
+        self.stores.iter().any(|store| store.has_expired())
+    }
+
     /// Whether it has stores.
     pub fn has_state(&self) -> bool {
         !self.stores.is_empty()
@@ -643,8 +648,10 @@ fn stamped(chunk: &Chunk, exchange: &Exchange, own: SourcePartition, clocks: &mu
     let clock = |row: usize| {
         let (source, partition) = (origins.sources.value(row), origins.partitions.value(row));
         let time_ms = chunk.times_ms.value(row);
-        let known = chunk.clocks_ms.as_ref().map_or(time_ms, |clocks| clocks.value(row).max(time_ms));
-        clocks.advance(SourcePartition { source, partition }, known)
+        let given = chunk.clocks_ms.as_ref().map(|clocks| clocks.value(row).max(time_ms));
+        let known = clocks.advance(SourcePartition { source, partition }, given.unwrap_or(time_ms));
+        // The operators before may have advanced the clock for all rows of the batch.
+        given.unwrap_or(known)
     };
     let clocks_ms: Int64Array = (0..chunk.len()).map(clock).collect::<Vec<_>>().into();
     exchange.split(chunk.clone(), origins, clocks_ms)

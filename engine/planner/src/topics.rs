@@ -11,28 +11,27 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use headwater_formats::decode::{RowKind, TopicSpec};
 use headwater_language::catalog::Catalog;
-use headwater_language::definition::SourceDef;
 
 /// Creates the tables that scan topics.
 pub trait Tables: fmt::Debug + Send + Sync {
-    /// A table over the topic of a source. With `counts`, the records are only counted: a scan that needs no column then decodes
+    /// A table over the topic of the source with this name. With `counts`, the records are only counted: a scan that needs no column then decodes
     /// nothing, so that bad records count as rows, too.
-    fn table(&self, source: &SourceDef, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider>;
+    fn table(&self, source: &str, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider>;
 }
 
 /// A topic in a plan.
 #[derive(Debug)]
 pub struct TopicTable {
-    source: Arc<SourceDef>,
+    source: String,
     spec: Arc<TopicSpec>,
     tables: Arc<dyn Tables>,
     scanned: Arc<dyn TableProvider>,
 }
 
 impl TopicTable {
-    fn new(source: &Arc<SourceDef>, spec: Arc<TopicSpec>, tables: &Arc<dyn Tables>) -> Self {
+    fn new(source: &str, spec: Arc<TopicSpec>, tables: &Arc<dyn Tables>) -> Self {
         let scanned = tables.table(source, spec.clone(), false);
-        Self { source: source.clone(), scanned, spec, tables: tables.clone() }
+        Self { source: source.to_owned(), scanned, spec, tables: tables.clone() }
     }
 
     /// The same topic, with its records only counted. The records of a table are counted by key, and therefore decoded
@@ -99,7 +98,7 @@ impl SchemaProvider for Sources {
             return Err(DataFusionError::External(Box::new(error)));
         }
         let spec = source.topic_spec().map_err(DataFusionError::Configuration)?;
-        Ok(Some(Arc::new(TopicTable::new(source, Arc::new(spec), &self.tables))))
+        Ok(Some(Arc::new(TopicTable::new(name, Arc::new(spec), &self.tables))))
     }
 
     fn table_exist(&self, name: &str) -> bool {

@@ -16,7 +16,6 @@ use headwater_formats::decode::TopicSpec;
 use headwater_functions::aggregate::FUNCTIONS;
 use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
-use headwater_language::definition::SourceDef;
 use headwater_language::sql::{ast::StatementKind, parse};
 use headwater_planner::bounded::{self, Outside};
 use headwater_planner::topics::Tables;
@@ -27,7 +26,7 @@ use shown::shown;
 struct NoTables;
 
 impl Tables for NoTables {
-    fn table(&self, _: &SourceDef, _: Arc<TopicSpec>, _: bool) -> Arc<dyn TableProvider> {
+    fn table(&self, _: &str, _: Arc<TopicSpec>, _: bool) -> Arc<dyn TableProvider> {
         unreachable!("the examples read no topic")
     }
 }

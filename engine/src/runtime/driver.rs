@@ -237,6 +237,7 @@ impl Driver {
             inputs: &self.inputs,
             positioned: &self.positioned,
             refusals: &self.refusals,
+            status: &self.status,
         };
         let (mut share, start) = Share::open(&opening, partitions, now_ms)?;
         for (topic, partitions) in &start.partitions {
@@ -285,12 +286,12 @@ impl Driver {
         let mut moved = std::mem::take(&mut share.passed);
         moved.append(&mut share.moved);
         let offsets = share.positions(moved);
+        let tally = std::mem::take(&mut share.tally);
+        share.begin_commit(Committing { epoch: self.epoch, offsets: offsets.clone(), tally });
         share.outbox.put(match self.job.is_exactly_once() {
-            true => Work::Commit(self.member.membership(), offsets.clone()),
+            true => Work::Commit(self.member.membership(), offsets),
             false => Work::Flush,
         })?;
-        let tally = std::mem::take(&mut share.tally);
-        share.committing.push_back(Committing { epoch: self.epoch, offsets, tally });
         (share.open_since_ms, share.epoch_bytes) = (None, 0);
         self.reap(now_ms)
     }

@@ -48,6 +48,7 @@ mod state_scan;
 mod state_table;
 #[cfg(test)]
 mod state_tests;
+mod state_windows;
 mod states;
 mod supervisor;
 mod tasks;

@@ -13,6 +13,7 @@ use super::goal::Goal;
 use super::inputs::Inputs;
 use super::job::Job;
 use super::outbox::Outbox;
+use super::query_status::QueryStatus;
 use super::refusals::Refusals;
 use super::topics::partitions_of;
 
@@ -28,6 +29,8 @@ pub(super) struct Opening<'a> {
     /// Partitions that had a committed position when they were last assigned.
     pub(super) positioned: &'a BTreeSet<TopicPartition>,
     pub(super) refusals: &'a Arc<Refusals>,
+    /// The status of the query in this process.
+    pub(super) status: &'a Arc<QueryStatus>,
 }
 
 impl Opening<'_> {

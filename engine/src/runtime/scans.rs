@@ -7,9 +7,8 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionConfig;
 use headwater_connectors::table::{NewestFirstRule, Progress, ScanContext, TopicTable};
 use headwater_expression::dialect::{CountFailures, count_in};
-use headwater_formats::decode::TopicSpec;
+use headwater_formats::decode::{RowKind, TopicSpec};
 use headwater_language::catalog::Catalog;
-use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_planner::bounded::Outside;
 use headwater_planner::optimizer::PhysicalRule;
 use headwater_planner::topics::Tables;
@@ -25,10 +24,11 @@ struct QueryTables {
 }
 
 impl Tables for QueryTables {
-    fn table(&self, source: &SourceDef, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider> {
+    fn table(&self, source: &str, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider> {
+        let is_table = spec.kind == RowKind::LatestPerKey;
         let table = TopicTable::new(spec);
         let table = if counts { table.counted() } else { table };
-        match self.catalog.query_behind(&source.name).filter(|_| source.kind == SourceKind::Table) {
+        match self.catalog.query_behind(source).filter(|_| is_table) {
             Some(query) => Arc::new(StateTable::new(table, query.clone(), self.frozen.clone())),
             None => Arc::new(table),
         }

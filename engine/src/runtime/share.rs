@@ -116,7 +116,7 @@ impl Share {
         partitions: &[TopicPartition],
         now_ms: i64,
     ) -> Result<(Self, Start), TransportError> {
-        let Opening { transport, job, goal, member, inputs, positioned, refusals } = *opening;
+        let Opening { transport, job, goal, member, inputs, positioned, refusals, status } = *opening;
         // Transactions of a former owner are ended first: only then are its offsets and its state final.
         let placements = opening.placements()?;
         let (limits, log_missing) = opening.complaint_limits()?;
@@ -127,7 +127,7 @@ impl Share {
         let context = StartContext { admin, member, query: &job.query, inputs, goal, positioned };
         let start = Start::find(&context, partitions)?;
         let mut tasks = Tasks::open(&job.compiled, inputs, &placements, &start.notes)?;
-        let shown = Shown::of(job, &start, &mut tasks)?.map(Arc::new);
+        let shown = Shown::of(job, status, &start, &mut tasks)?.map(Arc::new);
         let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
         let whole = plan(job, &start)?;
         let mut later = match is_whole(inputs, partitions, &start) {
@@ -192,6 +192,12 @@ impl Share {
         self.shown.iter().for_each(|shown| states.show(shown));
     }
 
+    /// Adds a commit that is about to be handed to the outbox.
+    pub(super) fn begin_commit(&mut self, commit: Committing) {
+        self.shown.iter().for_each(|shown| shown.begin_commit());
+        self.committing.push_back(commit);
+    }
+
     /// Makes the state of an epoch visible, which was committed with these positions.
     pub(super) fn apply(
         &mut self,
@@ -199,7 +205,7 @@ impl Share {
         positions: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
         match &self.shown {
-            Some(shown) => shown.commit(positions, || self.tasks.committed(epoch)),
+            Some(shown) => shown.commit(positions, !self.committing.is_empty(), || self.tasks.committed(epoch)),
             None => self.tasks.committed(epoch),
         }
     }

@@ -1,17 +1,13 @@
-//! Which part of a state the predicates of a query select: the keys and the windows that can satisfy them. Whatever is read is
-//! filtered again above the scan.
+//! The keys of a state that can satisfy the predicates of a query. Whatever is read is filtered again above the scan.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::catalog::Session;
-use datafusion::common::{DFSchema, ScalarValue};
+use arrow::array::{ArrayRef, BinaryArray};
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use headwater_dataflow::Materialized;
-use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 
 /// Most keys that are looked up; for more of them, everything is read.
 const KEYS_MAX: usize = 10_000;
@@ -77,63 +73,4 @@ fn combined(columns: &[(Vec<ScalarValue>, DataType)], rows: usize) -> Result<Vec
         arrays.push(ScalarValue::iter_to_array((0..rows).map(value))?);
     }
     Ok(arrays)
-}
-
-/// Whether the state still has all windows that can satisfy the predicates. `starts` are those of the windows that it has. Older
-/// windows may have expired, and are only in the topic.
-pub(super) fn are_kept(materialized: &Materialized, starts: &BTreeSet<i64>, filters: &[Expr]) -> bool {
-    let (Some(retention_ms), Some(last)) = (materialized.retention_ms(), starts.last()) else { return true };
-    // Stream time is before the end of the last window, which the row with the highest time has made.
-    let Some(latest_ms) = materialized.window_end(*last) else { return false };
-    let wanted_from = filters.iter().filter_map(first_window).max();
-    wanted_from.is_some_and(|from| from >= latest_ms.saturating_sub(retention_ms))
-}
-
-/// The lowest start of a window that a predicate allows; `None` if it does not say.
-fn first_window(filter: &Expr) -> Option<i64> {
-    let bound = |column: &Expr, literal: &Expr| match (column, literal) {
-        (Expr::Column(column), Expr::Literal(ScalarValue::Int64(Some(value)), _)) if column.name == WINDOWSTART => {
-            Some(*value)
-        }
-        _ => None,
-    };
-    match filter {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq | Operator::Gt | Operator::GtEq, right }) => {
-            bound(left, right)
-        }
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => first_window(left).max(first_window(right)),
-        Expr::Between(between) if !between.negated => bound(&between.expr, &between.low),
-        _ => None,
-    }
-}
-
-/// Those of some windows, each with its start, that can satisfy the predicates on their bounds; `None` if there are no such
-/// predicates.
-pub(super) fn windows(
-    materialized: &Materialized,
-    starts: &BTreeSet<i64>,
-    filters: &[Expr],
-    session: &dyn Session,
-) -> Result<Option<BTreeSet<i64>>> {
-    let is_bound = |name: &str| [WINDOWSTART, WINDOWEND].contains(&name);
-    let mut on_bounds = filters.iter().filter(|filter| {
-        let columns = filter.column_refs();
-        !columns.is_empty() && columns.iter().all(|column| is_bound(&column.name)) && !filter.is_volatile()
-    });
-    let ends: Option<Vec<i64>> = starts.iter().map(|start| materialized.window_end(*start)).collect();
-    let (Some(first), Some(ends)) = (on_bounds.next(), ends) else { return Ok(None) };
-    let schema =
-        Arc::new(Schema::new([WINDOWSTART, WINDOWEND].map(|name| Field::new(name, DataType::Int64, true)).to_vec()));
-    let columns: [ArrayRef; 2] =
-        [Arc::new(starts.iter().copied().collect::<Int64Array>()), Arc::new(Int64Array::from(ends))];
-    let bounds = RecordBatch::try_new(schema.clone(), columns.to_vec())?;
-    let schema = DFSchema::try_from(schema)?;
-    let mut left: Vec<bool> = vec![true; starts.len()];
-    for filter in std::iter::once(first).chain(on_bounds) {
-        let satisfied = session.create_physical_expr(filter.clone(), &schema)?.evaluate(&bounds)?;
-        let satisfied = satisfied.into_array(starts.len())?;
-        let Some(satisfied) = satisfied.as_boolean_opt() else { continue };
-        left.iter_mut().enumerate().for_each(|(row, left)| *left &= satisfied.is_valid(row) && satisfied.value(row));
-    }
-    Ok(Some(starts.iter().zip(left).filter_map(|(start, left)| left.then_some(*start)).collect()))
 }

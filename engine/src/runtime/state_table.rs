@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 
 use super::state_keys;
 use super::state_scan::{StateScan, StateScanExec};
+use super::state_windows;
 use super::states::{StateSnapshot, States};
 
 /// The states that one bounded query reads, each taken when a scan first asks for it.
@@ -127,16 +128,14 @@ impl TableProvider for StateTable {
         let context = session.config().get_extension::<ScanContext>();
         let context = context.ok_or_else(|| DataFusionError::Internal("a scan without a scan context".to_owned()))?;
         let all = projection.cloned().unwrap_or_else(|| (0..self.schema().fields().len()).collect());
-        let Some(state) = self.state(&context, &all).await? else {
+        let state = self.state(&context, &all).await?;
+        let Some(state) = state.filter(|state| state_windows::has_all(state, filters)) else {
             return self.topic.scan(session, projection, filters, limit).await;
         };
         let starts: BTreeSet<i64> = state.partitions.iter().flat_map(|p| p.windows().map(|(start, _)| start)).collect();
-        if !state_keys::are_kept(&state.materialized, &starts, filters) {
-            return self.topic.scan(session, projection, filters, limit).await;
-        }
         let scan = StateScan {
             keys: state_keys::keys(&state.materialized, filters)?,
-            windows: state_keys::windows(&state.materialized, &starts, filters, session)?,
+            windows: state_windows::windows(&state.materialized, &starts, filters, session)?,
             spec: self.spec().clone(),
             schema: Arc::new(self.schema().project(&all)?),
             projection: all,

@@ -152,6 +152,39 @@ async fn a_state_has_the_rows_of_its_topic() {
     }
 }
 
+/// Windows that have expired are in the topic alone, so that only predicates that exclude them are answered from the state.
+#[tokio::test]
+async fn windows_that_have_expired_are_read_from_the_topic() {
+    let create = "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 0 SECONDS) \
+                  GROUP BY k;";
+    let mut process = Process::with(&[create, "INSERT INTO s (ROWTIME, k) VALUES (1000, 'a'), (2000, 'b');"]).await;
+    let mut driver = process.driver().await;
+    process.drive(&mut [&mut driver]);
+    let all = "SELECT k, windowstart FROM t WHERE k IN ('a', 'b');";
+    assert!(process.reads_state(all).await, "none has expired");
+    process.ask("INSERT INTO s (ROWTIME, k) VALUES (11000, 'a'), (11000, 'b'), (35000, 'a'), (35000, 'b');").await;
+    process.drive(&mut [&mut driver]);
+    for _ in 0..2 {
+        assert!(!process.reads_state(all).await);
+        assert_eq!(process.rows(all).await, ["a 0", "a 10000", "a 30000", "b 0", "b 10000", "b 30000"]);
+        for (predicate, is_kept) in [
+            ("windowstart >= 30000 AND k = 'a'", true),
+            ("40000 <= windowend AND k = 'a'", true),
+            ("windowstart BETWEEN 30000 AND 60000 AND k = 'a'", true),
+            ("k = 'a' AND (windowstart = 50000 OR windowend IN (40000, 50000))", true),
+            ("k = 'a' AND (windowstart = 30000 OR n > 5)", false),
+            ("windowend > 10000 AND k = 'a' AND windowstart > 15000", false),
+        ] {
+            let query = format!("SELECT windowstart FROM t WHERE {predicate};");
+            assert_eq!(process.reads_state(&query).await, is_kept, "{predicate}");
+            assert_eq!(process.rows(&query).await, ["30000"], "{predicate}");
+        }
+        drop(driver);
+        driver = process.driver().await;
+        process.drive(&mut [&mut driver]);
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_computed_again_is_read_from_the_topic() {
     let create = "CREATE TABLE t AS SELECT k, COUNT(*) AS n, UNIX_TIMESTAMP() AS at FROM s GROUP BY k;";

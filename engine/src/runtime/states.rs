@@ -1,12 +1,14 @@
 //! The state of the persistent queries of this process, for readers.
 //!
-//! A share shows its state once it is restored, and no longer once it is dropped. Readers see whole commits. Before they take a
-//! snapshot, they ask the cluster which commits there are, so that they never miss one that others can see already.
+//! A share shows its state once it is restored, and no longer once it is dropped. Readers see whole commits, and never miss one
+//! that others can see already: while a driver has just been in touch with its group, nobody else commits for its partitions, and
+//! a reader waits for the reply to a commit in progress. Otherwise the reader asks the cluster which commits there are.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use chrono::Utc;
 use headwater_connectors::transport::{Admin, Position, TransportError};
 use headwater_dataflow::{Materialized, TaskId};
 use headwater_formats::record::TopicPartition;
@@ -15,13 +17,18 @@ use headwater_state::{Snapshot, View};
 use parking_lot::{Mutex, RwLock};
 
 use super::job::Job;
+use super::note::Note;
+use super::query_status::QueryStatus;
 use super::start::Start;
 use super::tasks::Tasks;
 
 /// How long to wait for a commit that the cluster has and this process has not noticed yet.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often to check whether it has.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(2);
+/// How recent the last step of a driver must be for it to certainly have its partitions: the group gives them to nobody else
+/// before the driver has released them, or was silent for far longer.
+const IN_TOUCH_MS_MAX: i64 = 2_000;
 
 /// The states of the queries that run in this process.
 #[derive(Debug, Default)]
@@ -32,9 +39,12 @@ pub struct States(Mutex<Vec<Weak<Shown>>>);
 pub(super) struct Shown {
     query: Arc<QueryDef>,
     group: String,
+    status: Arc<QueryStatus>,
     materialized: Materialized,
     /// The number of partitions of the query's state, in all processes.
     partitions: i32,
+    /// Which windows it kept when the share began.
+    kept: Keeps,
     committed: RwLock<Committed>,
 }
 
@@ -44,6 +54,25 @@ struct Committed {
     views: BTreeMap<i32, View>,
     /// The committed offset of each partition that the share reads.
     offsets: BTreeMap<TopicPartition, i64>,
+    /// Whether a later commit is in progress.
+    has_next: bool,
+}
+
+/// What the cluster says about the commits of a query.
+enum Known {
+    /// Nothing: its drivers here are in touch with their group, so that there are no other commits than theirs.
+    Ours,
+    /// These positions are committed.
+    Positions(BTreeMap<TopicPartition, Option<Position>>),
+}
+
+/// Which windows a state keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keeps {
+    /// Windows have left it because they expired: the topic may still have them.
+    pub(super) has_expired: bool,
+    /// It has all windows that start at this time or later, in ms since the epoch.
+    pub(super) from_ms: Option<i64>,
 }
 
 /// The whole state of a query at one commit.
@@ -55,11 +84,34 @@ pub(super) struct StateSnapshot {
     pub(super) materialized: Materialized,
     /// The state of each partition, in order.
     pub(super) partitions: Vec<Snapshot>,
+    /// Which windows it has.
+    pub(super) keeps: Keeps,
+}
+
+impl Keeps {
+    /// The windows that both have.
+    fn and(self, other: Self) -> Self {
+        Self { has_expired: self.has_expired || other.has_expired, from_ms: self.from_ms.max(other.from_ms) }
+    }
+
+    fn of(snapshot: &Snapshot) -> Self {
+        Self { has_expired: snapshot.has_expired(), from_ms: Some(snapshot.kept_from()) }
+    }
+
+    fn of_note(materialized: &Materialized, note: &Note) -> Self {
+        let from_ms = note.time_ms.map(|time_ms| materialized.kept_from(time_ms));
+        Self { has_expired: note.has_expired, from_ms }
+    }
 }
 
 impl Shown {
     /// The state of a share that starts here; `None` if the result of its query cannot be read from it.
-    pub(super) fn of(job: &Job, start: &Start, tasks: &mut Tasks) -> Result<Option<Self>, TransportError> {
+    pub(super) fn of(
+        job: &Job,
+        status: &Arc<QueryStatus>,
+        start: &Start,
+        tasks: &mut Tasks,
+    ) -> Result<Option<Self>, TransportError> {
         let Some(materialized) = job.compiled.materialized() else { return Ok(None) };
         let Some(partitions) = start.partitions.get(materialized.topic()).copied() else { return Ok(None) };
         let mut views = BTreeMap::new();
@@ -67,18 +119,29 @@ impl Shown {
             views.insert(id.partition, tasks.get(id)?.view(materialized.store()));
         }
         let offsets = start.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect();
-        let committed = RwLock::new(Committed { views, offsets });
-        Ok(Some(Self { query: job.query.clone(), group: job.group(), materialized, partitions, committed }))
+        let committed = RwLock::new(Committed { views, offsets, has_next: false });
+        let kept = start.notes.values().map(|note| Keeps::of_note(&materialized, note));
+        let kept = kept.fold(Keeps::default(), Keeps::and);
+        let (query, group, status) = (job.query.clone(), job.group(), status.clone());
+        Ok(Some(Self { query, group, status, materialized, partitions, kept, committed }))
     }
 
-    /// Makes a commit of these offsets visible, whose state `apply` changes. Readers see all of it or nothing.
+    /// Records that a commit begins: readers wait for it from now on.
+    pub(super) fn begin_commit(&self) {
+        self.committed.write().has_next = true;
+    }
+
+    /// Makes a commit of these offsets visible, whose state `apply` changes; `has_next` says whether another one is in progress.
+    /// Readers see all of it or nothing.
     pub(super) fn commit(
         &self,
         offsets: &BTreeMap<TopicPartition, Position>,
+        has_next: bool,
         apply: impl FnOnce() -> Result<(), TransportError>,
     ) -> Result<(), TransportError> {
         let mut committed = self.committed.write();
         apply()?;
+        committed.has_next = has_next;
         Self::advance(&mut committed, offsets);
         Ok(())
     }
@@ -98,14 +161,21 @@ impl Shown {
         own.unique_name() == query.unique_name() && own.topology == query.topology && own.restart == query.restart
     }
 
-    /// The state of each partition, if none of their offsets is before those that the cluster has.
-    fn at(&self, known: &BTreeMap<TopicPartition, Option<Position>>) -> Option<Vec<(i32, Snapshot)>> {
+    /// Whether its driver has been in touch with its group just now. A driver with virtual time never is.
+    fn is_in_touch(&self) -> bool {
+        self.status.silent_ms(Utc::now().timestamp_millis()).is_some_and(|ms| ms <= IN_TOUCH_MS_MAX)
+    }
+
+    /// The state of each partition, if it has all commits that are known.
+    fn at(&self, known: &Known) -> Option<Vec<(i32, Snapshot)>> {
         let committed = self.committed.read();
-        let is_current = |(partition, offset): (&TopicPartition, &i64)| {
-            known.get(partition).and_then(Option::as_ref).is_none_or(|position| position.offset <= *offset)
+        let is_current = match known {
+            Known::Ours => !committed.has_next,
+            Known::Positions(known) => committed.offsets.iter().all(|(partition, offset)| {
+                known.get(partition).and_then(Option::as_ref).is_none_or(|position| position.offset <= *offset)
+            }),
         };
-        let snapshots = || committed.views.iter().map(|(partition, view)| (*partition, view.snapshot())).collect();
-        committed.offsets.iter().all(is_current).then(snapshots)
+        is_current.then(|| committed.views.iter().map(|(partition, view)| (*partition, view.snapshot())).collect())
     }
 }
 
@@ -128,17 +198,33 @@ impl States {
         admin: &dyn Admin,
         query: &QueryDef,
     ) -> Result<Option<StateSnapshot>, TransportError> {
-        let Some(first) = self.of(query).into_iter().next() else { return Ok(None) };
-        let read = |shown: &Arc<Shown>| shown.committed.read().offsets.keys().cloned().collect::<Vec<_>>();
-        let partitions: Vec<TopicPartition> = self.of(query).iter().flat_map(read).collect();
-        let known = admin.committed_offsets(&first.group, &partitions)?;
+        let shown = self.of(query);
+        let Some(first) = shown.first() else { return Ok(None) };
         let all = usize::try_from(first.partitions).unwrap_or(0);
+        if !are_all_here(&shown, all) {
+            return Ok(None);
+        }
+        let read = |shown: &Arc<Shown>| shown.committed.read().offsets.keys().cloned().collect::<Vec<_>>();
+        let known = match shown.iter().all(|shown| shown.is_in_touch()) {
+            true => Known::Ours,
+            false => {
+                let partitions: Vec<TopicPartition> = shown.iter().flat_map(read).collect();
+                Known::Positions(admin.committed_offsets(&first.group, &partitions)?)
+            }
+        };
         for _ in 0..=PATIENCE.as_millis() / LOOK.as_millis() {
             let shown = self.of(query);
             let here: BTreeMap<i32, Snapshot> = shown.iter().filter_map(|shown| shown.at(&known)).flatten().collect();
             if here.len() == all {
                 let (query, materialized) = (first.query.clone(), first.materialized.clone());
-                return Ok(Some(StateSnapshot { query, materialized, partitions: here.into_values().collect() }));
+                let kept = shown.iter().map(|shown| shown.kept).chain(here.values().map(Keeps::of));
+                let keeps = kept.fold(Keeps::default(), Keeps::and);
+                return Ok(Some(StateSnapshot {
+                    query,
+                    materialized,
+                    partitions: here.into_values().collect(),
+                    keeps,
+                }));
             }
             if !are_all_here(&shown, all) {
                 return Ok(None);

@@ -110,11 +110,13 @@ impl Tasks {
         self.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(epoch))).map_err(fault)
     }
 
-    /// Keeps the stream times of tasks in the notes of what they read.
+    /// Keeps the stream times of tasks, and whether windows have expired, in the notes of what they read.
     pub(super) fn note_times(&self, notes: &mut BTreeMap<TopicPartition, Note>) {
+        let has_expired = self.tasks.values().any(Task::has_expired);
         for (partition, (id, port)) in &self.readers {
             if let (Some(task), Some(note)) = (self.tasks.get(id), notes.get_mut(partition)) {
                 note.time_ms = task.stream_time_ms(*port);
+                note.has_expired |= has_expired;
             }
         }
     }

@@ -1,18 +1,14 @@
 //! CREATE STREAM … AS SELECT and CREATE TABLE … AS SELECT: creates a persistent query and the stream or table that it
 //! writes.
 
-use headwater_connectors::transport::Admin;
-use headwater_language::catalog::Catalog;
-use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
 use headwater_language::sql::ast;
 use headwater_planner::continuous as planner;
 use headwater_planner::define::source_kind;
 
 use super::persist::persist;
 use super::wording::{capital, exists_already};
-use super::{Answered, Context};
+use super::{Answered, Context, joined};
 use crate::answer::Answer;
-use crate::runtime::{blocking, refused, topics};
 
 /// Creates the query and its stream or table.
 pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> Answered {
@@ -20,37 +16,13 @@ pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> An
     if let (true, Some(existing)) = (create.if_not_exists, catalog.source(&create.name)) {
         return Ok(exists_already(existing.kind.word(), &existing.name));
     }
-    let planned = match planner::create_as(create, context.text, &catalog, context.settings()) {
-        Err(errors) if errors.iter().all(|error| error.code == NOT_SUPPORTED) => {
-            check_partitions(&create.query, &catalog, context).await?;
-            return Err(errors);
-        }
-        planned => planned?,
-    };
+    let planned = planner::create_as(create, context.text, &catalog, context.settings())?;
+    joined::check(&planned.query.topology, create.query.span, context).await?;
     let after = persist(planned, create.or_replace, context).await?;
     let made = after.query_behind(&create.name).map(|query| query.id.clone()).unwrap_or_default();
     let verb = if catalog.query(&made).is_some() { "replaced" } else { "created" };
     let kind = capital(source_kind(create.kind).word());
     Ok(Answer::done(format!("{kind} \"{}\" {verb} by query {made}", create.name.value)))
-}
-
-/// Checks that joined sources have the same number of partitions, so that equal keys meet.
-async fn check_partitions(query: &ast::Query, catalog: &Catalog, context: &Context<'_>) -> Result<(), Vec<Diagnostic>> {
-    let joined = planner::joined_topics(query, catalog, context.settings());
-    let (transport, span) = (context.process.transport().clone(), query.span);
-    blocking(move || compare_partitions(transport.admin(), &joined, span)).await?
-}
-
-/// Blocks.
-fn compare_partitions(admin: &dyn Admin, joined: &[(String, String)], span: Span) -> Result<(), Vec<Diagnostic>> {
-    let counted = joined.iter().map(|(name, topic)| Ok((name, topics::partitions_of(admin, topic).map_err(refused)?)));
-    let counted = counted.collect::<Result<Vec<_>, Vec<Diagnostic>>>()?;
-    let Some((first, count)) = counted.first() else { return Ok(()) };
-    let Some((other, others)) = counted.iter().find(|(_, others)| others != count) else { return Ok(()) };
-    let message = format!("\"{first}\" cannot be joined to \"{other}\": their numbers of partitions differ");
-    let detail = format!("\"{first}\" has {count} partitions, \"{other}\" has {others}.");
-    let hint = format!("Copy one: CREATE STREAM … WITH (PARTITIONS={count}) AS SELECT * FROM {other};");
-    Err(vec![Diagnostic::new(STREAMING, message).at(span).detail(detail).hint(hint)])
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ mod choice;
 mod cleanup;
 mod context;
 mod describe_function;
+mod joined;
 mod persist;
 mod query_facts;
 mod topic;

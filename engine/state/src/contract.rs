@@ -108,12 +108,13 @@ fn an_expired_window_is_gone_once_its_changes_are_sealed(make: Make) {
     for window in [0, 10, 20] {
         put(&mut *store, window, &[("a", Some("1")), ("b", Some("1"))]);
     }
+    assert!(!store.has_expired());
     store.expire(10);
     let expected = ["0 a -→1", "0 b -→1", "10 a -→1", "10 b -→1", "20 a -→1", "20 b -→1"];
     assert_eq!(show(&store.changes().expect("they fit")), expected, "what changed in them still comes out");
     let expected = ["10 a -→1", "10 b -→1", "20 a -→1", "20 b -→1"];
     assert_eq!(show(&store.seal().expect("they fit")), expected, "keys that came and went are in no changelog");
-    assert_eq!(store.len(), 4);
+    assert_eq!((store.len(), store.has_expired()), (4, true));
     assert_eq!(get(&*store, 0, &["a"]), [None]);
     assert_eq!(get(&*store, 20, &["a"]), [Some("1".into())]);
     put(&mut *store, 20, &[("a", Some("2")), ("c", Some("2"))]);
@@ -191,9 +192,11 @@ fn readers_see_what_is_committed(make: Make) {
     assert_eq!((get(&*store, 0, &["a"]), get(&*store, 10, &["b"]), store.len()), (vec![None], vec![None], 0));
     store.commit();
     assert_eq!(scanned(&view.snapshot()), ["0 a=1", "10 b=1"], "the first of two");
+    assert!(store.has_expired() && !view.snapshot().has_expired());
     assert_eq!(view.snapshot().windows().collect::<Vec<_>>(), [(0, 1), (10, 1)]);
     store.commit();
     assert_eq!(scanned(&view.snapshot()), [""; 0], "the window has expired, and the key was removed");
+    assert_eq!((view.snapshot().has_expired(), view.snapshot().kept_from()), (true, 10));
     assert!(store.is_empty());
 }
 

@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray, Int64Array};
 use arrow::error::ArrowError;
@@ -18,7 +19,7 @@ use super::overlay::Overlay;
 use super::record_key::{WINDOW_BYTES, split_all};
 use super::sealed::{Below, Sealed, change, starts};
 use super::store::{Changes, Store};
-use super::view::View;
+use super::view::{Snapshot, View};
 
 /// A store in memory.
 ///
@@ -43,11 +44,14 @@ pub struct MemoryStore {
     committed: View,
     /// Windows that start before this have expired. Those with changes remain until the next seal.
     expired: i64,
+    /// Whether a seal has dropped windows.
+    has_expired: bool,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self { overlays: BTreeMap::new(), sealed: VecDeque::new(), committed: View::default(), expired: i64::MIN }
+        let (overlays, sealed, committed) = (BTreeMap::new(), VecDeque::new(), View::default());
+        Self { overlays, sealed, committed, expired: i64::MIN, has_expired: false }
     }
 }
 
@@ -128,23 +132,24 @@ impl Store for MemoryStore {
     fn seal(&mut self) -> Result<Changes, ArrowError> {
         let changes = self.sealing()?;
         let kept = self.overlays.split_off(&self.expired);
-        self.overlays = BTreeMap::new();
-        self.sealed.push_back(Sealed::new(self.expired, kept));
+        let dropped = std::mem::take(&mut self.overlays);
+        self.has_expired |= !dropped.is_empty() || changes.windows.values().first().is_some_and(|w| *w < self.expired);
+        self.sealed.push_back(Sealed::new(self.expired, self.has_expired, kept));
         Ok(changes)
     }
 
     fn commit(&mut self) {
         let Some(epoch) = self.sealed.pop_front() else { return };
-        let is_empty = epoch.is_empty_over(self.committed.read().tables());
         // What was removed is freed after readers can go on.
-        drop((!is_empty).then(|| self.committed.change(|committed| epoch.apply(committed))));
+        drop(self.committed.change(|committed| epoch.apply(committed)));
     }
 
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError> {
         debug_assert!(keys.len() == values.len(), "a value for each key");
         let keys = split_all(keys)?;
         let mut rows = keys.iter().zip(0..);
-        self.committed.change(|committed| {
+        self.committed.change(|Snapshot { windows, .. }| {
+            let committed = Arc::make_mut(windows);
             // Consecutive records often belong to one window.
             for run in keys.chunk_by(|(one, _), (next, _)| one == next) {
                 change(committed, run[0].0, |window| {
@@ -159,6 +164,10 @@ impl Store for MemoryStore {
 
     fn view(&self) -> View {
         self.committed.clone()
+    }
+
+    fn has_expired(&self) -> bool {
+        self.has_expired
     }
 
     fn len(&self) -> usize {

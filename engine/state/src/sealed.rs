@@ -13,6 +13,8 @@ use super::window::Window;
 pub(crate) struct Sealed {
     /// Windows that start before this were removed.
     removed_before: i64,
+    /// Whether a window was ever removed.
+    has_expired: bool,
     windows: BTreeMap<i64, Changed>,
 }
 
@@ -26,12 +28,13 @@ struct Changed {
 
 impl Sealed {
     /// The changes of an epoch in which windows that start before `removed_before` were removed.
-    pub(crate) fn new(removed_before: i64, overlays: BTreeMap<i64, Overlay>) -> Self {
+    /// `has_expired` says whether a window was ever removed.
+    pub(crate) fn new(removed_before: i64, has_expired: bool, overlays: BTreeMap<i64, Overlay>) -> Self {
         let changed = |(start, overlay): (i64, Overlay)| {
             let added = overlay.added();
             (start, Changed { table: overlay.into_table(), added })
         };
-        Self { removed_before, windows: overlays.into_iter().map(changed).collect() }
+        Self { removed_before, has_expired, windows: overlays.into_iter().map(changed).collect() }
     }
 
     /// Windows that start before this were removed.
@@ -44,13 +47,13 @@ impl Sealed {
         self.windows.iter().map(|(start, changed)| (*start, changed.added, changed.table.bytes()))
     }
 
-    /// Whether it has no changes over these committed windows.
-    pub(crate) fn is_empty_over(&self, committed: &BTreeMap<i64, Arc<Window>>) -> bool {
-        self.windows.is_empty() && committed.range(..self.removed_before).next().is_none()
-    }
-
-    /// Makes its changes to the committed windows. Returns those that were removed.
-    pub(crate) fn apply(self, committed: &mut BTreeMap<i64, Arc<Window>>) -> BTreeMap<i64, Arc<Window>> {
+    /// Makes its changes to the committed values. Returns the windows that were removed.
+    pub(crate) fn apply(self, snapshot: &mut Snapshot) -> BTreeMap<i64, Arc<Window>> {
+        (snapshot.kept_from, snapshot.has_expired) = (self.removed_before, self.has_expired);
+        if self.windows.is_empty() && snapshot.windows.range(..self.removed_before).next().is_none() {
+            return BTreeMap::new();
+        }
+        let committed = Arc::make_mut(&mut snapshot.windows);
         let kept = committed.split_off(&self.removed_before);
         let removed = std::mem::replace(committed, kept);
         for (start, Changed { table, .. }) in self.windows {

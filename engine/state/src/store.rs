@@ -48,6 +48,9 @@ pub trait Store: Debug + Send {
     /// What readers in other threads see: the restored values and those of committed epochs.
     fn view(&self) -> View;
 
+    /// Whether a seal has dropped windows, with all of their keys.
+    fn has_expired(&self) -> bool;
+
     /// Applies records of the changelog in order: keys in the form of [`Changes::record_keys`], with a null value for a removed
     /// key. They do not count as changes. Fails if a key does not have that form, and applies nothing then.
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError>;

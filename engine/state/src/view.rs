@@ -34,9 +34,17 @@ pub struct View(Arc<RwLock<Snapshot>>);
 
 /// The values of a store at one commit, which later commits do not change. It costs little to take one; while it exists, each
 /// commit copies the parts of the store that it changes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
-    windows: Arc<BTreeMap<i64, Arc<Window>>>,
+    pub(crate) windows: Arc<BTreeMap<i64, Arc<Window>>>,
+    pub(crate) kept_from: i64,
+    pub(crate) has_expired: bool,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { windows: Arc::default(), kept_from: i64::MIN, has_expired: false }
+    }
 }
 
 impl View {
@@ -51,8 +59,8 @@ impl View {
     }
 
     /// Changes the values. Readers see all of the changes or none.
-    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<i64, Arc<Window>>) -> T) -> T {
-        change(Arc::make_mut(&mut self.0.write().windows))
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
+        change(&mut self.0.write())
     }
 }
 
@@ -60,6 +68,16 @@ impl Snapshot {
     /// The starts of its windows, in order, each with its number of keys.
     pub fn windows(&self) -> impl Iterator<Item = (i64, usize)> {
         self.windows.iter().map(|(start, window)| (*start, window.len()))
+    }
+
+    /// Windows that start before this have expired, in ms since the epoch; `i64::MIN` if none has in this process.
+    pub fn kept_from(&self) -> i64 {
+        self.kept_from
+    }
+
+    /// Whether windows have been removed because they expired, in this process.
+    pub fn has_expired(&self) -> bool {
+        self.has_expired
     }
 
     /// The number of keys.

@@ -16,6 +16,6 @@ mod table_tests;
 pub use aggregate::Aggregate;
 pub use explode::Explode;
 pub use filter::Filter;
-pub use join::{JoinStreamTable, JoinStreams, JoinTables};
+pub use join::{JoinForeign, JoinStreamTable, JoinStreams, JoinTables, Latest, Subscribe};
 pub use project::{Column, Project};
 pub use table::Table;

@@ -38,6 +38,67 @@ pub struct JoinSide {
     pub store: Option<String>,
 }
 
+/// The first step of a join of two tables in which the left one refers to the key of the right one: sends each left row to the
+/// partition of the right row that it refers to. It receives the changes of the left table, with the rows before. Its rows are
+/// requests, with the columns of the left table and those that are named here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscribe {
+    /// Which left rows without a right row are kept.
+    pub kind: JoinKind,
+    /// The name of its store, for the number of the next request.
+    pub store: String,
+    /// The column that refers to a right row.
+    pub foreign_key: String,
+    /// The name of the column with the number of the request, which grows with each change of a left row.
+    pub version: String,
+    /// The name of the column with the kind of request.
+    pub request: String,
+}
+
+/// The second step of such a join: keeps the right rows and the left rows that refer to them, and answers each request and each
+/// change of a right row. Port 0 has the requests, port 1 the changes of the right table. Its rows have the left columns, then
+/// the right ones, then the two that are named here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignJoin {
+    /// Which left rows without a right row are kept.
+    pub kind: JoinKind,
+    /// The name of the store for the left rows.
+    pub left_store: String,
+    /// The name of the store for the right rows.
+    pub right_store: String,
+    /// The column of the left table that refers to a right row.
+    pub foreign_key: String,
+    /// The columns of the left table's key.
+    pub left_key: Vec<String>,
+    /// The column of the right table's key.
+    pub right_key: String,
+    /// The name of the column with the number of the request that is answered.
+    pub version: String,
+    /// The name of the column with the kind of request.
+    pub request: String,
+    /// The name of the column that tells whether there is a joined row.
+    pub has_row: String,
+}
+
+/// The last step of such a join: keeps the latest answer for each left row, and passes on what changes. Requests of one left row
+/// are answered in different partitions, so an older answer can arrive after a newer one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Latest {
+    /// The name of the store for the number of the latest request of each key.
+    pub version_store: String,
+    /// The name of the store for the joined rows.
+    pub store: String,
+    /// The columns of the left table's key.
+    pub key: Vec<String>,
+    /// The column with the number of the request that was answered.
+    pub version: String,
+    /// The column that tells whether there is a joined row.
+    pub has_row: String,
+}
+
 /// Which rows without a match are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -18,7 +18,7 @@ use crate::definition::{FunctionDef, SourceDef, SourceKind};
 use crate::types::SqlType;
 
 pub use aggregation::{AggregateCall, AggregateWindow, Aggregation};
-pub use join::{Join, JoinForm, JoinKind, JoinSide, TableStore};
+pub use join::{ForeignJoin, Join, JoinForm, JoinKind, JoinSide, Latest, Subscribe, TableStore};
 pub use names::{names_in, names_of};
 pub use stored::VERSION;
 
@@ -84,6 +84,12 @@ pub enum Action {
     Table(TableStore),
     /// Joins two inputs.
     Join(Join),
+    /// Sends the rows of a table to the rows of another table that they refer to.
+    Subscribe(Subscribe),
+    /// Joins the rows of a table with the rows that they refer to.
+    ForeignJoin(ForeignJoin),
+    /// Keeps the latest of the rows that were joined for each row of a table.
+    Latest(Latest),
     /// Writes rows as records to a topic.
     Sink(Box<SourceDef>),
 }
@@ -238,6 +244,18 @@ impl Topology {
         }
     }
 
+    /// The nodes that the rows of a node reach.
+    pub fn after(&self, id: &NodeId) -> Vec<&Node> {
+        let mut after: Vec<&Node> = Vec::new();
+        for node in &self.nodes {
+            let is_reached = |input: &NodeId| input == id || after.iter().any(|reached| reached.id == *input);
+            if node.inputs.iter().any(is_reached) {
+                after.push(node);
+            }
+        }
+        after
+    }
+
     /// Whether it reads a topic as a table.
     pub fn reads_table(&self, topic: &str) -> bool {
         self.sources().any(|source| source.topic == topic && source.kind == SourceKind::Table)
@@ -264,7 +282,8 @@ impl Topology {
         let Some(node) = self.nodes.iter().find(|node| node.id == *id) else { return false };
         match &node.action {
             Action::Source(source) => source.kind == SourceKind::Table,
-            Action::Table(_) | Action::Aggregate(_) => true,
+            Action::Table(_) | Action::Aggregate(_) | Action::Latest(_) => true,
+            Action::Subscribe(_) | Action::ForeignJoin(_) => false,
             Action::Join(join) => join.form == JoinForm::Tables,
             _ => node.inputs.first().is_some_and(|input| self.is_table(input)),
         }
@@ -296,6 +315,9 @@ impl Action {
             Self::Aggregate(aggregation) => vec![&aggregation.store],
             Self::Table(table) => vec![&table.store],
             Self::Join(join) => join.stores().collect(),
+            Self::Subscribe(subscribe) => vec![&subscribe.store],
+            Self::ForeignJoin(join) => vec![&join.left_store, &join.right_store],
+            Self::Latest(latest) => vec![&latest.version_store, &latest.store],
             _ => Vec::new(),
         }
     }
@@ -311,6 +333,9 @@ impl Action {
             Self::Aggregate(_) => "aggregate",
             Self::Table(_) => "table",
             Self::Join(_) => "join",
+            Self::Subscribe(_) => "subscribe",
+            Self::ForeignJoin(_) => "foreign-join",
+            Self::Latest(_) => "latest",
             Self::Sink(_) => "sink",
         }
     }

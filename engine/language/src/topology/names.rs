@@ -19,6 +19,14 @@ pub fn names_in<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Result<BTreeSe
             }
             Action::Table(table) => names.extend(table.key.iter().cloned()),
             Action::Join(join) => names.extend([&join.left, &join.right].map(|side| side.key.clone())),
+            Action::Subscribe(subscribe) => drop(names.insert(subscribe.foreign_key.clone())),
+            Action::ForeignJoin(join) => {
+                let own = [&join.foreign_key, &join.right_key, &join.version, &join.request];
+                names.extend(own.into_iter().chain(&join.left_key).cloned());
+            }
+            Action::Latest(latest) => {
+                names.extend([&latest.version, &latest.has_row].into_iter().chain(&latest.key).cloned());
+            }
             _ => {}
         }
         for text in texts(node) {
@@ -36,6 +44,7 @@ fn texts(node: &Node) -> Vec<&str> {
     match &node.action {
         Action::Source(_) | Action::Exchange(_) | Action::Sink(_) => Vec::new(),
         Action::Aggregate(_) | Action::Table(_) | Action::Join(_) => Vec::new(),
+        Action::Subscribe(_) | Action::ForeignJoin(_) | Action::Latest(_) => Vec::new(),
         Action::Filter { predicate } => vec![predicate],
         Action::Explode { columns } => columns.iter().map(|c| c.expr.as_str()).collect(),
         Action::Project(Projection { columns, headers, .. }) => {

@@ -10,7 +10,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Action, AggregateCall, AggregateWindow, Aggregation, Join, JoinForm, Projection, ResultColumn, Topology};
+use super::{
+    Action, AggregateCall, AggregateWindow, Aggregation, ForeignJoin, Join, JoinForm, Latest, Projection, ResultColumn,
+    Subscribe, Topology,
+};
 use crate::definition::{ColumnRole, FunctionDef, SourceDef, WindowDef};
 
 /// The units of time, the longest first, each with its length in ms.
@@ -66,6 +69,14 @@ impl Display for Action {
                 write!(f, "[ TABLE ] by {key}, store \"{}\"", table.store)
             }
             Self::Join(join) => join.fmt(f),
+            Self::Subscribe(Subscribe { foreign_key, store, .. }) => {
+                write!(f, "[ SUBSCRIBE ] to \"{foreign_key}\", store \"{store}\"")
+            }
+            Self::ForeignJoin(join) => join.fmt(f),
+            Self::Latest(Latest { key, version_store, store, .. }) => {
+                let key = quoted(key.iter().map(String::as_str));
+                write!(f, "[ LATEST ] by {key}, store {}", quoted([version_store.as_str(), store]))
+            }
             Self::Sink(sink) => write!(f, "[ SINK ] {}", named(sink)),
         }
     }
@@ -104,6 +115,13 @@ impl Display for Join {
         let stores: Vec<&str> = self.stores().collect();
         let word = if stores.len() == 1 { "store" } else { "stores" };
         write!(f, ", {word} {}", quoted(stores))
+    }
+}
+
+impl Display for ForeignJoin {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let stores = quoted([self.left_store.as_str(), &self.right_store]);
+        write!(f, "[ {} ] on \"{}\" = \"{}\", store {stores}", self.kind.words(), self.foreign_key, self.right_key)
     }
 }
 

@@ -5,7 +5,7 @@
 //! 1         steps   filter, project
 //! 2         steps   explode
 //! 3         steps   functions
-//! 4         nodes   exchange, aggregate, table, join
+//! 4         nodes   exchange, aggregate, table, join, subscribe, foreign_join, latest
 //! ```
 //!
 //! A topology is written for the oldest program that can run it, so that several releases can share a command topic.
@@ -76,6 +76,7 @@ pub(super) fn version_of<'a>(actions: impl Iterator<Item = &'a Action>, function
         Action::Source(_) | Action::Filter { .. } | Action::Project(_) | Action::Sink(_) => 1,
         Action::Explode { .. } => 2,
         Action::Exchange(_) | Action::Aggregate(_) | Action::Table(_) | Action::Join(_) => NODES,
+        Action::Subscribe(_) | Action::ForeignJoin(_) | Action::Latest(_) => NODES,
     };
     actions.map(of).chain((!functions.is_empty()).then_some(3)).max().unwrap_or(1)
 }
@@ -160,6 +161,7 @@ impl From<Topology> for Stored {
             // Source and sink are stored apart. The others exist only in topologies that are stored as nodes.
             Action::Source(_) | Action::Sink(_) => None,
             Action::Exchange(_) | Action::Aggregate(_) | Action::Table(_) | Action::Join(_) => None,
+            Action::Subscribe(_) | Action::ForeignJoin(_) | Action::Latest(_) => None,
         };
         let Topology { version, nodes, functions } = topology;
         let steps = nodes.into_iter().filter_map(step).collect();

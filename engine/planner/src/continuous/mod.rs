@@ -102,14 +102,3 @@ fn plan<'a>(
 fn passed(found: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
-
-/// The sources that a query joins, each with its topic: the topics must have the same number of partitions. Empty if
-/// that does not matter.
-pub fn joined_topics(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Vec<(String, String)> {
-    let Ok(state) = state_for(query, catalog, settings) else { return Vec::new() };
-    let Ok(query) = Streaming::read(query, catalog, &state, settings, Purpose::Show) else { return Vec::new() };
-    if !query.is_joined() || joins::read(&query).iter().any(|join| join.is_foreign) {
-        return Vec::new();
-    }
-    query.scope.members.iter().map(|m| (m.source.name.clone(), m.source.topic.clone())).collect()
-}

@@ -407,8 +407,8 @@ impl Keeper for Aggregate {
         self.windows.map(|windows| windows.end(start_ms))
     }
 
-    fn retention_ms(&self) -> Option<i64> {
-        self.windows.map(|windows| windows.retention_ms())
+    fn kept_from(&self, stream_time_ms: i64) -> i64 {
+        self.windows.map_or(i64::MIN, |windows| windows.expired_before(stream_time_ms))
     }
 }
 

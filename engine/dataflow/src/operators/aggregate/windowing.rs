@@ -44,11 +44,6 @@ impl Windows {
         start_ms.saturating_add(self.size_ms)
     }
 
-    /// How long after their start they are kept, in ms of stream time.
-    pub fn retention_ms(self) -> i64 {
-        self.retention_ms
-    }
-
     /// When a window stops accepting rows, in stream time; `None` if that is later than any time.
     fn close(self, start_ms: i64) -> Option<i64> {
         start_ms.checked_add(self.size_ms)?.checked_add(self.grace_ms)

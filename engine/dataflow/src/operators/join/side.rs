@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch};
 use arrow::compute::nullif;
-use arrow::datatypes::{Field, FieldRef, SchemaRef};
+use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
-use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::JoinSide;
 
@@ -43,11 +42,8 @@ impl Side {
     pub fn new(side: &JoinSide, input: &SchemaRef, used: &BTreeSet<String>) -> Result<Self, Vec<Diagnostic>> {
         let missing = |_| internal(format!("column \"{}\" does not exist", side.key));
         let key = input.index_of(&side.key).map_err(missing)?;
-        // Each input has pseudo columns of its own; those that are used were given other names.
-        let is_emitted = |field: &Field| {
-            used.contains(field.name()) && ![ROWTIME, ROWOFFSET, ROWPARTITION].contains(&field.name().as_str())
-        };
-        let columns: Vec<usize> = (0..input.fields().len()).filter(|at| is_emitted(input.field(*at))).collect();
+        let is_used = |at: &usize| used.contains(input.field(*at).name());
+        let columns: Vec<usize> = (0..input.fields().len()).filter(is_used).collect();
         let field = |at: &usize| Arc::new(input.field(*at).clone().with_nullable(true));
         let fields = columns.iter().map(field).collect();
         Ok(Self { key, fields, columns, keys: Encoding::new(vec![field(&key)]).map_err(internal)? })
@@ -61,13 +57,11 @@ impl Side {
 
     /// The rows of a chunk that have a key. The others are reported: they have no match.
     pub fn keyed(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
-        let key = chunk.rows.column(self.key);
-        let Some(nulls) = key.logical_nulls().filter(|nulls| nulls.null_count() > 0) else { return Ok(chunk) };
-        let expr = chunk.rows.schema().field(self.key).name().clone();
-        let reason = "the join key is NULL, so the row is not joined";
-        let failure = |row| Failure { row, expr: expr.clone(), reason: reason.to_owned() };
-        failures.extend((0..chunk.len()).filter(|row| nulls.is_null(*row)).map(failure));
-        chunk.filter(&BooleanArray::new(nulls.into_inner(), None))
+        failures.extend(keyless(&chunk, self.key));
+        match chunk.rows.column(self.key).logical_nulls() {
+            Some(nulls) => chunk.filter(&BooleanArray::new(nulls.into_inner(), None)),
+            None => Ok(chunk),
+        }
     }
 
     /// The key of each row.
@@ -102,6 +96,15 @@ impl Side {
         };
         self.columns.iter().map(column).collect()
     }
+}
+
+/// The failures of the rows in which the column of the key is null: they have no match.
+pub fn keyless(chunk: &Chunk, key: usize) -> Vec<Failure> {
+    let Some(nulls) = chunk.rows.column(key).logical_nulls() else { return Vec::new() };
+    let expr = chunk.rows.schema().field(key).name().clone();
+    let reason = "the join key is NULL, so the row is not joined";
+    let failure = |row| Failure { row, expr: expr.clone(), reason: reason.to_owned() };
+    (0..chunk.len()).filter(|row| nulls.is_null(*row)).map(failure).collect()
 }
 
 /// Advances the stream times with the rows of a chunk. `own` is their source partition if they do not know it.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
-use headwater_formats::decode::{ROWOFFSET, ROWTIME};
 use headwater_language::topology::{Join, JoinForm, JoinKind, JoinSide};
 use headwater_state::{MemoryStore, Store};
 
@@ -24,9 +23,9 @@ const B: Option<&str> = Some("b");
 /// The columns of a side as an exchange delivers them.
 fn schema(side: usize) -> SchemaRef {
     let name = |name: &str| format!("{}_{name}", ["L", "R"][side]);
-    let pseudo = [ROWTIME, ROWOFFSET].map(|name| Field::new(name, DataType::Int64, true));
-    let columns = [Field::new(name("V"), DataType::Int32, true), Field::new(name("K"), DataType::Utf8, true)];
-    Arc::new(Schema::new(columns.into_iter().chain(pseudo).collect::<Vec<_>>()))
+    let unused = Field::new(name("U"), DataType::Int64, true);
+    let columns = [Field::new(name("V"), DataType::Int32, true), Field::new(name("K"), DataType::Utf8, true), unused];
+    Arc::new(Schema::new(columns.to_vec()))
 }
 
 fn join(kind: JoinKind, form: JoinForm) -> Join {
@@ -35,7 +34,7 @@ fn join(kind: JoinKind, form: JoinForm) -> Join {
 }
 
 fn used() -> BTreeSet<String> {
-    ["L_K", "L_V", "R_K", "R_V", ROWTIME].map(str::to_owned).into()
+    ["L_K", "L_V", "R_K", "R_V"].map(str::to_owned).into()
 }
 
 /// The rows of a batch, which are all on one side, with offsets from `first`.
@@ -45,8 +44,7 @@ fn chunk(rows: &[Row], first: i64) -> Chunk {
     let values: Int32Array = rows.iter().map(|row| row.2).collect();
     let keys: StringArray = rows.iter().map(|row| row.1).collect();
     let sources: Vec<i32> = rows.iter().map(|row| row.0 as i32).collect();
-    let columns: Vec<arrow::array::ArrayRef> =
-        vec![Arc::new(values), Arc::new(keys), Arc::new(times.clone()), Arc::new(offsets.clone())];
+    let columns: Vec<arrow::array::ArrayRef> = vec![Arc::new(values), Arc::new(keys), Arc::new(times.clone())];
     let valued: NullBuffer = rows.iter().map(|row| row.2.is_some()).collect();
     Chunk {
         rows: RecordBatch::try_new(schema(rows[0].0), columns).expect("it has these columns"),
@@ -156,7 +154,7 @@ fn show(chunk: &Chunk) -> Vec<String> {
             }
         }
     };
-    assert_eq!(chunk.rows.num_columns(), 4, "the pseudo columns of its inputs are not among them");
+    assert_eq!(chunk.rows.num_columns(), 4, "columns that are not used are not emitted");
     let origins = chunk.origins.as_ref().expect("rows know their records");
     let shown = |at: usize| {
         assert_eq!(origins.offsets.value(at), 2 * chunk.offsets.value(at));

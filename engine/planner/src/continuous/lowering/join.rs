@@ -11,6 +11,8 @@
 //! Both sides are always exchanged, since nothing is known about how their records were placed. The result of a join is only
 //! exchanged again if the next join compares something else than its key.
 
+mod foreign;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -38,8 +40,8 @@ pub struct Joined {
     pub last: NodeId,
     /// The columns of all sources, and the keys of the joins that are not columns.
     pub schema: SchemaRef,
-    /// The expression for the key of the last join.
-    pub key: Expr,
+    /// The expression for the key of the last join; `None` if it is the columns of a key as they are.
+    pub key: Option<Expr>,
 }
 
 /// Lowers the joins of a query, whose conditions must be valid.
@@ -48,6 +50,12 @@ pub fn lower(query: &Streaming<'_>) -> Result<Joined, Vec<Diagnostic>> {
     let mut joining = Joining { query, used: used(query, &joins), builder: Builder::default(), made: Vec::new() };
     let (mut rows, mut key) = (None, Key::default());
     for (at, join) in joins.iter().enumerate() {
+        if join.is_foreign {
+            let (last, keys) = joining.foreign(join)?;
+            key = keys.first().map(|column| Key::of(join.kind, column, column)).unwrap_or_default();
+            rows = Some(last);
+            continue;
+        }
         let left = match &rows {
             None => joining.source(&join.left, at)?,
             Some(last) if joins::is_key_so_far(query, join, &joins[..at]) => (NodeId::clone(last), key.column.clone()),
@@ -60,7 +68,9 @@ pub fn lower(query: &Streaming<'_>) -> Result<Joined, Vec<Diagnostic>> {
     let Joining { builder, made, .. } = joining;
     let fields = query.scope.schema().fields().iter().cloned().chain(made).collect::<Vec<_>>();
     let last = rows.expect("a query with joins has a join");
-    Ok(Joined { builder, last, schema: Arc::new(Schema::new(fields)), key: key.expr()? })
+    let keeps_key = joins.last().is_some_and(|join| join.is_foreign);
+    let key = if keeps_key { None } else { Some(key.expr()?) };
+    Ok(Joined { builder, last, schema: Arc::new(Schema::new(fields)), key })
 }
 
 /// The key of a join's rows.
@@ -112,15 +122,20 @@ impl Joining<'_> {
     fn source(&mut self, (on, member): &(Expr, usize), at: usize) -> Result<(NodeId, String), Vec<Diagnostic>> {
         let scope = Scope { members: vec![self.query.scope.members[*member].clone()] };
         let source = &scope.members[0].source;
-        let own = self.used.iter().filter(|column| column.member == *member);
-        let columns = own.map(|column| (self.query.scope.merged_name(column), column_expr(&column.name)));
-        let columns: Vec<(String, Expr)> = columns.collect();
+        let columns = self.columns_of(*member);
         let is_key = scope
             .column(on)
             .is_some_and(|column| joins::is_whole_key(self.query, &ColumnRef { member: *member, name: column.name }));
         let node = self.builder.add(Action::Source(Box::new(source.as_ref().clone())), &[]);
         let key = self.key_name(on, *member, at);
-        self.exchanged(&node, &scope.schema(), (key, scope.lowered(on)), columns, !is_key)
+        let keys = vec![(key.clone(), scope.lowered(on))];
+        Ok((self.exchanged(&node, &scope.schema(), keys, columns, !is_key)?, key))
+    }
+
+    /// The columns of a source that are used, under the names that `*` gives them.
+    fn columns_of(&self, member: usize) -> Vec<(String, Expr)> {
+        let own = self.used.iter().filter(|column| column.member == member);
+        own.map(|column| (self.query.scope.merged_name(column), column_expr(&column.name))).collect()
     }
 
     /// Adds an exchange of the rows joined so far, by the left expression of the join at an index.
@@ -130,7 +145,8 @@ impl Joining<'_> {
         let before = self.used.iter().filter(|column| column.member < join.right.1);
         let columns = before.map(|column| scope.merged_name(column)).map(|name| (name.clone(), column_expr(&name)));
         let (columns, key) = (columns.collect(), self.key_name(on, *member, at));
-        self.exchanged(rows, &scope.schema(), (key, scope.lowered(on)), columns, true)
+        let keys = vec![(key.clone(), scope.lowered(on))];
+        Ok((self.exchanged(rows, &scope.schema(), keys, columns, true)?, key))
     }
 
     /// The name of the column with the values of a side of the join at an index.
@@ -152,25 +168,25 @@ impl Joining<'_> {
         &mut self,
         rows: &NodeId,
         schema: &SchemaRef,
-        (key, on): (String, Expr),
+        keys: Vec<(String, Expr)>,
         mut columns: Vec<(String, Expr)>,
         rekeyed: bool,
-    ) -> Result<(NodeId, String), Vec<Diagnostic>> {
-        columns.retain(|(name, _)| *name != key);
-        columns.insert(0, (key.clone(), on));
+    ) -> Result<NodeId, Vec<Diagnostic>> {
+        let is_key = |name: &String| keys.iter().any(|(key, _)| key == name);
+        columns.retain(|(name, _)| !is_key(name));
         let span = self.query.span();
         let compiler = Compiler::new(self.query.state, schema.clone()).map_err(|error| diagnose(&error, Some(span)))?;
         let column = |(name, expr): (String, Expr)| {
             let text = print::expr(&expr);
             let (_, ty) = compiler.compile(&expr, &text, Some(span_of(&expr, span)))?;
-            Ok(ResultColumn { key: name == key, name, expr: text, ty })
+            Ok(ResultColumn { key: is_key(&name), name, expr: text, ty })
         };
-        let columns = columns.into_iter().map(column).collect::<Result<Vec<_>, Vec<Diagnostic>>>()?;
-        self.add_made(&columns[0]);
+        let columns = keys.iter().cloned().chain(columns).map(column).collect::<Result<Vec<_>, Vec<Diagnostic>>>()?;
+        columns.iter().filter(|column| column.key).for_each(|column| self.add_made(column));
         let exchange = exchange(&columns);
         let project = Action::Project(Projection { columns, headers: None, rekeyed });
         let project = super::add(&mut self.builder, project, &[rows]);
-        Ok((super::add(&mut self.builder, exchange, &[&project]), key))
+        Ok(super::add(&mut self.builder, exchange, &[&project]))
     }
 
     /// Remembers a key if it is not a column of a source.

@@ -142,7 +142,7 @@ struct From {
 fn from(query: &Streaming<'_>, is_valid: bool) -> Result<From, Vec<Diagnostic>> {
     if query.is_joined() && is_valid {
         let join::Joined { builder, last, schema, key } = join::lower(query)?;
-        return Ok(From { builder, last, schema, key: Some(key) });
+        return Ok(From { builder, last, schema, key });
     }
     let mut builder = Builder::default();
     let last = builder.add(Action::Source(Box::new(query.first().source.as_ref().clone())), &[]);

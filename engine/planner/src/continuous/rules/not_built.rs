@@ -84,8 +84,8 @@ fn join(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     for join in joins::read(query) {
         let is_windowed = |member: usize| query.scope.members[member].source.window.is_some();
         let what = match () {
-            () if join.is_foreign => "a foreign-key join",
             () if is_windowed(join.right.1) => "a join of windowed sources",
+            () if join.is_foreign && is_windowed(join.left.1) => "a join of windowed sources",
             () => continue,
         };
         errors.push(not_yet(what, join.span));

@@ -11,8 +11,6 @@
 //! A batch belongs to one input. So its rows match only what was kept before it, and the store is asked once for the partners
 //! of all of them.
 
-#![allow(dead_code, reason = "topologies with joins are not lowered yet")]
-
 mod candidates;
 mod joined;
 mod kept;
@@ -38,6 +36,7 @@ use crate::chunk::Chunk;
 use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Late, Operator, Port};
 use crate::operators::grouping::{Groups, group};
+use crate::operators::join::side::keyless;
 use candidates::Candidates;
 use joined::{Half, Joined};
 use kept::{Appended, Header, payloads};
@@ -124,8 +123,7 @@ impl JoinStreams {
         Ok(())
     }
 
-    /// Advances stream time by the rows of a batch. Rows without a value or without a key take no part; they are filtered before
-    /// the join, where they are reported.
+    /// Advances stream time by the rows of a batch. Rows without a value or without a key take no part.
     fn arrive(
         &self,
         own: usize,
@@ -138,13 +136,12 @@ impl JoinStreams {
         let keys = side.key_column(chunk);
         let takes_part =
             |row: usize| keys.is_valid(row) && chunk.valued.as_ref().is_none_or(|valued| valued.is_valid(row));
-        let (mut rows, mut clocks_ms) = (Vec::with_capacity(chunk.len()), chunk.times_ms.values().to_vec());
-        for row in 0..chunk.len() {
-            let time_ms = chunk.times_ms.value(row);
+        let (mut rows, mut clocks_ms) = (Vec::with_capacity(chunk.len()), Vec::with_capacity(chunk.len()));
+        for (row, time_ms) in chunk.times_ms.values().iter().copied().enumerate() {
             let given = chunk.clocks_ms.as_ref().map(|clocks| clocks.value(row).max(time_ms));
             let source = chunk.origins.as_ref().map_or(source, |origins| origins.source(row));
             let clock_ms = clocks.advance(source, given.unwrap_or(time_ms));
-            clocks_ms[row] = given.unwrap_or(clock_ms);
+            clocks_ms.push(given.unwrap_or(clock_ms));
             if !takes_part(row) {
                 continue;
             }
@@ -277,6 +274,7 @@ impl Operator for JoinStreams {
         let arrived = self.arrive(port.0, &chunk, known, &mut clocks, cx.source);
         let time = arrived.time;
         let changed = self.changed(port.0, &chunk, arrived, cx.stores)?;
+        let keyless = keyless(&chunk, self.sides[port.0].key);
         // Nothing fails from here on: if rows are pushed again after a failure, nothing must have changed.
         changed.puts.iter().for_each(|(store, bucket, keys, values)| cx.stores[*store].put(*bucket, keys, values));
         if time != known {
@@ -289,6 +287,7 @@ impl Operator for JoinStreams {
         }
         *cx.clocks = clocks;
         cx.late.extend(changed.late);
+        cx.failures.extend(keyless);
         Ok(changed.emitted)
     }
 

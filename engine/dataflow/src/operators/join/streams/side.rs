@@ -51,10 +51,8 @@ impl Within {
 /// One input.
 #[derive(Clone, Debug)]
 pub struct Side {
-    /// The columns of its rows.
-    schema: SchemaRef,
     /// The index of the column that is compared.
-    key: usize,
+    pub key: usize,
     key_encoding: Encoding,
     /// The encoding of the other columns.
     row_encoding: Encoding,
@@ -80,7 +78,6 @@ impl Side {
         let field = |at: usize| -> FieldRef { Arc::new(schema.field(at).clone().with_nullable(true)) };
         let others = (0..schema.fields().len()).filter(|at| *at != key).map(field).collect();
         Ok(Self {
-            schema: schema.clone(),
             key,
             key_encoding: Encoding::new(vec![field(key)])?,
             row_encoding: Encoding::new(others)?,
@@ -89,11 +86,6 @@ impl Side {
             ahead_ms,
             keeps_unmatched,
         })
-    }
-
-    /// The columns of its rows.
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
     }
 
     /// The column that is compared.
