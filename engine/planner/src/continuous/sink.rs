@@ -8,7 +8,7 @@ use headwater_language::catalog::{Catalog, QueryDef, owner_of};
 use headwater_language::config::{DECIMAL_DIVISION, Settings};
 use headwater_language::definition::{ColumnRole, SourceDef, SourceKind};
 use headwater_language::diagnostic::{
-    Diagnostic, INSERT, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
+    Diagnostic, INSERT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
 };
 use headwater_language::sql::ast;
 use headwater_language::topology::{AggregateWindow, ResultColumn, Topology};
@@ -16,7 +16,7 @@ use headwater_language::topology::{AggregateWindow, ResultColumn, Topology};
 use super::query::{Purpose, Streaming};
 use super::rules::not_built;
 use super::{called, circles, declaration, passed, plan, state_for};
-use crate::define::{Definition, FormatDefaults, define_made, owned, real_first};
+use crate::define::{Definition, FormatDefaults, define_made, owned, real_first, without_retention};
 
 /// Whether a record whose timestamp column cannot be read stops the query.
 pub const THROWS_ON_INVALID_TIME: &str = "timestamp.throw.on.invalid";
@@ -149,14 +149,10 @@ fn set_retention(
         definition.retention_ms = Some(definition.retention_ms.map_or(windows.retention_ms, longer));
         return Ok(());
     }
-    let said = properties.iter().find(|property| property.name.eq_ignore_ascii_case("RETENTION_MS"));
-    let Some(said) = said.filter(|_| definition.source.kind == SourceKind::Table) else { return Ok(()) };
-    let message = format!(
-        "property \"RETENTION_MS\" cannot be used with table \"{}\", which has no windows",
-        definition.source.name
-    );
-    let error = Diagnostic::new(PROPERTY_CONFLICT, message).at(said.name.span);
-    Err(vec![error.detail("A table keeps the latest row of each key.")])
+    match without_retention(&definition.source, properties) {
+        Some(error) => Err(vec![error]),
+        None => Ok(()),
+    }
 }
 
 /// Checks that dead letters are not written to the input or the sink of their query.
