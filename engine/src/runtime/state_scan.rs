@@ -58,6 +58,12 @@ pub(super) struct StateScanExec {
 }
 
 impl StateScan {
+    /// The number of keys of a partition's state that a scan without lookups reads.
+    fn keys_in(&self, snapshot: &Snapshot) -> u64 {
+        let is_read = |start: &i64| self.windows.as_ref().is_none_or(|windows| windows.contains(start));
+        snapshot.windows().filter(|(start, _)| is_read(start)).map(|(_, keys)| keys as u64).sum()
+    }
+
     /// The parts of a partition's state that are read.
     fn parts<'s>(&'s self, snapshot: &'s Snapshot, rows: usize) -> Box<dyn Iterator<Item = Part> + 's> {
         match (&self.keys, &self.windows) {
@@ -151,20 +157,22 @@ impl ExecutionPlan for StateScanExec {
         let reader = scan.state.materialized.reader().map_err(external)?;
         let outputs = self.properties.output_partitioning().partition_count();
         let read = MetricBuilder::new(&self.metrics).counter("keys_read", partition);
+        let snapshots: Vec<_> = scan.state.partitions.iter().skip(partition).step_by(outputs).cloned().collect();
+        if scan.keys.is_none() {
+            scan.progress.add_total(snapshots.iter().map(|snapshot| scan.keys_in(snapshot)).sum());
+        }
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.scan.schema.clone(), BATCHES_AHEAD_MAX);
         let tx = builder.tx();
         spawn_reader(&mut builder, move || {
-            let snapshots: Vec<_> = scan.state.partitions.iter().skip(partition).step_by(outputs).cloned().collect();
-            let mut reading =
-                Reading { reader, decoder, left: scan.limit.unwrap_or(usize::MAX), progress: &scan.progress };
+            let (left, is_lookup) = (scan.limit.unwrap_or(usize::MAX), scan.keys.is_some());
+            let mut reading = Reading { reader, decoder, left, progress: &scan.progress, is_lookup };
             for part in snapshots.iter().flat_map(|snapshot| scan.parts(snapshot, rows)) {
                 let part = part?;
                 read.add(part.keys.len());
                 let batch = reading.rows(&part)?;
+                let is_sent = batch.num_rows() == 0 || tx.blocking_send(Ok(batch)).is_ok();
                 // Nobody receives after the query was cancelled.
-                if reading.left == 0 && batch.num_rows() == 0
-                    || batch.num_rows() > 0 && tx.blocking_send(Ok(batch)).is_err()
-                {
+                if !is_sent || tx.is_closed() || reading.left == 0 {
                     break;
                 }
             }
@@ -185,6 +193,8 @@ struct Reading<'s> {
     /// The number of rows that are still wanted.
     left: usize,
     progress: &'s Progress,
+    /// Only keys that exist are counted.
+    is_lookup: bool,
 }
 
 impl Reading<'_> {
@@ -192,7 +202,9 @@ impl Reading<'_> {
     fn rows(&mut self, part: &Scanned) -> Result<RecordBatch> {
         let raw = self.reader.records(part, Utc::now().timestamp_millis())?;
         let keys = part.keys.len() as u64;
-        self.progress.add_total(keys);
+        if self.is_lookup {
+            self.progress.add_total(keys);
+        }
         self.progress.add_read(keys, raw.payload_bytes, keys);
         let mut decoded = self.decoder.decode(&raw)?;
         decoded.rejects.drain(..).for_each(|reject| self.progress.add_reject(reject));

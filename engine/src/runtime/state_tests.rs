@@ -3,14 +3,16 @@
 //! driver has the state and after it is gone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{AsArray, BinaryArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use arrow::util::display::array_value_to_string;
 use futures::{StreamExt as _, TryStreamExt as _};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_language::config::Settings;
+use headwater_state::{MemoryStore, Snapshot, Store};
 
 use super::driver::{Driver, StepOutcome};
 use crate::answer::{Answer, Facts, Rows};
@@ -311,4 +313,42 @@ async fn a_scan_sees_one_commit_and_ends_when_it_is_dropped() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(progress.snapshot().records_read, read, "it reads no further");
     assert!(read < KEYS as u64, "{read} of {KEYS} keys were read");
+}
+
+/// Goal: a reader in another thread sees each commit as a whole, and the writer never waits for it. Method: each epoch sets all
+/// keys to its number; readers take snapshots all the time, keep some of them, and read everything.
+#[test]
+fn readers_see_whole_commits_while_they_are_made() {
+    const ROWS: u64 = 10_000;
+    let mut store = MemoryStore::default();
+    let view = store.view();
+    let keys = BinaryArray::from_iter_values((0..ROWS).map(u64::to_be_bytes));
+    let numbers = |snapshot: &Snapshot| {
+        let values = snapshot.scan(.., 1_000).flat_map(|part| {
+            part.expect("few bytes").values.iter().map(|v| v.expect("a value").to_vec()).collect::<Vec<_>>()
+        });
+        values.collect::<Vec<_>>()
+    };
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let read = || {
+            let mut kept = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                let snapshot = view.snapshot();
+                let seen = numbers(&snapshot);
+                assert!(seen.is_empty() || seen.len() == ROWS as usize, "{} keys", seen.len());
+                assert!(seen.iter().all(|value| *value == seen[0]), "a snapshot has one commit");
+                kept.push((snapshot, seen.first().cloned()));
+            }
+            kept.iter().for_each(|(snapshot, first)| assert_eq!(numbers(snapshot).first(), first.as_ref()));
+        };
+        let readers = [scope.spawn(read), scope.spawn(read)];
+        for epoch in 0_u64..15 {
+            store.put(0, &keys, &BinaryArray::from_iter_values((0..ROWS).map(|_| epoch.to_be_bytes())));
+            store.seal().expect("few bytes");
+            store.commit();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        readers.into_iter().for_each(|reader| reader.join().expect("what readers see is whole"));
+    });
 }
