@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use headwater_expression::session;
 use headwater_formats::record::{RawBatch, RecordLimits, TopicPartition};
 use headwater_language::catalog::{Catalog, CatalogChange};
-use headwater_language::config::{AGGREGATES, Settings};
+use headwater_language::config::Settings;
 use headwater_language::sql::{ast::StatementKind, parse};
 use headwater_language::topology::Topology;
 use headwater_planner::continuous;
@@ -162,8 +162,7 @@ fn a_barrier_goes_ahead_of_records_that_are_left() {
 /// exchange that these values of `a` become.
 fn counting(values: &[i32], emits_every_change: bool, bytes_max: Option<usize>) -> (Task, RawBatch) {
     let text = "CREATE TABLE t AS SELECT a, COUNT(*) AS n FROM s GROUP BY a;";
-    let mut settings = Settings::default();
-    settings.set(AGGREGATES, "true").expect("a property");
+    let settings = Settings::default();
     let StatementKind::CreateAs(create) = statement(text) else { panic!("a table is created") };
     let topology = continuous::create_as(&create, text, &catalog(), &settings).expect("a plan").query.topology;
     let options = CompileOptions { emits_every_change, ..CompileOptions::default() };

@@ -108,7 +108,6 @@ async fn a_batch_of_groups_that_is_cut_by_commits_is_counted_once() {
     let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
     let mut session = Session::new(Settings::default());
     for statement in [
-        "SET 'headwater.unfinished.aggregates' = 'true';",
         "SET 'cache.max.bytes.buffering' = '0';",
         "CREATE STREAM s (k STRING KEY, v INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');",
         "CREATE TABLE o AS SELECT k, COUNT(*) AS n, k + k + k + k AS a, k + k + k + k AS b FROM s GROUP BY k;",

@@ -79,7 +79,6 @@ mod tests {
         let mut session = Session::new(Settings::default());
         for statement in [
             "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 2, FORMAT = 'JSON');",
-            "SET 'headwater.unfinished.aggregates' = 'true';",
             "CREATE TABLE t AS SELECT a, COUNT(*) AS n FROM s GROUP BY a;",
         ] {
             engine.ask(&mut session, statement).await.expect("a good statement");

@@ -40,7 +40,7 @@ impl Process {
     /// A process alone on its cluster, with a stream and what these statements create.
     async fn with(statements: &[&str]) -> Self {
         let mut process = Self::new(&MemoryTransport::new(), "a");
-        for statement in ["SET 'headwater.unfinished.aggregates' = 'true';", SOURCE].iter().chain(statements) {
+        for statement in [SOURCE].iter().chain(statements) {
             process.ask(statement).await;
         }
         process

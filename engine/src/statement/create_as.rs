@@ -30,7 +30,7 @@ mod tests {
     use std::sync::Arc;
 
     use headwater_connectors::transport::memory::MemoryTransport;
-    use headwater_language::config::{AGGREGATES, Settings};
+    use headwater_language::config::Settings;
 
     use crate::answer::Answer;
     use crate::{Engine, Session};
@@ -38,9 +38,7 @@ mod tests {
     /// What is answered to `replacing`, once a table counts the records of a stream.
     async fn answer_to(replacing: &str) -> String {
         let engine = Engine::driven(Arc::new(MemoryTransport::new()), &Settings::default());
-        let mut settings = Settings::default();
-        settings.set(AGGREGATES, "true").expect("a property");
-        let mut session = Session::new(settings);
+        let mut session = Session::new(Settings::default());
         for statement in [
             "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, FORMAT = 'JSON');",
             "CREATE TABLE t AS SELECT a, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY a;",

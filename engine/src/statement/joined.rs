@@ -1,9 +1,10 @@
-//! The topics that a query joins, which must have the same number of partitions. Semantics: ksqlDB's.
+//! The topics that a query joins, which must have the same number of partitions, except for a foreign-key join. Semantics:
+//! ksqlDB's.
 
 use headwater_connectors::transport::Admin;
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
-use headwater_language::topology::Topology;
+use headwater_language::topology::{Action, Topology};
 
 use super::Context;
 use crate::runtime::{blocking, refused, topics};
@@ -11,7 +12,8 @@ use crate::runtime::{blocking, refused, topics};
 /// Checks that the sources of a query at `span` have the same number of partitions.
 pub(super) async fn check(topology: &Topology, span: Span, context: &Context<'_>) -> Result<(), Vec<Diagnostic>> {
     let joined: Vec<SourceDef> = topology.sources().cloned().collect();
-    if joined.len() < 2 {
+    let is_foreign = topology.nodes().iter().any(|node| matches!(node.action, Action::Subscribe(_)));
+    if joined.len() < 2 || is_foreign {
         return Ok(());
     }
     let transport = context.process.transport().clone();

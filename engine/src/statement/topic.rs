@@ -157,8 +157,7 @@ mod tests {
 
     /// What was answered to the last of some statements, and the settings of topic "T".
     async fn table_of(statements: &str) -> (String, BTreeMap<String, String>) {
-        let declared = "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 'kept', FORMAT = 'JSON');
-                        SET 'headwater.unfinished.aggregates' = 'true';";
+        let declared = "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 'kept', FORMAT = 'JSON');";
         let (cluster, answered) = after(&format!("{declared}{statements}")).await;
         (answered, cluster.admin().topic_settings("T").expect("a topic"))
     }

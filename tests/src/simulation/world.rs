@@ -29,11 +29,10 @@ const THREAD_WAIT: Duration = Duration::from_millis(1);
 /// Maximum time for threads to finish their work.
 const THREADS_DONE_MAX: Duration = Duration::from_secs(30);
 
-const SETUP: [&str; 7] = [
+const SETUP: [&str; 6] = [
     "CREATE STREAM s (k STRING KEY, n BIGINT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 3, VALUE_FORMAT = 'JSON');",
     "CREATE STREAM first AS SELECT k, n, ROWPARTITION AS p, ROWOFFSET AS o FROM s WHERE n % 5 <> 0;",
     "CREATE STREAM second AS SELECT n % 4 AS r, k, n * 2 AS twice, p, o FROM first PARTITION BY n % 4;",
-    "SET 'headwater.unfinished.aggregates' = 'true';",
     "CREATE TABLE counts WITH (PARTITIONS = 2) AS SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY k
        EMIT CHANGES;",
     "CREATE TABLE totals WITH (PARTITIONS = 2) AS SELECT k, SUM(n) AS total FROM s GROUP BY k EMIT CHANGES;",

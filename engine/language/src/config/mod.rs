@@ -8,7 +8,7 @@ mod property;
 
 use std::collections::BTreeMap;
 
-pub use property::{AGGREGATES, DECIMAL_DIVISION, PROPERTIES, Property, ValueKind};
+pub use property::{DECIMAL_DIVISION, PROPERTIES, Property, ValueKind};
 
 use crate::diagnostic::{Diagnostic, PROPERTY_VALUE, UNKNOWN_PROPERTY};
 
@@ -67,7 +67,7 @@ impl Settings {
 
 /// The properties that are listed and suggested.
 pub fn listed() -> impl Iterator<Item = &'static Property> {
-    PROPERTIES.iter().filter(|property| !property.is_hidden())
+    PROPERTIES.iter()
 }
 
 /// The property with this name or alias. Fails on an unknown name, suggesting the nearest one.
@@ -117,15 +117,6 @@ mod tests {
         assert_eq!(unknown.hint.as_deref(), Some("Did you mean \"auto.offset.reset\"?"));
         assert_eq!(settings.set("auto.offset.reset", "none").unwrap_err().code, PROPERTY_VALUE);
         assert_eq!(settings.set("query.memory.max", "lots").unwrap_err().code, PROPERTY_VALUE);
-    }
-
-    #[test]
-    fn what_is_being_built_can_be_set_and_is_not_listed() {
-        let mut settings = Settings::default();
-        assert_eq!(settings.get(AGGREGATES), "true");
-        settings.set(AGGREGATES, "false").unwrap();
-        assert_eq!(settings.get(AGGREGATES), "false");
-        assert!(listed().all(|property| property.name != AGGREGATES));
     }
 
     #[test]

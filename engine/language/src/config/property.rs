@@ -3,9 +3,6 @@
 /// The name of the property that decides whether quotients of DECIMALs are rounded.
 pub const DECIMAL_DIVISION: &str = "decimal.division";
 
-/// The name of the property that allows aggregates in continuous queries, which are being built.
-pub const AGGREGATES: &str = "headwater.unfinished.aggregates";
-
 /// A property that can be set.
 #[derive(Debug)]
 pub struct Property {
@@ -175,24 +172,12 @@ pub const PROPERTIES: &[Property] = &[
         kind: ValueKind::OneOf(&["round", "exact"]),
         about: "What happens to a quotient of DECIMALs that has more digits than its type: it is rounded half up, or is NULL as in ksqlDB. A persistent query keeps the value with which it was created.",
     },
-    Property {
-        name: AGGREGATES,
-        alias: None,
-        default: "true",
-        kind: ValueKind::Boolean,
-        about: "Whether CREATE TABLE … AS SELECT may aggregate. Aggregates are being built; their stored form may change.",
-    },
 ];
 
 impl Property {
     /// True when `name` is the property's name or its alias.
     pub fn answers_to(&self, name: &str) -> bool {
         self.name == name || self.alias == Some(name)
-    }
-
-    /// True for a property that is for developers of Headwater: it is neither listed nor suggested.
-    pub fn is_hidden(&self) -> bool {
-        self.name.starts_with("headwater.unfinished.")
     }
 }
 

@@ -8,7 +8,7 @@ use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_language::catalog::Catalog;
-use headwater_language::config::{AGGREGATES, Settings};
+use headwater_language::config::Settings;
 use headwater_language::definition::{ColumnRole, SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, Span};
 use headwater_language::sql::{ast, each_own_expr, place, print};
@@ -60,8 +60,6 @@ pub struct Streaming<'a> {
     pub purpose: Purpose<'a>,
     /// The state in which its expressions are planned.
     pub state: &'a SessionState,
-    /// Whether it may have aggregates, which are being built.
-    pub may_aggregate: bool,
     /// The maximum lengths of the arrays that its aggregates collect.
     pub limits: Limits,
     /// The sources in FROM; empty if one of them is unknown.
@@ -113,10 +111,8 @@ impl<'a> Streaming<'a> {
         }
         let selects_all = written.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
         let groups = groups(&select);
-        let may_aggregate = settings.get(AGGREGATES) == "true";
         let (select, limits) = (*select, Limits::of(settings));
-        let mut read =
-            Self { query, purpose, state, may_aggregate, limits, scope, select, items, selects_all, groups, errors };
+        let mut read = Self { query, purpose, state, limits, scope, select, items, selects_all, groups, errors };
         read.add_made_key();
         Ok(read)
     }

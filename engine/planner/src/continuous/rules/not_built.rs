@@ -34,11 +34,14 @@ pub fn can_be_lowered(query: &Streaming<'_>) -> bool {
     errors.is_empty()
 }
 
-/// Whether GROUP BY is supported in this query: it must create a table from sources that are not windowed.
+/// Whether GROUP BY is supported in this query: its result is shown or is a table, and its sources are not windowed.
 fn is_grouping_built(query: &Streaming<'_>) -> bool {
-    let Purpose::Create(create) = query.purpose else { return false };
-    query.may_aggregate
-        && create.kind == ast::SourceKind::Table
+    let makes_table = match query.purpose {
+        Purpose::Show => true,
+        Purpose::Create(create) => create.kind == ast::SourceKind::Table,
+        Purpose::Insert(_) => false,
+    };
+    makes_table
         && query.scope.members.iter().all(|member| member.source.window.is_none())
         && !query.groups.is_empty()
         && !query.groups.iter().any(is_of_several)
@@ -65,10 +68,6 @@ fn headers(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 
 fn join(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if !query.is_joined() {
-        return;
-    }
-    if !query.may_aggregate {
-        errors.push(not_yet("a join in a continuous query", query.span()));
         return;
     }
     for join in joins::read(query) {
