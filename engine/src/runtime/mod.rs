@@ -53,6 +53,8 @@ mod states;
 mod supervisor;
 mod tasks;
 pub(crate) mod topics;
+#[cfg(test)]
+mod trap_tests;
 mod until_idle;
 #[cfg(test)]
 mod untimed_tests;

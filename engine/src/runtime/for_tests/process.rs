@@ -9,7 +9,7 @@ use futures::TryStreamExt as _;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_language::config::Settings;
 
-use crate::answer::{Answer, Facts, Rows};
+use crate::answer::{Answer, Condition, Facts, Rows};
 use crate::runtime::{Driver, StepOutcome};
 use crate::{Engine, Session};
 
@@ -59,6 +59,35 @@ impl Process {
         rows
     }
 
+    /// Waits until a query has these rows.
+    pub(in crate::runtime) async fn await_rows(&mut self, query: &str, rows: &[&str]) {
+        for _ in 0..500 {
+            if self.rows(query).await == rows {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{query} has {:?} after ten seconds", self.rows(query).await);
+    }
+
+    /// What a query is doing.
+    pub(in crate::runtime) async fn condition(&mut self, query: &str) -> Condition {
+        let Answer::Facts(Facts::Queries(listed)) = self.ask("SHOW QUERIES;").await else { panic!("no queries") };
+        let found = listed.iter().find(|listed| listed.id == query);
+        found.expect("it is listed").state.condition
+    }
+
+    /// Waits until a query is doing this.
+    pub(in crate::runtime) async fn await_condition(&mut self, query: &str, condition: Condition) {
+        for _ in 0..500 {
+            if self.condition(query).await == condition {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{query} is {:?} after ten seconds", self.condition(query).await);
+    }
+
     pub(in crate::runtime) async fn plan(&mut self, query: &str) -> String {
         let Answer::Facts(Facts::Plan(plan)) = self.ask(&format!("EXPLAIN {query}")).await else { panic!("no plan") };
         plan.physical
@@ -82,6 +111,12 @@ impl Process {
         let answer = self.ask(&format!("EXPLAIN {query};")).await;
         let Answer::Facts(Facts::QueryDescriptions(described)) = answer else { panic!("no description") };
         described[0].group.clone()
+    }
+
+    /// Runs all queries until they are idle, as `headwater run --until-idle` does. Returns why the first one failed, if it did.
+    pub(in crate::runtime) async fn run(&self) -> Option<String> {
+        let ran = self.engine.run_until_idle(|| false).await.expect("it runs");
+        ran.into_iter().next().expect("a query").error.map(|error| error.message)
     }
 
     /// Steps drivers until nothing is left to do.
