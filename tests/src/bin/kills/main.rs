@@ -17,7 +17,9 @@ mod instance;
 mod judge;
 mod members;
 mod outlook;
+mod outputs;
 mod trial;
+mod verdict;
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -13,8 +13,9 @@ use rand::{Rng as _, SeedableRng as _};
 
 use crate::feed::{Feed, Sent};
 use crate::instance::{Instance, Service};
-use crate::judge::{DROPPED_DIVISOR, Verdict, judge};
+use crate::judge::{DROPPED_DIVISOR, judge};
 use crate::outlook::Outlook;
+use crate::verdict::Verdict;
 
 const PARTITIONS: i32 = 4;
 const QUERIES: usize = 2;
