@@ -13,8 +13,9 @@ mod broker;
 mod cluster;
 mod engine;
 mod feed;
+mod filters;
 mod instance;
-mod judge;
+
 mod members;
 mod outlook;
 mod outputs;

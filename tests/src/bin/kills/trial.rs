@@ -12,8 +12,8 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::feed::{Feed, Sent};
+use crate::filters::{DROPPED_DIVISOR, judge};
 use crate::instance::{Instance, Service};
-use crate::judge::{DROPPED_DIVISOR, judge};
 use crate::outlook::Outlook;
 use crate::verdict::Verdict;
 
