@@ -61,8 +61,9 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Starts writing the given number of records per second to a topic, with keys derived from the seed.
-    pub fn start(bootstrap: &str, topic: &str, per_second: u64, seed: u64) -> Result<Self, Box<dyn Error>> {
+    /// Starts writing the given number of records per second to topics that take turns, with keys derived from the
+    /// seed.
+    pub fn start(bootstrap: &str, topics: &[&str], per_second: u64, seed: u64) -> Result<Self, Box<dyn Error>> {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
             .set("enable.idempotence", "true")
@@ -74,7 +75,7 @@ impl Feed {
         let (stopped, written) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let mut writer = Writer {
             producer,
-            topic: topic.to_owned(),
+            topics: topics.iter().map(|&topic| topic.to_owned()).collect(),
             chance: StdRng::seed_from_u64(seed),
             seqs: vec![0; KEYS],
             sent: Vec::new(),
@@ -105,7 +106,7 @@ impl Feed {
 
 struct Writer {
     producer: BaseProducer<Acknowledged>,
-    topic: String,
+    topics: Vec<String>,
     chance: StdRng,
     seqs: Vec<usize>,
     sent: Vec<Sent>,
@@ -135,8 +136,9 @@ impl Writer {
         let (number, seq) = (self.sent.len(), self.seqs[key]);
         self.seqs[key] += 1;
         self.sent.push(Sent { key, seq, address: None });
+        let topic = &self.topics[number % self.topics.len()];
         let (text, value) = (key_text(key), format!(r#"{{"n":{number},"seq":{seq}}}"#));
-        let mut record = BaseRecord::with_opaque_to(&self.topic, number).key(&text).payload(&value);
+        let mut record = BaseRecord::with_opaque_to(topic, number).key(&text).payload(&value);
         while let Err((error, back)) = self.producer.send(record) {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(error.into());

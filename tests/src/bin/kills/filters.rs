@@ -4,20 +4,64 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
+use headwater_tests::scratch::Scratch;
 use rdkafka::message::Message;
 use serde_json::Value;
 
 use crate::feed::{Sent, key_text};
 use crate::outputs;
+use crate::trial::{PARTITIONS, Workload};
 use crate::verdict::Verdict;
 
-/// The query keeps numbers that are not divisible by this.
-pub const DROPPED_DIVISOR: usize = 7;
+/// The first query keeps numbers that are not divisible by this.
+const DROPPED_DIVISOR: usize = 7;
+
+/// A filter, and a query that gives its output another key.
+pub struct Filters {
+    input: String,
+    kept: String,
+    regrouped: String,
+}
+
+impl Workload for Filters {
+    fn new(scratch: &Scratch) -> Self {
+        let topic = |what| scratch.topic(what);
+        Self { input: topic("input"), kept: topic("kept"), regrouped: topic("regrouped") }
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.input]
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        vec![&self.kept, &self.regrouped]
+    }
+
+    fn statements(&self) -> String {
+        let Self { input, kept, regrouped } = self;
+        format!(
+            "CREATE STREAM input (k STRING KEY, n BIGINT, seq BIGINT)
+               WITH (KAFKA_TOPIC = '{input}', KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');
+             CREATE STREAM kept WITH (KAFKA_TOPIC = '{kept}') AS
+               SELECT k, n, seq, ROWPARTITION AS p, ROWOFFSET AS o FROM input WHERE n % {DROPPED_DIVISOR} <> 0;
+             CREATE STREAM regrouped WITH (KAFKA_TOPIC = '{regrouped}') AS
+               SELECT n % 10 AS digit, k, n, seq, p, o FROM kept PARTITION BY n % 10;\n"
+        )
+    }
+
+    fn queries_and_reads(&self) -> (usize, usize) {
+        (2, 2)
+    }
+
+    fn judge(&self, bootstrap: &str, sent: &[Sent]) -> Result<Verdict, Box<dyn Error>> {
+        Ok(judge(bootstrap, &self.kept, sent)?.and(judge(bootstrap, &self.regrouped, sent)?))
+    }
+}
 
 /// Reads an output up to what is committed now and judges it.
-pub fn judge(bootstrap: &str, topic: &str, partitions: i32, sent: &[Sent]) -> Result<Verdict, Box<dyn Error>> {
+fn judge(bootstrap: &str, topic: &str, sent: &[Sent]) -> Result<Verdict, Box<dyn Error>> {
     let mut trial = Trial::new(sent);
-    outputs::read(bootstrap, topic, partitions, |record| trial.hear(record))?;
+    outputs::read(bootstrap, topic, PARTITIONS, |record| trial.hear(record))?;
     Ok(trial.close(topic))
 }
 

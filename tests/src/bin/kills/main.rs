@@ -27,8 +27,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::filters::Filters;
 use crate::instance::Instance;
-use crate::trial::{Options, Trial};
+use crate::trial::{Options, Trial, Workload};
 
 /// Kill Headwater or brokers at random moments under load, and check that every record is processed exactly once.
 #[derive(Parser)]
@@ -74,12 +75,12 @@ struct AtCluster {
 }
 
 impl AtCluster {
-    /// Runs a trial with this many kills.
-    fn hold(
+    /// Runs a trial of a workload with this many kills.
+    fn hold<W: Workload>(
         &self,
         strike: impl FnOnce(&mut Trial, u32) -> Result<Instance, Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
-        trial::hold(&self.bootstrap_server, &self.options, |trial| strike(trial, self.options.runs))
+        trial::hold::<W>(&self.bootstrap_server, &self.options, |trial| strike(trial, self.options.runs))
     }
 }
 
@@ -89,8 +90,8 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Engine(at) => at.hold(engine::strike),
+        Command::Engine(at) => at.hold::<Filters>(engine::strike),
         Command::Broker(arguments) => broker::run(&arguments),
-        Command::Members(at) => at.hold(members::strike),
+        Command::Members(at) => at.hold::<Filters>(members::strike),
     }
 }
