@@ -20,7 +20,9 @@ mod members;
 mod outlook;
 mod outputs;
 mod trial;
+mod turns;
 mod verdict;
+mod windows;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -30,6 +32,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::filters::Filters;
 use crate::instance::Instance;
 use crate::trial::{Options, Trial, Workload};
+use crate::windows::Windows;
 
 /// Kill Headwater or brokers at random moments under load, and check that every record is processed exactly once.
 #[derive(Parser)]
@@ -46,6 +49,7 @@ Start a real Kafka:
 Then:
   kills engine --bootstrap-server 127.0.0.1:29110
   kills members --bootstrap-server 127.0.0.1:29110 --runs 10
+  kills windows --bootstrap-server 127.0.0.1:29110 --runs 10
   kills broker --runs 10          starts and stops three brokers itself
 
 Each ends with a line such as
@@ -62,6 +66,8 @@ enum Command {
     Broker(broker::Arguments),
     /// Start other processes of the same service and stop them, by SIGTERM or kill -9, while the first works
     Members(AtCluster),
+    /// Kill processes that count and add up in windows; every other time, two processes share the partitions
+    Windows(AtCluster),
 }
 
 /// An existing cluster, and the options of the trial.
@@ -92,6 +98,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Engine(at) => at.hold::<Filters>(engine::strike),
         Command::Broker(arguments) => broker::run(&arguments),
+        Command::Windows(at) => at.hold::<Windows>(turns::strike),
         Command::Members(at) => at.hold::<Filters>(members::strike),
     }
 }
