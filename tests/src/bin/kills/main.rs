@@ -15,13 +15,16 @@ mod engine;
 mod feed;
 mod filters;
 mod instance;
+mod joins;
 
 mod members;
 mod outlook;
 mod outputs;
+mod pairs;
 mod trial;
 mod turns;
 mod verdict;
+mod versions;
 mod windows;
 
 use std::error::Error;
@@ -31,6 +34,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::filters::Filters;
 use crate::instance::Instance;
+use crate::joins::Joins;
 use crate::trial::{Options, Trial, Workload};
 use crate::windows::Windows;
 
@@ -50,6 +54,7 @@ Then:
   kills engine --bootstrap-server 127.0.0.1:29110
   kills members --bootstrap-server 127.0.0.1:29110 --runs 10
   kills windows --bootstrap-server 127.0.0.1:29110 --runs 10
+  kills joins --bootstrap-server 127.0.0.1:29110 --runs 10
   kills broker --runs 10          starts and stops three brokers itself
 
 Each ends with a line such as
@@ -68,6 +73,8 @@ enum Command {
     Members(AtCluster),
     /// Kill processes that count and add up in windows; every other time, two processes share the partitions
     Windows(AtCluster),
+    /// The same with joins of a stream with another one and with a table
+    Joins(AtCluster),
 }
 
 /// An existing cluster, and the options of the trial.
@@ -99,6 +106,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Engine(at) => at.hold::<Filters>(engine::strike),
         Command::Broker(arguments) => broker::run(&arguments),
         Command::Windows(at) => at.hold::<Windows>(turns::strike),
+        Command::Joins(at) => at.hold::<Joins>(turns::strike),
         Command::Members(at) => at.hold::<Filters>(members::strike),
     }
 }
