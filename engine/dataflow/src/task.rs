@@ -52,7 +52,7 @@ pub enum Event<'a> {
     /// The next records of one of its inputs.
     Records(Port, &'a RawBatch),
     /// The next rows of an exchange that does not pass through its topic.
-    Rows(Port, Chunk),
+    Rows(Port, &'a Chunk),
     /// An epoch ends: everything that belongs to it is to be emitted.
     Barrier(Epoch),
     /// The oldest epoch that was not committed yet is: readers see its state.
