@@ -3,15 +3,17 @@
 use headwater_connectors::transport::Admin;
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
-use headwater_language::topology::Topology;
+use headwater_language::topology::{Action, Topology};
 
 use super::Context;
 use crate::runtime::{blocking, refused, topics};
 
-/// Checks that the sources of a query at `span` have the same number of partitions.
+/// Checks that the sources of a query at `span` have the same number of partitions, unless it has a foreign-key join, whose rows
+/// never were where their matches are.
 pub(super) async fn check(topology: &Topology, span: Span, context: &Context<'_>) -> Result<(), Vec<Diagnostic>> {
     let joined: Vec<SourceDef> = topology.sources().cloned().collect();
-    if joined.len() < 2 {
+    let is_foreign = topology.nodes().iter().any(|node| matches!(node.action, Action::ForeignJoin(_)));
+    if joined.len() < 2 || is_foreign {
         return Ok(());
     }
     let transport = context.process.transport().clone();
