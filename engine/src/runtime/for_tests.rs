@@ -1,10 +1,14 @@
 //! What several tests of the runtime share: a cluster with one topic, and a transaction that is open in it.
 
+mod process;
+
 use std::collections::BTreeMap;
 
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{NewTopic, Sink, SinkOptions, Transport};
 use headwater_formats::record::OutBatch;
+
+pub(super) use self::process::Process;
 
 /// A cluster with a topic of one partition.
 pub(super) fn cluster_with(topic: &str) -> MemoryTransport {

@@ -8,100 +8,13 @@ use std::time::Duration;
 
 use arrow::array::{AsArray, BinaryArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use arrow::util::display::array_value_to_string;
 use futures::{StreamExt as _, TryStreamExt as _};
-use headwater_connectors::transport::memory::MemoryTransport;
-use headwater_language::config::Settings;
 use headwater_state::{MemoryStore, Snapshot, Store};
 
-use super::driver::{Driver, StepOutcome};
-use crate::answer::{Answer, Facts, Rows};
-use crate::{Engine, Session};
+use super::driver::Driver;
+use super::for_tests::Process;
 
-const SOURCE: &str =
-    "CREATE STREAM s (k STRING KEY, a INT, v INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 4, VALUE_FORMAT = 'JSON');";
 const COUNTS: &str = "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;";
-
-/// One process and its user.
-struct Process {
-    cluster: MemoryTransport,
-    engine: Engine,
-    session: Session,
-    now_ms: i64,
-}
-
-impl Process {
-    fn new(cluster: &MemoryTransport, name: &str) -> Self {
-        let cluster = cluster.process(name);
-        let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
-        Self { cluster, engine, session: Session::new(Settings::default()), now_ms: 1_000 }
-    }
-
-    /// A process alone on its cluster, with a stream and what these statements create.
-    async fn with(statements: &[&str]) -> Self {
-        let mut process = Self::new(&MemoryTransport::new(), "a");
-        for statement in [SOURCE].iter().chain(statements) {
-            process.ask(statement).await;
-        }
-        process
-    }
-
-    async fn ask(&mut self, statement: &str) -> Answer {
-        let answer = self.engine.ask(&mut self.session, statement).await;
-        answer.unwrap_or_else(|errors| panic!("{statement}: {errors:?}"))
-    }
-
-    async fn begin(&mut self, query: &str) -> Rows {
-        let Answer::Rows(rows) = self.ask(query).await else { panic!("no rows") };
-        rows
-    }
-
-    /// The rows of a query in the order of their texts.
-    async fn rows(&mut self, query: &str) -> Vec<String> {
-        let batches: Vec<_> = self.begin(query).await.stream.try_collect().await.expect("rows");
-        let mut rows: Vec<String> = batches.iter().flat_map(texts).collect();
-        rows.sort();
-        rows
-    }
-
-    async fn plan(&mut self, query: &str) -> String {
-        let Answer::Facts(Facts::Plan(plan)) = self.ask(&format!("EXPLAIN {query}")).await else { panic!("no plan") };
-        plan.physical
-    }
-
-    async fn reads_state(&mut self, query: &str) -> bool {
-        self.plan(query).await.contains("StateScanExec: state of query CTAS_T_2 in this process")
-    }
-
-    async fn driver(&self) -> Driver {
-        self.engine.driver("CTAS_T_2", Arc::new(self.cluster.clone())).await.expect("a query")
-    }
-
-    /// Steps drivers until nothing is left to do.
-    fn drive(&mut self, drivers: &mut [&mut Driver]) {
-        let mut quiet = 0;
-        while quiet < 20 {
-            for driver in &mut *drivers {
-                self.now_ms += 1_000;
-                let step = driver.step(self.now_ms, Duration::ZERO).expect("nothing fails");
-                quiet = if step == StepOutcome::Idle && driver.is_settled() { quiet + 1 } else { 0 };
-            }
-        }
-    }
-}
-
-fn texts(batch: &RecordBatch) -> Vec<String> {
-    let text = |row: usize| {
-        batch
-            .columns()
-            .iter()
-            .map(|column| array_value_to_string(column, row).expect("a value"))
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    (0..batch.num_rows()).map(text).collect()
-}
-
 const WINDOWS: &str = "CREATE TABLE t WITH (KEY_FORMAT = 'JSON', PARTITIONS = 3) AS \
     SELECT COUNT(v) * 10 AS many, UCASE(k) AS word, a AS part, AS_VALUE(a) + 1 AS next FROM s \
     WINDOW TUMBLING (SIZE 10 SECONDS) GROUP BY UCASE(k), a HAVING COUNT(*) < 3;";
