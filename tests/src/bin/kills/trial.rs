@@ -179,7 +179,8 @@ impl<W: Workload> Court<'_, W> {
         let (mut lost, mut moved_at) = (usize::MAX, Instant::now());
         loop {
             left.check()?;
-            let now = self.workload.judge(self.bootstrap, sent)?.lost;
+            let verdict = self.workload.judge(self.bootstrap, sent)?;
+            let now = verdict.lost;
             if now == 0 {
                 return Ok(());
             }
@@ -187,6 +188,7 @@ impl<W: Workload> Court<'_, W> {
                 (lost, moved_at) = (now, Instant::now());
             }
             if moved_at.elapsed() > DRAIN_SILENCE_MAX {
+                verdict.examples.iter().for_each(|example| eprintln!("{example}"));
                 return Err(
                     left.said(&format!("{now} records are missing, and none arrived for {DRAIN_SILENCE_MAX:?}"))
                 );
