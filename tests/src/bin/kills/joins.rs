@@ -24,7 +24,7 @@ pub const WITHIN_MS: i64 = 1_000;
 /// late if the other one has read this much further; with 10 s, some are.
 pub const GRACE_MS: i64 = 40_000;
 /// Maximum time for which one process is behind another one: a group takes 6 s to notice that a member is gone.
-const BEHIND_MS_MAX: u64 = 30_000;
+pub const BEHIND_MS_MAX: u64 = 30_000;
 const _: () = assert!(GRACE_MS as u64 > LATE_MS + DISORDER_MS_MAX + BEHIND_MS_MAX);
 
 /// A stream-stream join and a stream-table join of the same left stream.
