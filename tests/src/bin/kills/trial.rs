@@ -164,10 +164,11 @@ impl<W: Workload> Court<'_, W> {
     fn open(&self) -> Result<Trial, Box<dyn Error>> {
         let Options { commit_interval_ms, rate, seed, runs, .. } = *self.options;
         let (bootstrap, inputs) = (self.bootstrap, self.workload.inputs());
-        inputs.iter().try_for_each(|topic| load::create_topic(bootstrap, topic, PARTITIONS))?;
+        let topics = [inputs.clone(), self.workload.outputs()].concat();
+        // The topic of a windowed table, created by its query, would lose records after the retention of the windows.
+        topics.iter().try_for_each(|topic| load::create_topic(bootstrap, topic, PARTITIONS))?;
         let statements = self.workload.statements();
         let service = Service::new(bootstrap, self.service_id, &statements, &self.folder, commit_interval_ms)?;
-        let topics = [inputs.clone(), self.workload.outputs()].concat();
         let outlook = Outlook::new(bootstrap, self.service_id, &topics, PARTITIONS, self.workload.queries_and_reads())?;
         let feed = Feed::start(bootstrap, &inputs, rate, seed)?;
         let chance = StdRng::seed_from_u64(seed);
@@ -179,7 +180,8 @@ impl<W: Workload> Court<'_, W> {
         let (mut lost, mut moved_at) = (usize::MAX, Instant::now());
         loop {
             left.check()?;
-            let now = self.workload.judge(self.bootstrap, sent)?.lost;
+            let verdict = self.workload.judge(self.bootstrap, sent)?;
+            let now = verdict.lost;
             if now == 0 {
                 return Ok(());
             }
@@ -187,6 +189,7 @@ impl<W: Workload> Court<'_, W> {
                 (lost, moved_at) = (now, Instant::now());
             }
             if moved_at.elapsed() > DRAIN_SILENCE_MAX {
+                verdict.examples.iter().for_each(|example| eprintln!("{example}"));
                 return Err(
                     left.said(&format!("{now} records are missing, and none arrived for {DRAIN_SILENCE_MAX:?}"))
                 );
