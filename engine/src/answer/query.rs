@@ -144,6 +144,9 @@ pub struct PartitionLag {
     pub lag: i64,
     /// Offsets that were deleted before they were read.
     pub lost: u64,
+    /// The highest event time of the records read, in ms since the epoch, if the query has windows or other state: it decides
+    /// which rows are late.
+    pub stream_time_ms: Option<i64>,
     /// The transaction that blocks readers.
     pub open_transaction: Option<OpenTransaction>,
 }

@@ -32,13 +32,15 @@ fn lag(transport: &dyn Transport, topic: &str, group: &str) -> Result<Lag, Trans
     let lag = |((partition, stable), last): ((&TopicPartition, &Watermarks), &Watermarks)| {
         let position = committed.get(partition).and_then(Option::as_ref);
         let offset = position.map(|position| position.offset);
+        let note = position.map(|position| Note::read(&position.note)).unwrap_or_default();
         PartitionLag {
             partition: partition.partition,
             start: stable.start,
             end: last.end,
             committed: offset,
             lag: (last.end - offset.unwrap_or(stable.start)).max(0),
-            lost: position.map_or(0, |position| Note::read(&position.note).lost),
+            lost: note.lost,
+            stream_time_ms: note.time_ms,
             open_transaction: held_back(transport, partition, stable.end, last.end),
         }
     };

@@ -93,22 +93,29 @@ fn failed(QueryFailure { error, attempts, next_try_ms }: &QueryFailure) -> Strin
     }
 }
 
-/// How far a query is behind.
+/// How far a query is behind. Stream times are shown if it has any.
 pub(super) fn lag(Lag { group, topic, partitions }: &Lag) -> Section {
-    let row = |partition: &PartitionLag| {
-        let committed = partition.committed.map_or("none".to_owned(), |offset| offset.to_string());
-        vec![
-            partition.partition.to_string(),
-            partition.start.to_string(),
-            partition.end.to_string(),
-            committed,
-            partition.lag.to_string(),
-            partition.lost.to_string(),
-            partition.open_transaction.map(held_back).unwrap_or_default(),
-        ]
-    };
-    let columns = ["Partition", "Start Offset", "End Offset", "Committed", "Lag", "Lost", "Open Transaction"];
-    Section::table(&columns, partitions.iter().map(row)).titled(format!("Consumer group {group} on {topic}"))
+    let has_time = partitions.iter().any(|partition| partition.stream_time_ms.is_some());
+    let rows = partitions.iter().map(|partition| cells(partition, has_time));
+    let mut columns = vec!["Partition", "Start Offset", "End Offset", "Committed", "Lag", "Lost"];
+    columns.extend(has_time.then_some("Stream Time"));
+    columns.push("Open Transaction");
+    Section::table(&columns, rows).titled(format!("Consumer group {group} on {topic}"))
+}
+
+fn cells(partition: &PartitionLag, has_time: bool) -> Vec<String> {
+    let mut cells = vec![
+        partition.partition.to_string(),
+        partition.start.to_string(),
+        partition.end.to_string(),
+        partition.committed.map_or("none".to_owned(), |offset| offset.to_string()),
+        partition.lag.to_string(),
+        partition.lost.to_string(),
+    ];
+    let time = || partition.stream_time_ms.and_then(to_the_millisecond).unwrap_or_else(|| "none".to_owned());
+    cells.extend(has_time.then(time));
+    cells.push(partition.open_transaction.map(held_back).unwrap_or_default());
+    cells
 }
 
 /// How many offsets an open transaction holds back, and since when.
