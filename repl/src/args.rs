@@ -120,8 +120,8 @@ pub enum Way {
         #[arg(long, value_enum, value_delimiter = ',', value_name = "MODE", default_values_t = Mode::ALL)]
         modes: Vec<Mode>,
 
-        /// Also compare each stream written by a query with the result of the bounded query, unless the file contains
-        /// `-- not judged: why`
+        /// Also compare each stream and table written by a query with the result of the bounded query, unless the file
+        /// contains `-- not judged: why`
         #[arg(long)]
         judge: bool,
     },

@@ -16,6 +16,10 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("SHOW STREAMS; SHOW TABLES; DESCRIBE orders;", "the streams and tables, and the columns of one"),
     ("SELECT * FROM orders ORDER BY ROWTIME DESC LIMIT 5;", "the newest rows"),
     (
+        "CREATE TABLE hourly AS SELECT id, SUM(amount) AS total\n    FROM orders WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY id;",
+        "a table that a continuous query keeps up to date",
+    ),
+    (
         "SHOW FUNCTIONS; SHOW PROPERTIES; SHOW REJECTS;",
         "the functions, the settings, and the records that could not be read",
     ),

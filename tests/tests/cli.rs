@@ -237,6 +237,10 @@ fn the_demo_shows_its_tour_and_ends() {
     let data = TempDir::new().expect("a folder");
     let said = succeed(data.path(), &["demo"]);
     assert!(said.contains("REVENUE") && said.contains("value"), "{said}");
+    // The live pages: a windowed aggregate, a join, and a pull query that is answered from the state.
+    for page in ["| SINCE ", "| CITY ", "StateScanExec: state of query CTAS_REVENUE_"] {
+        assert!(said.contains(page), "{page}: {said}");
+    }
 }
 
 /// Goal: scripts can run concurrently on one folder, whichever ends first. Method: both create a stream and read it,

@@ -71,6 +71,25 @@ pub fn received(chunk: &Chunk, input: &Input, partition: i32, first: i64) -> Res
     Ok(Chunk { rows: rows(&chunk.rows)?, before: before.transpose()?, offsets, ..chunk.clone() })
 }
 
+/// No rows, for an input that is an exchange.
+pub fn nothing(input: &Input) -> Result<Chunk, ArrowError> {
+    let schema = input.spec.schema().project(&input.projection)?;
+    let exchange = input.exchange.as_ref();
+    let schema = exchange.map_or_else(|| schema.clone(), |exchange| exchange.rows(&schema));
+    let integers = || Int64Array::from(Vec::<i64>::new());
+    Ok(Chunk {
+        rows: RecordBatch::new_empty(Arc::new(schema)),
+        times_ms: integers(),
+        offsets: integers(),
+        headers: None,
+        valued: None,
+        windows: None,
+        before: None,
+        origins: None,
+        clocks_ms: None,
+    })
+}
+
 /// For a record without a value (a tombstone), expressions see only the key: the pseudo columns are NULL. Semantics:
 /// ksqlDB's, whose pseudo columns are part of the value.
 fn without_address(rows: RecordBatch, valued: &NullBuffer) -> Result<RecordBatch, ArrowError> {

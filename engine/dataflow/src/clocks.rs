@@ -26,6 +26,15 @@ impl Clocks {
         *known
     }
 
+    /// Advances the stream times of all partitions to those of others that are higher. Returns whether any was.
+    pub fn advance_all(&mut self, others: &Self) -> bool {
+        let before = self.clone();
+        for (partition, time_ms) in others.iter() {
+            self.advance(partition, time_ms);
+        }
+        *self != before
+    }
+
     /// The stream time of a partition; `None` before its first row.
     pub fn get(&self, partition: SourcePartition) -> Option<i64> {
         self.0.get(&partition).copied()

@@ -93,6 +93,12 @@ impl Compiled {
         &self.stages[stage].changelogs
     }
 
+    /// Whether its tasks must be told when stream time advances in partitions whose rows go to other tasks.
+    pub fn waits_for_time(&self) -> bool {
+        let operators = self.stages.iter().flat_map(|stage| &stage.operators);
+        operators.into_iter().any(|wired| wired.operator.waits_for_time())
+    }
+
     /// Whether the records of its inputs must be processed in the order of their event times, which is what joins need. A task
     /// then keeps the rows of [`Event::Records`](super::Event::Records) until [`Task::release`].
     pub fn merges(&self) -> bool {
@@ -118,6 +124,7 @@ impl Compiled {
     /// A new task of a stage, with empty stores. `placements` are those of the topics that the query writes.
     pub fn task(&self, id: TaskId, placements: &BTreeMap<String, Placement>) -> Result<Task, FormatError> {
         let task = Task::new(&self.stages[id.stage], id.partition, self.stops_on_time, placements)?;
-        Ok(if self.merges { task.merging() } else { task })
+        let task = if self.merges { task.merging() } else { task };
+        Ok(if self.waits_for_time() { task.marking_time() } else { task })
     }
 }

@@ -78,6 +78,12 @@ pub trait Operator: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether it emits rows because stream time has advanced in a partition whose rows it does not get. It is then pushed a chunk
+    /// without rows.
+    fn waits_for_time(&self) -> bool {
+        false
+    }
+
     /// Whether the rows that it emits may be far larger than those pushed, so that few rows are pushed at a time.
     fn grows(&self) -> bool;
 

@@ -102,6 +102,11 @@ impl Output {
         Ok((self.batch(parts, partition), unwritten))
     }
 
+    /// The number of partitions of the topic.
+    pub fn partitions(&self) -> i32 {
+        self.placement.partitions
+    }
+
     /// The partition of each row's key, and the rows whose keys cannot be encoded.
     pub fn places(&mut self, chunk: &Chunk) -> (Vec<i32>, Vec<Unwritten>) {
         let (keys, bad) = self.key.encode(chunk, None);

@@ -52,7 +52,7 @@ pub enum Event<'a> {
     /// The next records of one of its inputs.
     Records(Port, &'a RawBatch),
     /// The next rows of an exchange that does not pass through its topic.
-    Rows(Port, Chunk),
+    Rows(Port, &'a Chunk),
     /// An epoch ends: everything that belongs to it is to be emitted.
     Barrier(Epoch),
     /// The oldest epoch that was not committed yet is: readers see its state.
@@ -121,6 +121,12 @@ pub struct Task {
     exchanges_rows: bool,
     /// The number of rows that it got from exchanges that way, over all processes.
     received: i64,
+    /// Whether tasks tell each other through the topics of exchanges how stream time advances.
+    marks_time: bool,
+    /// The stream times that other tasks have told since the last barrier.
+    told: Clocks,
+    /// The stream times that other tasks were told last.
+    marked: Clocks,
     commands: VecDeque<Command>,
     /// The rows that are left of the batch, the first records last.
     left: Vec<Left>,
@@ -200,6 +206,9 @@ impl Task {
             port: Port(0),
             exchanges_rows: false,
             received: 0,
+            marks_time: false,
+            told: Clocks::default(),
+            marked: Clocks::default(),
             commands: VecDeque::new(),
             left: Vec::new(),
             last_out: None,
@@ -265,9 +274,19 @@ impl Task {
 
     /// Passes the barrier to the next operator or, after the last one, ends the epoch.
     fn pass_barrier(&mut self, now_ms: i64) -> Result<(), ArrowError> {
-        let Some(barrier) = &mut self.barrier else { return Ok(()) };
+        let Some(barrier) = &self.barrier else { return Ok(()) };
         let (epoch, at) = (barrier.epoch, barrier.at);
-        barrier.at += 1;
+        let left = barrier.left;
+        if at == 0 && self.inputs.iter().all(|input| input.pending.is_none()) {
+            let told = std::mem::take(&mut self.told);
+            self.tick(&told, now_ms)?;
+            if self.left.len() > left {
+                return Ok(());
+            }
+        }
+        if let Some(barrier) = &mut self.barrier {
+            barrier.at += 1;
+        }
         match self.operators.get_mut(at) {
             // Expressions are evaluated when a row is pushed, so none fails now.
             Some((operator, _)) => {
@@ -280,6 +299,7 @@ impl Task {
             None => {
                 self.barrier = None;
                 self.seal(now_ms)?;
+                self.mark_time(now_ms);
                 self.commands.push_back(Command::Reached(epoch));
             }
         }
@@ -299,6 +319,41 @@ impl Task {
             self.logged_clocks = self.clocks.clone();
         }
         Ok(())
+    }
+
+    /// Has the stream times written to all partitions of its exchanges, if they have advanced, as records without a value.
+    fn mark_time(&mut self, now_ms: i64) {
+        if !self.marks_time || self.exchanges_rows || self.clocks == self.marked {
+            return;
+        }
+        let clocks = self.clocks.to_bytes();
+        for (output, topic) in self.outputs.iter().zip(&self.stage.outputs) {
+            let partitions: Vec<i32> = (0..output.partitions()).filter(|_| topic.exchange.is_some()).collect();
+            if !partitions.is_empty() {
+                self.commands.push_back(Command::Log(OutBatch {
+                    topic: Arc::from(topic.sink.topic.as_str()),
+                    keys: BinaryArray::from_iter_values(partitions.iter().map(|_| &clocks)),
+                    values: BinaryArray::new_null(partitions.len()),
+                    timestamps_ms: Some(vec![now_ms; partitions.len()].into()),
+                    partitions: Some(partitions.into()),
+                    headers: None,
+                }));
+            }
+        }
+        self.marked = self.clocks.clone();
+    }
+
+    /// Remembers the stream times in the records of an exchange, which are those without a value.
+    fn hear_time(&mut self, port: Port, raw: &RawBatch) {
+        let (Some(keys), Some(values)) = (&raw.keys, &raw.values) else { return };
+        if self.stage.inputs[port.0].exchange.is_none() || values.null_count() == 0 {
+            return;
+        }
+        for row in (0..raw.len()).filter(|row| values.is_null(*row) && keys.is_valid(*row)) {
+            if let Some(clocks) = Clocks::from_bytes(keys.value(row)) {
+                self.told.advance_all(&clocks);
+            }
+        }
     }
 
     /// Has records written to the changelog of a store.
@@ -381,6 +436,11 @@ impl Task {
         Self { merges: true, ..self }
     }
 
+    /// The same task, which tells other tasks how stream time advances, through the topics of its exchanges.
+    pub(super) fn marking_time(self) -> Self {
+        Self { marks_time: true, ..self }
+    }
+
     /// The event time in ms and the offset of the first row of an input that was not released; `None` if there is none.
     pub fn head(&self, port: Port) -> Option<(i64, i64)> {
         let pending = self.inputs[port.0].pending.as_ref()?;
@@ -430,6 +490,7 @@ impl Task {
         debug_assert_eq!(raw.origin, self.inputs[port.0].origin, "an input has one partition");
         debug_assert!(self.left.is_empty() && self.inputs[port.0].pending.is_none(), "one batch after the other");
         (self.port, self.last_out) = (port, None);
+        self.hear_time(port, raw);
         let mut decoded = self.inputs[port.0].decoder.decode(raw)?;
         let stop_at = decoded.untimed.filter(|_| self.stops_on_time);
         let rejects = std::mem::take(&mut decoded.rejects);
@@ -467,6 +528,27 @@ impl Task {
         let entry = self.inputs[port.0].entry.iter().rev();
         self.left.extend(entry.map(|to| Left::Rows(chunk.clone(), *to)));
         Ok(())
+    }
+
+    /// Stream time has advanced in partitions whose rows may go to other tasks. Returns false if that changes nothing here; else
+    /// the commands that follow are returned as for [`Self::handle`].
+    pub fn tick(&mut self, clocks: &Clocks, now_ms: i64) -> Result<bool, ArrowError> {
+        if !self.operators.iter().any(|(operator, _)| operator.waits_for_time()) || !self.clocks.advance_all(clocks) {
+            return Ok(false);
+        }
+        debug_assert!(self.left.is_empty(), "a task with state ends an epoch after a batch");
+        for port in 0..self.inputs.len() {
+            for to in self.inputs[port].entry.clone() {
+                if let Target::Operator(at, at_port) = to
+                    && self.operators[at].0.waits_for_time()
+                {
+                    self.port = Port(port);
+                    let nothing = arrival::nothing(&self.stage.inputs[port])?;
+                    self.apply(nothing, Target::Operator(at, at_port), now_ms)?;
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Whether rows for exchanges are passed on as they are from now on, instead of as records of their topics.

@@ -4,19 +4,35 @@
 //! are read, and a changelog keeps the last value of each key, so neither has a retention time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use headwater_connectors::transport::{Admin, NewTopic, TransportError, TransportErrorKind};
+use headwater_connectors::transport::{Admin, NewTopic, Position, TransportError, TransportErrorKind};
+use headwater_formats::record::TopicPartition;
 use headwater_language::catalog::QueryDef;
 use headwater_language::definition::SourceDef;
 
-use super::job::own_topics;
+use super::job::{group_of, own_topics};
+use super::note::Note;
 use super::topics::{self, BYTES_MAX, CLEANUP, RETENTION, TIMESTAMP_TYPE, WORDS_BYTES};
 
-/// Creates the topics of a query that do not exist, with the number of partitions of its output. Blocks.
+/// Creates the topics of a query that do not exist, with the number of partitions of its output or, if there are some already, of
+/// those. Fails if they have different numbers, or if a changelog is missing although the query has run. Blocks.
 pub(super) fn ensure(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> Result<(), TransportError> {
     let names = names(query, service_id);
     let (Some(sink), false) = (query.topology.sink(), names.is_empty()) else { return Ok(()) };
-    let partitions = topics::partitions_of(admin, &sink.topic)?;
+    let (missing, existing) = sorted(admin, names)?;
+    let partitions = match existing.first() {
+        None => topics::partitions_of(admin, &sink.topic)?,
+        Some((_, partitions)) => *partitions,
+    };
+    check(&existing)?;
+    if let Some((changelog, _)) = missing.iter().find(|(_, is_changelog)| *is_changelog)
+        && has_run(admin, query, service_id)?
+    {
+        let message =
+            format!("the state of query \"{}\" is gone: its changelog topic \"{changelog}\" was deleted", query.id);
+        return Err(TransportError::lost(message));
+    }
     let bytes_max = |source: &SourceDef| {
         let settings = admin.topic_settings(&source.topic)?;
         Ok(settings.get(BYTES_MAX).and_then(|bytes| bytes.parse::<i64>().ok()))
@@ -25,11 +41,50 @@ pub(super) fn ensure(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> R
     let bytes_max = bytes_max.into_iter().flatten().max();
     // A record of an exchange also has the address of the record that it was made from.
     let bytes_max = bytes_max.map(|bytes| bytes.saturating_add(WORDS_BYTES).min(i32::MAX.into()).to_string());
-    for (name, is_changelog) in names {
+    for (name, is_changelog) in missing {
         let settings = settings(is_changelog, bytes_max.as_deref());
         topics::make_if_missing(admin, &NewTopic { name, partitions, replicas: None, settings })?;
     }
     Ok(())
+}
+
+/// The topics that are missing, each with whether it is a changelog, and those that exist, with their numbers of partitions.
+#[allow(clippy::type_complexity, reason = "two lists of pairs")]
+fn sorted(
+    admin: &dyn Admin,
+    names: Vec<(String, bool)>,
+) -> Result<(Vec<(String, bool)>, Vec<(String, i32)>), TransportError> {
+    let (mut missing, mut existing) = (Vec::new(), Vec::new());
+    for (name, is_changelog) in names {
+        match admin.topic(&name)? {
+            Some(topic) => existing.push((name, topic.partitions)),
+            None => missing.push((name, is_changelog)),
+        }
+    }
+    Ok((missing, existing))
+}
+
+/// Checks that all topics have the same number of partitions, which is that of the query's state.
+fn check(existing: &[(String, i32)]) -> Result<(), TransportError> {
+    let Some((first, partitions)) = existing.first() else { return Ok(()) };
+    let Some((other, others)) = existing.iter().find(|(_, others)| others != partitions) else { return Ok(()) };
+    let message = format!(
+        "topics of one query must have the same number of partitions, but \"{first}\" has {partitions} and \"{other}\" has {others}"
+    );
+    Err(TransportError::lost(message))
+}
+
+/// Whether a query has processed rows: a position that it has committed has a stream time.
+fn has_run(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> Result<bool, TransportError> {
+    let mut sources = Vec::new();
+    for source in query.topology.sources() {
+        let topic: Arc<str> = source.topic.as_str().into();
+        let partitions = topics::partitions_of(admin, &topic)?;
+        sources.extend((0..partitions).map(|partition| TopicPartition::new(topic.clone(), partition)));
+    }
+    let committed = admin.committed_offsets(&group_of(service_id, query), &sources)?;
+    let has_time = |position: &Position| Note::read(&position.note).time_ms.is_some();
+    Ok(committed.values().flatten().any(has_time))
 }
 
 /// The settings of a topic: those that a query relies on, whatever the defaults of the cluster are.
@@ -69,6 +124,14 @@ mod tests {
     use headwater_connectors::transport::memory::MemoryTransport;
     use headwater_language::config::Settings;
 
+    use std::time::Duration;
+
+    use arrow::array::BinaryArray;
+    use headwater_connectors::transport::SinkOptions;
+    use headwater_formats::record::OutBatch;
+
+    use super::super::driver::Driver;
+    use super::super::job::Job;
     use super::*;
     use crate::{Engine, Session};
 
@@ -126,5 +189,43 @@ mod tests {
         let exists = |(name, _): &(String, bool)| cluster.admin().topic(name).expect("an answer").is_some();
         assert_eq!(names(&query, "default_").iter().map(exists).collect::<Vec<_>>(), [true, false]);
         delete(faulty.admin(), &query, "default_").expect("one is there, one is not");
+    }
+
+    /// Goal: a query whose changelog was deleted says so, each time, instead of counting from zero. Method: it runs, its changelog is
+    /// deleted, and it is started again.
+    #[tokio::test]
+    async fn a_changelog_that_was_deleted_is_reported() {
+        let (cluster, query) = counting().await;
+        let run = || -> Result<(), TransportError> {
+            let job = Job { in_threads: false, ..Job::new(query.clone(), "default_", false).expect("a job") };
+            let mut driver = Driver::new(Arc::new(cluster.clone()), job, Arc::default(), Arc::default())?;
+            for step in 0..200 {
+                driver.step(step * 1_000, Duration::ZERO)?;
+            }
+            driver.finish(300_000)
+        };
+        run().expect("nothing was read");
+        let changelog = names(&query, "default_").into_iter().find(|(_, is_changelog)| *is_changelog).expect("one").0;
+        cluster.admin().delete_topic(&changelog).expect("it exists");
+        run().expect("it had no state");
+        let batch = OutBatch {
+            topic: "s".into(),
+            partitions: None,
+            keys: BinaryArray::from_iter_values([b"1"]),
+            values: BinaryArray::from_iter_values([br#"{"A":1}"#]),
+            timestamps_ms: None,
+            headers: None,
+        };
+        cluster.open_sink(SinkOptions::default()).and_then(|mut sink| sink.write(&batch)).expect("a record");
+        run().expect("it counts");
+        cluster.admin().delete_topic(&changelog).expect("it exists");
+        for _ in 0..2 {
+            let error = run().expect_err("its state is gone");
+            assert!(error.message.ends_with(&format!("its changelog topic \"{changelog}\" was deleted")), "{error}");
+        }
+        let other = NewTopic { name: changelog.clone(), partitions: 7, replicas: None, settings: BTreeMap::new() };
+        cluster.admin().create_topic(&other).expect("a topic");
+        let error = run().expect_err("it has other partitions");
+        assert!(error.message.contains("must have the same number of partitions"), "{error}");
     }
 }

@@ -281,7 +281,7 @@ impl PushReader {
     fn deliver(&mut self, Exchanged { topic, rows: chunks }: Exchanged, rows: &Show) -> DataFusionResult<()> {
         for (partition, chunk) in chunks {
             let (id, port) = self.tasks.reader(&TopicPartition::new(topic.clone(), partition)).map_err(external)?;
-            self.tasks.get(id).map_err(external)?.handle(&Event::Rows(port, chunk))?;
+            self.tasks.get(id).map_err(external)?.handle(&Event::Rows(port, &chunk))?;
             self.process(id, rows)?;
         }
         Ok(())

@@ -45,7 +45,7 @@ pub(super) enum MadeOf {
     /// From input records: their partition, and the offset of each.
     Records(TopicPartition, Int64Array),
     /// From rows of an exchange that were not read from its topic: the records of the query's input that they came from.
-    Rows(Addresses),
+    Rows(Box<Addresses>),
     /// From complaints.
     Complaints,
     /// From what changed in a store.

@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use headwater_connectors::transport::{
     Admin, Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError,
 };
-use headwater_dataflow::{Epoch, Event, TaskPosition};
+use headwater_dataflow::{Clocks, Epoch, Event, TaskId, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
@@ -457,7 +457,12 @@ impl Share {
         now_ms: i64,
     ) -> Result<(), TransportError> {
         self.begin(job, now_ms)?;
+        let mut clocks = Clocks::default();
         for id in self.tasks.ids() {
+            if job.compiled.waits_for_time() && self.tasks.is_whole() {
+                self.tick(id, &clocks, status, now_ms)?;
+                clocks.advance_all(self.tasks.get(id)?.clocks());
+            }
             self.tasks.get(id)?.handle(&Event::Barrier(epoch)).map_err(fault)?;
             while self.tasks.get(id)?.passes_barrier() {
                 self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
@@ -478,6 +483,18 @@ fn plan(job: &Job, start: &Start) -> Result<ReadPlan, TransportError> {
         batch_records_max: BATCH_RECORDS_MAX,
         ids: start.ids.clone(),
     })
+}
+
+impl Share {
+    /// Tells a task the stream times of the stages before it.
+    fn tick(&mut self, id: TaskId, clocks: &Clocks, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
+        let mut is_left = self.tasks.get(id)?.tick(clocks, now_ms).map_err(fault)?;
+        while is_left {
+            self.perform_all(id, None, status, now_ms)?;
+            is_left = self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
+        }
+        Ok(())
+    }
 }
 
 /// The merge of the inputs of a plan; `None` if the query does not merge them.

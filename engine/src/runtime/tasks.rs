@@ -95,6 +95,11 @@ impl Tasks {
         self.in_memory = exchanges;
     }
 
+    /// Whether rows pass the exchanges in memory, so that all tasks of the query are here.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.in_memory.is_empty()
+    }
+
     /// Whether the rows of a partition are read from its topic.
     pub(super) fn is_read(&self, partition: &TopicPartition) -> bool {
         !self.in_memory.contains(&partition.topic)

@@ -9,7 +9,8 @@ use headwater_language::topology::{Action, Topology};
 use super::Context;
 use crate::runtime::{blocking, refused, topics};
 
-/// Checks that the sources of a query at `span` have the same number of partitions.
+/// Checks that the sources of a query at `span` have the same number of partitions, unless it has a foreign-key join, whose rows
+/// never were where their matches are.
 pub(super) async fn check(topology: &Topology, span: Span, context: &Context<'_>) -> Result<(), Vec<Diagnostic>> {
     let joined: Vec<SourceDef> = topology.sources().cloned().collect();
     let is_foreign = topology.nodes().iter().any(|node| matches!(node.action, Action::Subscribe(_)));

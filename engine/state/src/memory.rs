@@ -44,6 +44,8 @@ pub struct MemoryStore {
     committed: View,
     /// Windows that start before this have expired. Those with changes remain until the next seal.
     expired: i64,
+    /// Windows that start before this may have been removed.
+    kept_from: i64,
     /// Whether a seal has dropped windows.
     has_expired: bool,
 }
@@ -51,7 +53,7 @@ pub struct MemoryStore {
 impl Default for MemoryStore {
     fn default() -> Self {
         let (overlays, sealed, committed) = (BTreeMap::new(), VecDeque::new(), View::default());
-        Self { overlays, sealed, committed, expired: i64::MIN, has_expired: false }
+        Self { overlays, sealed, committed, expired: i64::MIN, kept_from: i64::MIN, has_expired: false }
     }
 }
 
@@ -132,6 +134,10 @@ impl Store for MemoryStore {
         overlay.into_iter().flat_map(Overlay::iter).for_each(|(key, value)| visit(key, value));
     }
 
+    fn set_kept_from(&mut self, start: i64) {
+        self.kept_from = self.kept_from.max(start);
+    }
+
     fn remove_window(&mut self, window: i64) {
         let mut keys: Vec<Box<[u8]>> = Vec::new();
         self.visit(window, &mut |key, _| keys.push(key.into()));
@@ -152,7 +158,7 @@ impl Store for MemoryStore {
         let kept = self.overlays.split_off(&self.expired);
         let dropped = std::mem::take(&mut self.overlays);
         self.has_expired |= !dropped.is_empty() || changes.windows.values().first().is_some_and(|w| *w < self.expired);
-        self.sealed.push_back(Sealed::new(self.expired, self.has_expired, kept));
+        self.sealed.push_back(Sealed::new(self.expired, self.expired.max(self.kept_from), self.has_expired, kept));
         Ok(changes)
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Sealed {
     /// Windows that start before this were removed.
     removed_before: i64,
     /// Whether a window was ever removed.
+    /// Windows that start before this may have been removed.
+    kept_from: i64,
     has_expired: bool,
     windows: BTreeMap<i64, Changed>,
 }
@@ -29,12 +31,17 @@ struct Changed {
 impl Sealed {
     /// The changes of an epoch in which windows that start before `removed_before` were removed.
     /// `has_expired` says whether a window was ever removed.
-    pub(crate) fn new(removed_before: i64, has_expired: bool, overlays: BTreeMap<i64, Overlay>) -> Self {
+    pub(crate) fn new(
+        removed_before: i64,
+        kept_from: i64,
+        has_expired: bool,
+        overlays: BTreeMap<i64, Overlay>,
+    ) -> Self {
         let changed = |(start, overlay): (i64, Overlay)| {
             let added = overlay.added();
             (start, Changed { table: overlay.into_table(), added })
         };
-        Self { removed_before, has_expired, windows: overlays.into_iter().map(changed).collect() }
+        Self { removed_before, kept_from, has_expired, windows: overlays.into_iter().map(changed).collect() }
     }
 
     /// Windows that start before this were removed.
@@ -49,7 +56,7 @@ impl Sealed {
 
     /// Makes its changes to the committed values. Returns the windows that were removed.
     pub(crate) fn apply(self, snapshot: &mut Snapshot) -> BTreeMap<i64, Arc<Window>> {
-        (snapshot.kept_from, snapshot.has_expired) = (self.removed_before, self.has_expired);
+        (snapshot.kept_from, snapshot.has_expired) = (self.kept_from, self.has_expired);
         if self.windows.is_empty() && snapshot.windows.range(..self.removed_before).next().is_none() {
             return BTreeMap::new();
         }

@@ -39,6 +39,9 @@ pub trait Store: Debug + Send {
     /// Removes all keys of a window. For windows that expire in the order of their starts, [`Self::expire`] costs less.
     fn remove_window(&mut self, window: i64);
 
+    /// Has the next seal tell readers that windows that start before `start` may have been removed.
+    fn set_kept_from(&mut self, start: i64);
+
     /// The changes since the last seal, ordered by window and key. A key whose value is the same as then is left out. Fails as
     /// [`Self::get`] does.
     fn changes(&self) -> Result<Changes, ArrowError>;

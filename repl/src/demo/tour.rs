@@ -18,6 +18,9 @@ pub const PAGES: &[&str] = &[
     include_str!("../../../queries/demo/07-explode.sql"),
     include_str!("../../../queries/demo/08-window.sql"),
     include_str!("../../../queries/demo/09-rejects.sql"),
+    include_str!("../../../queries/demo/10-live.sql"),
+    include_str!("../../../queries/demo/11-enrich.sql"),
+    include_str!("../../../queries/demo/12-pull.sql"),
 ];
 
 /// Runs the tour. Ctrl-C skips the rest of a page.

@@ -219,12 +219,12 @@ fn joined(query: &Streaming<'_>, last: &JoinOn, before: &[JoinOn]) -> Key {
     let joins: Vec<JoinOn> = before.iter().chain([last]).cloned().collect();
     let class = equal_columns(query, &joins);
     let Some(first) = class.first() else { return made(query, last) };
-    // If several are selected, the first one in the order of FROM is the key.
-    let is_selected =
-        |column: &&ColumnRef| query.items.iter().any(|item| query.scope.column(&item.expr).as_ref() == Some(*column));
-    let selected = class.iter().find(is_selected);
+    // If several are selected, the first one is the key; those that a `*` includes come last.
+    let (written, of_star): (Vec<_>, Vec<_>) = query.items.iter().partition(|item| item.span.is_some());
+    let mut items = written.into_iter().chain(of_star);
+    let selected = items.find_map(|item| query.scope.column(&item.expr).filter(|column| class.contains(column)));
     let any: Vec<String> = class.iter().map(|column| qualified(query, column)).collect();
-    let part = part_of_join(query, &any.join(" or "), selected.unwrap_or(first));
+    let part = part_of_join(query, &any.join(" or "), selected.as_ref().unwrap_or(first));
     key_of_join(query, vec![part], "The key of a join is a column of its condition.")
 }
 

@@ -47,7 +47,7 @@ impl Share {
     ) -> Result<(), TransportError> {
         for (partition, chunk) in exchanged.rows {
             let (id, port) = self.tasks.reader(&TopicPartition::new(exchanged.topic.clone(), partition))?;
-            self.tasks.get(id)?.handle(&Event::Rows(port, chunk)).map_err(fault)?;
+            self.tasks.get(id)?.handle(&Event::Rows(port, &chunk)).map_err(fault)?;
             loop {
                 self.perform_all(id, raw, status, now_ms)?;
                 if !self.tasks.get(id)?.advance(now_ms).map_err(fault)? {
@@ -84,7 +84,7 @@ impl Share {
         }
         let made = match is_read {
             true => MadeOf::Records(addresses.input, addresses.offsets),
-            false => MadeOf::Rows(addresses),
+            false => MadeOf::Rows(Box::new(addresses)),
         };
         self.outbox.put(Work::Write(batch, made))
     }

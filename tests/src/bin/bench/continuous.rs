@@ -3,7 +3,7 @@
 //! Rates are based on the time that each program reports for its work: from opening its clients (and joining its group)
 //! until all existing records of the topic are read, written and committed. CPU, memory and the broker's CPU are those
 //! of whole processes, including their start. After every run another client counts what a read_committed consumer
-//! sees; a wrong number ends the benchmark.
+//! sees, or compares it with totals of the input if the query has state; a wrong result ends the benchmark.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -16,11 +16,12 @@ use headwater_tests::usage::{Run, measure};
 use headwater_tests::{binary, load};
 
 use crate::process::Cluster;
-use crate::query::{Query, define_bids};
+use crate::query::{Query, define_auctions, define_bids};
 use crate::reader::{self, count};
 use crate::report;
 use crate::streams::{Peer, Summary, Tuning};
 use crate::table::Table;
+use crate::totals::Totals;
 
 /// Maximum time of one measured command, after which it is stopped and the benchmark fails.
 const COMMAND_SECONDS_MAX: &str = "900";
@@ -37,6 +38,9 @@ pub struct Arguments {
     /// A topic that was filled by the program bids
     #[arg(long, default_value = "bids")]
     topic: String,
+    /// The topic of the auctions, for the join
+    #[arg(long, default_value = "auctions")]
+    auctions_topic: String,
     /// Number of runs of each measurement
     #[arg(long, default_value_t = 5)]
     pairs: usize,
@@ -62,10 +66,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let bench = Bench::new(arguments)?;
     let mut table = Table::default();
     for query in &arguments.queries {
-        let expected = count(&arguments.bootstrap_server, &arguments.topic, |record| query.keeps(record.key))?;
+        let expected = Expected::of(arguments, *query)?;
         let rounds: Result<Vec<_>, _> =
-            (0..arguments.pairs).map(|number| bench.round(*query, number, expected)).collect();
-        report::add(&mut table, query.name(), *query == Query::Q2, &rounds?);
+            (0..arguments.pairs).map(|number| bench.round(*query, number, &expected)).collect();
+        report::add(&mut table, *query, &rounds?);
     }
     println!("{} runs of each\n{table}", arguments.pairs);
     match table.missed() {
@@ -74,6 +78,35 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         missed => println!("missed: {}", missed.join("; ")),
     }
     Ok(())
+}
+
+/// What the output of a query must be.
+enum Expected {
+    /// This many records.
+    Records(u64),
+    /// These totals.
+    Totals(Totals),
+}
+
+impl Expected {
+    fn of(arguments: &Arguments, query: Query) -> Result<Self, Box<dyn Error>> {
+        let Arguments { bootstrap_server, topic, auctions_topic, .. } = arguments;
+        match query.has_state() {
+            true => Totals::expected(bootstrap_server, topic, query, auctions_topic).map(Self::Totals),
+            false => count(bootstrap_server, topic, |record| query.keeps(record.key)).map(Self::Records),
+        }
+    }
+
+    /// What is wrong with the committed records of a topic; `None` if nothing is.
+    fn differences(&self, bootstrap: &str, topic: &str, query: Query) -> Result<Option<String>, Box<dyn Error>> {
+        match self {
+            Self::Records(expected) => {
+                let found = count(bootstrap, topic, |_| true)?;
+                Ok((found != *expected).then(|| format!("{found} committed records, not {expected}")))
+            }
+            Self::Totals(expected) => Ok(Totals::written(bootstrap, topic, query)?.differences(expected)),
+        }
+    }
 }
 
 /// One run, and the CPU time of the broker during it.
@@ -90,7 +123,7 @@ pub struct Cost {
 pub struct Round {
     /// Records in the input topic.
     pub records: f64,
-    /// The baseline read, for queries that write little.
+    /// The baseline read, for queries that do not write every record.
     pub read: Option<Cost>,
     /// The baseline copy.
     pub copy: Cost,
@@ -123,11 +156,12 @@ impl<'a> Bench<'a> {
         Ok(Self { arguments, cluster, peer, partitions, own })
     }
 
-    fn round(&self, query: Query, number: usize, expected: u64) -> Result<Round, Box<dyn Error>> {
-        let read = (query == Query::Q2).then(|| self.read()).transpose()?;
+    fn round(&self, query: Query, number: usize, expected: &Expected) -> Result<Round, Box<dyn Error>> {
+        let read = query.is_compared_with_read().then(|| self.read()).transpose()?;
         let (copy, records) = self.copy()?;
         let ours = (!self.arguments.only_yardsticks).then(|| self.ours(query, expected)).transpose()?;
-        let peer = self.peer.as_ref().map(|peer| self.streams(peer, query, expected)).transpose()?;
+        let peer = self.peer.as_ref().filter(|_| !query.has_state());
+        let peer = peer.map(|peer| self.streams(peer, query, expected)).transpose()?;
         let round = Round { records, read, copy, ours, peer };
         eprintln!("{} {number}: {}", query.name(), report::walls(&round));
         Ok(round)
@@ -148,25 +182,31 @@ impl<'a> Bench<'a> {
         let cost = self.cost(&[[self.own.as_str(), "copy"].as_slice(), &places].concat())?;
         let cost = Cost { seconds: reported_seconds(&cost.run.stdout)?, ..cost };
         let records: u64 = cost.run.stdout.split(' ').next().unwrap_or_default().parse()?;
-        self.verify("the baseline copy", &to, records)?;
+        self.verify("the baseline copy", &to, Query::Q0, &Expected::Records(records))?;
         Ok((cost, records as f64))
     }
 
-    fn ours(&self, query: Query, expected: u64) -> Result<Cost, Box<dyn Error>> {
-        let Arguments { bootstrap_server, topic, .. } = self.arguments;
+    fn ours(&self, query: Query, expected: &Expected) -> Result<Cost, Box<dyn Error>> {
+        let Arguments { bootstrap_server, topic, auctions_topic, .. } = self.arguments;
         let scratch = Scratch::new(bootstrap_server, "bench");
         let to = scratch.topic(query.name());
+        if query.has_state() {
+            // The topic of a windowed table, created by its query, would lose the bids of the past after the retention.
+            load::create_topic(bootstrap_server, &to, self.partitions)?;
+        }
         let file = tempfile::Builder::new().suffix(".sql").tempfile()?;
-        std::fs::write(file.path(), format!("{}\n{}\n", define_bids(topic), query.statement(query.name(), &to)))?;
+        let auctions = if query == Query::Join { define_auctions(auctions_topic) } else { String::new() };
+        let query_text = query.statement("measured", &to);
+        std::fs::write(file.path(), [define_bids(topic), auctions, query_text].join("\n"))?;
         let (program, file) = (binary::headwater().display().to_string(), file.path().display().to_string());
         let place = ["--bootstrap-server", bootstrap_server, "--service-id", scratch.name()];
         let cost = self.cost(&[[program.as_str(), "run", &file, "--until-idle"].as_slice(), &place].concat())?;
         let cost = Cost { seconds: reported_seconds(&cost.run.stderr)?, ..cost };
-        self.verify("Headwater", &to, expected)?;
+        self.verify("Headwater", &to, query, expected)?;
         Ok(cost)
     }
 
-    fn streams(&self, peer: &Peer, query: Query, expected: u64) -> Result<(Cost, Summary), Box<dyn Error>> {
+    fn streams(&self, peer: &Peer, query: Query, expected: &Expected) -> Result<(Cost, Summary), Box<dyn Error>> {
         let Arguments { bootstrap_server, topic, streams_threads, streams_plain_producer, .. } = self.arguments;
         let scratch = Scratch::new(bootstrap_server, "bench");
         let to = scratch.topic(query.name());
@@ -174,7 +214,7 @@ impl<'a> Bench<'a> {
         let tuning = Tuning { threads: *streams_threads, plain_producer: *streams_plain_producer };
         let command = peer.command([bootstrap_server, topic, &to], scratch.name(), query, tuning);
         let cost = self.cost(&command.iter().map(String::as_str).collect::<Vec<_>>())?;
-        self.verify("Kafka Streams", &to, expected)?;
+        self.verify("Kafka Streams", &to, query, expected)?;
         let summary = Summary::parse(&cost.run.stdout)?;
         Ok((Cost { seconds: summary.seconds, ..cost }, summary))
     }
@@ -191,17 +231,15 @@ impl<'a> Bench<'a> {
 
     /// The broker acknowledges a commit before it has written the markers of every partition, so missing records may
     /// become visible soon.
-    fn verify(&self, who: &str, topic: &str, expected: u64) -> Result<(), Box<dyn Error>> {
+    fn verify(&self, who: &str, topic: &str, query: Query, expected: &Expected) -> Result<(), Box<dyn Error>> {
         let begun = Instant::now();
         loop {
             thread::sleep(MARKERS_WAIT);
-            let found = count(&self.arguments.bootstrap_server, topic, |_| true)?;
-            if found == expected {
-                return Ok(());
-            }
-            if found > expected || begun.elapsed() > MARKERS_WAIT_MAX {
+            let found = expected.differences(&self.arguments.bootstrap_server, topic, query)?;
+            let Some(found) = found else { return Ok(()) };
+            if begun.elapsed() > MARKERS_WAIT_MAX {
                 let ends = reader::stable_ends(&self.arguments.bootstrap_server, topic)?;
-                return Err(format!("{who} wrote {found} committed records to {topic}, not {expected}; {ends}").into());
+                return Err(format!("{who} wrote a wrong result to {topic}: {found}; {ends}").into());
             }
         }
     }

@@ -24,6 +24,7 @@ mod shell;
 mod soak;
 mod streams;
 mod table;
+mod totals;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -50,6 +51,8 @@ Then for example:
   bench bounded --bootstrap-server 127.0.0.1:29110
   bench continuous --bootstrap-server 127.0.0.1:29110 --pairs 3 --streams
       q0, q1 and q2 exactly once, compared with the baseline copy and Kafka Streams
+  bench continuous --bootstrap-server 127.0.0.1:29110 --queries tumbling,hopping,session,join
+      queries with state; the join needs the topic that bids --auctions-topic auctions writes
   bench latency --bootstrap-server 127.0.0.1:29110
 
 The headwater beside this program is measured; HEADWATER_BIN names another one. Benchmarks write to

@@ -99,6 +99,11 @@ impl Reader {
         Ok(!self.open.is_empty())
     }
 
+    /// Whether everything has been read.
+    pub fn is_at_end(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// The current positions, as offsets to commit.
     pub fn positions(&self) -> Result<TopicPartitionList, Box<dyn Error>> {
         let mut positions = TopicPartitionList::new();
@@ -163,9 +168,8 @@ pub fn stable_offsets(consumer: &BaseConsumer, topic: &str) -> Result<u64, Box<d
 pub fn count(bootstrap: &str, topic: &str, wanted: impl Fn(&Record<'_>) -> bool) -> Result<u64, Box<dyn Error>> {
     let mut reader = Reader::open(bootstrap, topic, "bench-count")?;
     let mut counted = 0;
-    let mut more = !reader.open.is_empty();
-    while more {
-        more = reader.next_batch(|record| {
+    while !reader.is_at_end() {
+        reader.next_batch(|record| {
             counted += u64::from(wanted(record));
             Ok(())
         })?;

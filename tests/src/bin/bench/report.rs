@@ -1,6 +1,7 @@
 //! Adds the figures of rounds to the table.
 
 use crate::continuous::{Cost, Round};
+use crate::query::Query;
 use crate::streams::Summary;
 use crate::table::{Table, Target};
 
@@ -19,26 +20,29 @@ pub fn walls(round: &Round) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// Adds all figures of a query. `writes_little` compares it with the baseline read instead of the baseline copy.
-pub fn add(table: &mut Table, name: &str, writes_little: bool, rounds: &[Round]) {
-    let rows = &mut Rows { table, query: name, rounds };
+/// Adds all figures of a query. Queries without state have targets: those that write little are compared with the baseline
+/// read instead of the baseline copy.
+pub fn add(table: &mut Table, query: Query, rounds: &[Round]) {
+    let rows = &mut Rows { table, query: query.name(), rounds };
     rows.cost("baseline read", None, |round| round.read.as_ref());
     rows.cost("baseline copy", None, |round| Some(&round.copy));
-    rows.cost("Headwater", Some(Target::Below(1.2)), |round| round.ours.as_ref());
-    add_ours(rows, writes_little);
+    let of_broker = (!query.has_state()).then_some(Target::Below(1.2));
+    rows.cost("Headwater", of_broker, |round| round.ours.as_ref());
+    add_ours(rows, query);
     rows.cost("Kafka Streams", None, |round| round.peer.as_ref().map(|(cost, _)| cost));
     add_peer(rows);
 }
 
-fn add_ours(rows: &mut Rows<'_>, writes_little: bool) {
-    let (of_copy, cpu_of_copy) = match writes_little {
+fn add_ours(rows: &mut Rows<'_>, query: Query) {
+    let (of_copy, cpu_of_copy) = match query.is_compared_with_read() {
         true => (None, None),
         false => (Some(Target::AtLeast(0.7)), Some(Target::Below(1.5))),
     };
+    let of_read = (!query.has_state()).then_some(Target::AtLeast(0.8));
     rows.add("Headwater, records/s, ratio to baseline copy", 2, of_copy, |round| {
         Some(rate(round.ours.as_ref()?, round) / rate(&round.copy, round))
     });
-    rows.add("Headwater, records/s, ratio to baseline read", 2, Some(Target::AtLeast(0.8)), |round| {
+    rows.add("Headwater, records/s, ratio to baseline read", 2, of_read, |round| {
         Some(rate(round.ours.as_ref()?, round) / rate(round.read.as_ref()?, round))
     });
     rows.add("Headwater, whole command, s", 2, None, |round| Some(round.ours.as_ref()?.run.wall.as_secs_f64()));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cluster::{Cluster, NODES};
+use crate::filters::Filters;
 use crate::instance::Instance;
 use crate::trial::{self, Options, Trial};
 
@@ -26,7 +27,9 @@ pub struct Arguments {
 /// Starts the cluster and runs the trial.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let cluster = Cluster::up()?;
-    trial::hold(cluster.bootstrap(), &arguments.options, |trial| strike(trial, &cluster, arguments.options.runs))
+    trial::hold::<Filters>(cluster.bootstrap(), &arguments.options, |trial| {
+        strike(trial, &cluster, arguments.options.runs)
+    })
 }
 
 fn strike(trial: &mut Trial, cluster: &Cluster, runs: u32) -> Result<Instance, Box<dyn Error>> {

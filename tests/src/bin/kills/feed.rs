@@ -1,5 +1,7 @@
 //! The load: numbered records at a steady rate, and the delivery report of each.
 //!
+//! Their timestamps are in disorder, and some are seconds older than their neighbours.
+//!
 //! The producer is idempotent and waits for all replicas, so an acknowledged record is in the topic exactly once. A
 //! record that was not acknowledged may be in the topic or not; nothing is expected of it.
 
@@ -7,7 +9,7 @@ use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -51,6 +53,13 @@ pub fn key_text(key: usize) -> String {
     format!("key-{key:03}")
 }
 
+/// Maximum time by which most timestamps are behind the newest one.
+pub const DISORDER_MS_MAX: u64 = 800;
+/// One in this many records is older still, by this much.
+pub const LATE_ONE_IN: usize = 100;
+/// How much older these records are.
+pub const LATE_MS: u64 = 5_000;
+
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// A thread that writes until it is stopped.
@@ -61,8 +70,9 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Starts writing the given number of records per second to a topic, with keys derived from the seed.
-    pub fn start(bootstrap: &str, topic: &str, per_second: u64, seed: u64) -> Result<Self, Box<dyn Error>> {
+    /// Starts writing the given number of records per second to topics that take turns, with keys derived from the
+    /// seed.
+    pub fn start(bootstrap: &str, topics: &[&str], per_second: u64, seed: u64) -> Result<Self, Box<dyn Error>> {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
             .set("enable.idempotence", "true")
@@ -74,14 +84,16 @@ impl Feed {
         let (stopped, written) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let mut writer = Writer {
             producer,
-            topic: topic.to_owned(),
+            topics: topics.iter().map(|&topic| topic.to_owned()).collect(),
             chance: StdRng::seed_from_u64(seed),
             seqs: vec![0; KEYS],
             sent: Vec::new(),
+            started_ms: now_ms(),
+            per_second,
             written: Arc::clone(&written),
         };
         let seen = Arc::clone(&stopped);
-        let thread = thread::spawn(move || writer.write(per_second, &seen).and_then(|()| writer.finish()));
+        let thread = thread::spawn(move || writer.write(&seen).and_then(|()| writer.finish()));
         Ok(Self { stopped, written, thread })
     }
 
@@ -105,18 +117,20 @@ impl Feed {
 
 struct Writer {
     producer: BaseProducer<Acknowledged>,
-    topic: String,
+    topics: Vec<String>,
     chance: StdRng,
     seqs: Vec<usize>,
     sent: Vec<Sent>,
+    started_ms: u64,
+    per_second: u64,
     written: Arc<AtomicUsize>,
 }
 
 impl Writer {
-    fn write(&mut self, per_second: u64, stopped: &AtomicBool) -> Result<(), Failure> {
+    fn write(&mut self, stopped: &AtomicBool) -> Result<(), Failure> {
         let begun = Instant::now();
         while !stopped.load(Ordering::Relaxed) {
-            let due = usize::try_from(begun.elapsed().as_micros() * u128::from(per_second) / 1_000_000)?;
+            let due = usize::try_from(begun.elapsed().as_micros() * u128::from(self.per_second) / 1_000_000)?;
             if due > RECORDS_MAX || begun.elapsed() > LIFE_MAX {
                 return Err(format!("the feed is limited to {RECORDS_MAX} records and {LIFE_MAX:?}").into());
             }
@@ -135,8 +149,10 @@ impl Writer {
         let (number, seq) = (self.sent.len(), self.seqs[key]);
         self.seqs[key] += 1;
         self.sent.push(Sent { key, seq, address: None });
+        let timestamp_ms = i64::try_from(self.timestamp_ms(number))?;
+        let topic = &self.topics[number % self.topics.len()];
         let (text, value) = (key_text(key), format!(r#"{{"n":{number},"seq":{seq}}}"#));
-        let mut record = BaseRecord::with_opaque_to(&self.topic, number).key(&text).payload(&value);
+        let mut record = BaseRecord::with_opaque_to(topic, number).key(&text).payload(&value).timestamp(timestamp_ms);
         while let Err((error, back)) = self.producer.send(record) {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(error.into());
@@ -145,6 +161,13 @@ impl Writer {
             self.producer.poll(PACE);
         }
         Ok(())
+    }
+
+    /// The time at which the record is due, minus its disorder.
+    fn timestamp_ms(&mut self, number: usize) -> u64 {
+        let due_ms = self.started_ms + number as u64 * 1_000 / self.per_second.max(1);
+        let late_ms = if self.chance.random_range(0..LATE_ONE_IN) == 0 { LATE_MS } else { 0 };
+        due_ms - self.chance.random_range(0..=DISORDER_MS_MAX) - late_ms
     }
 
     fn finish(&mut self) -> Result<Vec<Sent>, Failure> {
@@ -156,6 +179,11 @@ impl Writer {
         }
         Ok(sent)
     }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Records the addresses of acknowledged records.

@@ -13,19 +13,30 @@ mod broker;
 mod cluster;
 mod engine;
 mod feed;
+mod filters;
 mod instance;
-mod judge;
+mod joins;
+
 mod members;
 mod outlook;
+mod outputs;
+mod pairs;
 mod trial;
+mod turns;
+mod verdict;
+mod versions;
+mod windows;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::filters::Filters;
 use crate::instance::Instance;
-use crate::trial::{Options, Trial};
+use crate::joins::Joins;
+use crate::trial::{Options, Trial, Workload};
+use crate::windows::Windows;
 
 /// Kill Headwater or brokers at random moments under load, and check that every record is processed exactly once.
 #[derive(Parser)]
@@ -42,6 +53,8 @@ Start a real Kafka:
 Then:
   kills engine --bootstrap-server 127.0.0.1:29110
   kills members --bootstrap-server 127.0.0.1:29110 --runs 10
+  kills windows --bootstrap-server 127.0.0.1:29110 --runs 10
+  kills joins --bootstrap-server 127.0.0.1:29110 --runs 10
   kills broker --runs 10          starts and stops three brokers itself
 
 Each ends with a line such as
@@ -58,6 +71,10 @@ enum Command {
     Broker(broker::Arguments),
     /// Start other processes of the same service and stop them, by SIGTERM or kill -9, while the first works
     Members(AtCluster),
+    /// Kill processes that count and add up in windows; every other time, two processes share the partitions
+    Windows(AtCluster),
+    /// The same with joins of a stream with another one and with a table
+    Joins(AtCluster),
 }
 
 /// An existing cluster, and the options of the trial.
@@ -71,12 +88,12 @@ struct AtCluster {
 }
 
 impl AtCluster {
-    /// Runs a trial with this many kills.
-    fn hold(
+    /// Runs a trial of a workload with this many kills.
+    fn hold<W: Workload>(
         &self,
         strike: impl FnOnce(&mut Trial, u32) -> Result<Instance, Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
-        trial::hold(&self.bootstrap_server, &self.options, |trial| strike(trial, self.options.runs))
+        trial::hold::<W>(&self.bootstrap_server, &self.options, |trial| strike(trial, self.options.runs))
     }
 }
 
@@ -86,8 +103,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Engine(at) => at.hold(engine::strike),
+        Command::Engine(at) => at.hold::<Filters>(engine::strike),
         Command::Broker(arguments) => broker::run(&arguments),
-        Command::Members(at) => at.hold(members::strike),
+        Command::Windows(at) => at.hold::<Windows>(turns::strike),
+        Command::Joins(at) => at.hold::<Joins>(turns::strike),
+        Command::Members(at) => at.hold::<Filters>(members::strike),
     }
 }

@@ -22,6 +22,9 @@ pub struct Outlook {
     service_id: String,
     topics: Vec<String>,
     partitions: i32,
+    queries: usize,
+    /// The topics that each query reads, added up.
+    reads: usize,
     committed: BaseConsumer,
     written: BaseConsumer,
     /// A client for each group of the service, by name.
@@ -29,28 +32,37 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// A view of a service whose queries read and write these topics, with this many partitions each.
-    pub fn new(bootstrap: &str, service_id: &str, topics: &[&str], partitions: i32) -> Result<Self, Box<dyn Error>> {
+    /// A view of a service whose queries read and write these topics, with this many partitions each. The last
+    /// argument is the number of queries, and the number of topics that each of them reads, added up.
+    pub fn new(
+        bootstrap: &str,
+        service_id: &str,
+        topics: &[&str],
+        partitions: i32,
+        (queries, reads): (usize, usize),
+    ) -> Result<Self, Box<dyn Error>> {
         Ok(Self {
             bootstrap: bootstrap.to_owned(),
             service_id: service_id.to_owned(),
             topics: topics.iter().map(|&topic| topic.to_owned()).collect(),
             partitions,
+            queries,
+            reads,
             committed: client(bootstrap, "kills-outlook", "read_committed")?,
             written: client(bootstrap, "kills-outlook", "read_uncommitted")?,
             groups: Vec::new(),
         })
     }
 
-    /// Waits until each of `queries` queries has committed a higher offset of every partition, and returns how long it
+    /// Waits until every query has committed a higher offset of every partition, and returns how long it
     /// took. Fails after [`SILENCE_MAX`], or when the process that should work ends.
-    pub fn await_commits(&mut self, queries: usize, instance: &mut Instance) -> Result<Duration, Box<dyn Error>> {
+    pub fn await_commits(&mut self, instance: &mut Instance) -> Result<Duration, Box<dyn Error>> {
         let begun = Instant::now();
         let mut before: Option<Vec<i64>> = None;
         loop {
             instance.check()?;
             // An error while a broker is down or a group does not exist yet is ignored.
-            let now = self.positions(queries).ok();
+            let now = self.positions().ok();
             if let (Some(before), Some(now)) = (&before, &now)
                 && is_above(now, before)
             {
@@ -81,8 +93,8 @@ impl Outlook {
     }
 
     /// The offsets that the queries have committed, of every partition. Fails until all of them exist.
-    fn positions(&mut self, queries: usize) -> Result<Vec<i64>, Box<dyn Error>> {
-        if self.groups.len() != queries {
+    fn positions(&mut self) -> Result<Vec<i64>, Box<dyn Error>> {
+        if self.groups.len() != self.queries {
             let found = self.find_groups()?;
             let made = found.iter().map(|(name, _)| client(&self.bootstrap, name, "read_uncommitted"));
             self.groups = made.collect::<Result<_, _>>()?;
@@ -91,7 +103,7 @@ impl Outlook {
         for group in &self.groups {
             positions.extend(self.positions_of(group)?);
         }
-        let expected = queries * usize::try_from(self.partitions)?;
+        let expected = self.reads * usize::try_from(self.partitions)?;
         if positions.len() == expected { Ok(positions) } else { Err("some partition has no commit yet".into()) }
     }
 

@@ -1,4 +1,6 @@
 //! What all trials share: the load and the queries before the kills, and the verdict afterwards.
+//!
+//! A [`Workload`] says which queries run and what their output must be.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -13,11 +15,11 @@ use rand::{Rng as _, SeedableRng as _};
 
 use crate::feed::{Feed, Sent};
 use crate::instance::{Instance, Service};
-use crate::judge::{DROPPED_DIVISOR, Verdict, judge};
 use crate::outlook::Outlook;
+use crate::verdict::Verdict;
 
-const PARTITIONS: i32 = 4;
-const QUERIES: usize = 2;
+/// Number of partitions of every topic.
+pub const PARTITIONS: i32 = 4;
 /// After the load, the maximum time in which a working process must make the output more complete.
 const DRAIN_SILENCE_MAX: Duration = Duration::from_secs(100);
 const DRAIN_LOOK: Duration = Duration::from_secs(2);
@@ -40,6 +42,27 @@ pub struct Options {
     /// Folder for the output of the processes; kept if it is given or something failed
     #[arg(long)]
     logs: Option<PathBuf>,
+}
+
+/// Queries, the topics that they read and write, and what their output must be.
+pub trait Workload {
+    /// A workload whose topics are named after the scratch.
+    fn new(scratch: &Scratch) -> Self;
+
+    /// The topics that the feed writes, which take turns.
+    fn inputs(&self) -> Vec<&str>;
+
+    /// The topics that the queries write.
+    fn outputs(&self) -> Vec<&str>;
+
+    /// The statements that every process runs.
+    fn statements(&self) -> String;
+
+    /// The number of queries, and the number of topics that each of them reads, added up; exchanges do not count.
+    fn queries_and_reads(&self) -> (usize, usize);
+
+    /// Judges what the outputs contain now.
+    fn judge(&self, bootstrap: &str, sent: &[Sent]) -> Result<Verdict, Box<dyn Error>>;
 }
 
 /// A trial in progress: the load runs, and a service can be started.
@@ -73,9 +96,9 @@ impl Trial {
         pause
     }
 
-    /// Waits until both queries have committed something, and returns how long it took.
+    /// Waits until every query has committed something, and returns how long it took.
     pub fn await_commits(&mut self, instance: &mut Instance) -> Result<Duration, Box<dyn Error>> {
-        let waited = self.outlook.await_commits(QUERIES, instance)?;
+        let waited = self.outlook.await_commits(instance)?;
         self.slowest = self.slowest.max(waited);
         Ok(waited)
     }
@@ -91,7 +114,7 @@ impl Trial {
 
 /// Runs a trial: `strike` does the killing and returns the remaining process. Fails when the output is wrong, or does
 /// not become complete.
-pub fn hold(
+pub fn hold<W: Workload>(
     bootstrap: &str,
     options: &Options,
     strike: impl FnOnce(&mut Trial) -> Result<Instance, Box<dyn Error>>,
@@ -99,7 +122,9 @@ pub fn hold(
     let scratch = Scratch::new(bootstrap, "kills");
     let folder = options.logs.clone().unwrap_or_else(|| std::env::temp_dir().join(scratch.name()));
     println!("seed {}, service {}, logs in {}", options.seed, scratch.name(), folder.display());
-    let held = Court::new(bootstrap, options, &scratch, folder.clone()).hold(strike);
+    let court =
+        Court { bootstrap, options, service_id: scratch.name(), workload: W::new(&scratch), folder: folder.clone() };
+    let held = court.hold(strike);
     match &held {
         Ok(()) if options.logs.is_none() => fs::remove_dir_all(&folder)?,
         Ok(()) => {}
@@ -108,23 +133,16 @@ pub fn hold(
     held
 }
 
-/// The topics and the location of a trial.
-struct Court<'a> {
+/// The workload and the location of a trial.
+struct Court<'a, W> {
     bootstrap: &'a str,
     options: &'a Options,
-    service_id: String,
-    input: String,
-    kept: String,
-    regrouped: String,
+    service_id: &'a str,
+    workload: W,
     folder: PathBuf,
 }
 
-impl<'a> Court<'a> {
-    fn new(bootstrap: &'a str, options: &'a Options, scratch: &Scratch, folder: PathBuf) -> Self {
-        let (input, kept, regrouped) = (scratch.topic("input"), scratch.topic("kept"), scratch.topic("regrouped"));
-        Self { bootstrap, options, service_id: scratch.name().to_owned(), input, kept, regrouped, folder }
-    }
-
+impl<W: Workload> Court<'_, W> {
     fn hold(&self, strike: impl FnOnce(&mut Trial) -> Result<Instance, Box<dyn Error>>) -> Result<(), Box<dyn Error>> {
         let mut trial = self.open()?;
         let begun = Instant::now();
@@ -145,26 +163,16 @@ impl<'a> Court<'a> {
 
     fn open(&self) -> Result<Trial, Box<dyn Error>> {
         let Options { commit_interval_ms, rate, seed, runs, .. } = *self.options;
-        load::create_topic(self.bootstrap, &self.input, PARTITIONS)?;
-        let service =
-            Service::new(self.bootstrap, &self.service_id, &self.statements(), &self.folder, commit_interval_ms)?;
-        let topics = [&*self.input, &*self.kept, &*self.regrouped];
-        let outlook = Outlook::new(self.bootstrap, &self.service_id, &topics, PARTITIONS)?;
-        let feed = Feed::start(self.bootstrap, &self.input, rate, seed)?;
+        let (bootstrap, inputs) = (self.bootstrap, self.workload.inputs());
+        let topics = [inputs.clone(), self.workload.outputs()].concat();
+        // The topic of a windowed table, created by its query, would lose records after the retention of the windows.
+        topics.iter().try_for_each(|topic| load::create_topic(bootstrap, topic, PARTITIONS))?;
+        let statements = self.workload.statements();
+        let service = Service::new(bootstrap, self.service_id, &statements, &self.folder, commit_interval_ms)?;
+        let outlook = Outlook::new(bootstrap, self.service_id, &topics, PARTITIONS, self.workload.queries_and_reads())?;
+        let feed = Feed::start(bootstrap, &inputs, rate, seed)?;
         let chance = StdRng::seed_from_u64(seed);
         Ok(Trial { service, outlook, chance, feed, run: 0, runs, slowest: Duration::ZERO })
-    }
-
-    fn statements(&self) -> String {
-        let Self { input, kept, regrouped, .. } = self;
-        format!(
-            "CREATE STREAM input (k STRING KEY, n BIGINT, seq BIGINT)
-               WITH (KAFKA_TOPIC = '{input}', KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');
-             CREATE STREAM kept WITH (KAFKA_TOPIC = '{kept}') AS
-               SELECT k, n, seq, ROWPARTITION AS p, ROWOFFSET AS o FROM input WHERE n % {DROPPED_DIVISOR} <> 0;
-             CREATE STREAM regrouped WITH (KAFKA_TOPIC = '{regrouped}') AS
-               SELECT n % 10 AS digit, k, n, seq, p, o FROM kept PARTITION BY n % 10;\n"
-        )
     }
 
     /// Waits until the remaining process has made the output complete.
@@ -172,7 +180,8 @@ impl<'a> Court<'a> {
         let (mut lost, mut moved_at) = (usize::MAX, Instant::now());
         loop {
             left.check()?;
-            let now = self.judge(sent)?.lost;
+            let verdict = self.workload.judge(self.bootstrap, sent)?;
+            let now = verdict.lost;
             if now == 0 {
                 return Ok(());
             }
@@ -180,6 +189,7 @@ impl<'a> Court<'a> {
                 (lost, moved_at) = (now, Instant::now());
             }
             if moved_at.elapsed() > DRAIN_SILENCE_MAX {
+                verdict.examples.iter().for_each(|example| eprintln!("{example}"));
                 return Err(
                     left.said(&format!("{now} records are missing, and none arrived for {DRAIN_SILENCE_MAX:?}"))
                 );
@@ -188,13 +198,8 @@ impl<'a> Court<'a> {
         }
     }
 
-    fn judge(&self, sent: &[Sent]) -> Result<Verdict, Box<dyn Error>> {
-        let kept = judge(self.bootstrap, &self.kept, PARTITIONS, sent)?;
-        Ok(kept.and(judge(self.bootstrap, &self.regrouped, PARTITIONS, sent)?))
-    }
-
     fn sentence(&self, sent: &[Sent]) -> Result<(), Box<dyn Error>> {
-        let verdict = self.judge(sent)?;
+        let verdict = self.workload.judge(self.bootstrap, sent)?;
         verdict.examples.iter().for_each(|example| eprintln!("{example}"));
         println!("{} runs: {verdict}", self.options.runs);
         if verdict.is_good() { Ok(()) } else { Err("the output is wrong".into()) }

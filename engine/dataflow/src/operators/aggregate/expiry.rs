@@ -26,7 +26,8 @@ pub fn has_expired(time_ms: Option<i64>, contributors: &Contributors, clocks: &C
     time_ms.is_some_and(|time_ms| slowest(clocks) >= Some(time_ms)) || contributors.have_reached(lagging, clocks)
 }
 
-fn slowest(clocks: &Clocks) -> Option<i64> {
+/// The lowest of the stream times that a task knows.
+pub fn slowest(clocks: &Clocks) -> Option<i64> {
     clocks.iter().map(|(_, time_ms)| time_ms).min()
 }
 

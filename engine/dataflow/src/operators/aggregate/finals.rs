@@ -153,7 +153,13 @@ impl Aggregate {
         let groups = self.key.decode(&BinaryArray::from_iter_values(closed.iter().map(|closed| &closed.key)))?;
         let results = self.results(&states);
         let before = self.gives_before.then(|| Previous::none(&results, closed.len()));
-        let offsets = closed.iter().map(|closed| incoming.chunk.offsets.value(closed.row)).collect();
+        // Without a row, stream time has advanced elsewhere.
+        let has_rows = !incoming.chunk.is_empty();
+        let of_row = |(closed, last): (&Closed, Option<i64>)| match has_rows {
+            true => Some(incoming.chunk.offsets.value(closed.row)),
+            false => last,
+        };
+        let offsets = closed.iter().zip(&states.offsets).map(of_row).collect();
         let origins = states.origins();
         let results = Results { groups, bounds, results, valued: None, before };
         self.chunk(results, states.times_ms, offsets, origins).map(Some)

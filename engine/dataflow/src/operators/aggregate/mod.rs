@@ -249,6 +249,10 @@ impl Operator for Aggregate {
         Ok(emitted)
     }
 
+    fn waits_for_time(&self) -> bool {
+        self.emission == Emission::Final
+    }
+
     /// Sessions are read from the topic of the result, and so are results that are emitted once.
     fn keeper(&self) -> Option<&dyn Keeper> {
         let has_rows = self.emission != Emission::Final && !matches!(self.windows, Some(Windows::Session(_)));

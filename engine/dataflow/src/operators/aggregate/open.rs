@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use headwater_state::Store;
 
 use super::contributors::Contributors;
-use super::expiry::{Expiry, has_expired};
+use super::expiry::{Expiry, has_expired, slowest};
 use super::windowing::TimeWindows;
 use crate::clocks::{Clocks, SourcePartition};
 
@@ -85,6 +85,9 @@ impl OpenWindows {
             let (Some(contributors), expiry) = (self.contributors.get(&start), windows.expiry(start)) else { continue };
             if has_expired(expiry, contributors, clocks) {
                 store.remove_window(start);
+                store.set_kept_from(
+                    start.saturating_add(1).max(slowest(clocks).map_or(i64::MIN, |ms| windows.kept_from(ms))),
+                );
                 self.contributors.remove(&start);
                 self.changed.insert(start);
             } else {

@@ -1,105 +1,67 @@
-//! The verdict: an independent read_committed reader reads an output from its start, and every record is compared with
-//! what was sent.
+//! Judges the output of a filter: an independent read_committed reader reads it from its start, and every record is
+//! compared with what was sent.
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt;
-use std::time::{Duration, Instant};
 
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use headwater_tests::scratch::Scratch;
 use rdkafka::message::Message;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
 
 use crate::feed::{Sent, key_text};
+use crate::outputs;
+use crate::trial::{PARTITIONS, Workload};
+use crate::verdict::Verdict;
 
-/// The query keeps numbers that are not divisible by this.
-pub const DROPPED_DIVISOR: usize = 7;
+/// The first query keeps numbers that are not divisible by this.
+const DROPPED_DIVISOR: usize = 7;
 
-const POLL_WAIT: Duration = Duration::from_millis(100);
-/// Maximum time without a record or an end, after which the read fails.
-const STALL_MAX: Duration = Duration::from_secs(60);
-/// Number of failures that are described individually.
-const EXAMPLES_MAX: usize = 10;
-
-/// What was found in an output.
-#[derive(Debug, Default)]
-pub struct Verdict {
-    /// Expected records that were found.
-    pub records: usize,
-    /// Acknowledged records that pass the filter and are missing.
-    pub lost: usize,
-    /// Duplicate records.
-    pub doubled: usize,
-    /// Records that follow a later record of the same key in the same partition.
-    pub out_of_order: usize,
-    /// Records that were never sent, or that differ from what was sent.
-    pub wrong: usize,
-    /// The first failures, each with its address.
-    pub examples: Vec<String>,
+/// A filter, and a query that gives its output another key.
+pub struct Filters {
+    input: String,
+    kept: String,
+    regrouped: String,
 }
 
-impl Verdict {
-    /// Whether the output is correct.
-    pub fn is_good(&self) -> bool {
-        self.lost + self.doubled + self.out_of_order + self.wrong == 0
+impl Workload for Filters {
+    fn new(scratch: &Scratch) -> Self {
+        let topic = |what| scratch.topic(what);
+        Self { input: topic("input"), kept: topic("kept"), regrouped: topic("regrouped") }
     }
 
-    /// The sum of two verdicts.
-    pub fn and(mut self, other: Self) -> Self {
-        self.records += other.records;
-        self.lost += other.lost;
-        self.doubled += other.doubled;
-        self.out_of_order += other.out_of_order;
-        self.wrong += other.wrong;
-        self.examples.extend(other.examples);
-        self
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.input]
     }
 
-    fn add_example(&mut self, example: impl FnOnce() -> String) {
-        if self.examples.len() < EXAMPLES_MAX {
-            self.examples.push(example());
-        }
+    fn outputs(&self) -> Vec<&str> {
+        vec![&self.kept, &self.regrouped]
     }
-}
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { records, lost, doubled, out_of_order, wrong, .. } = self;
-        write!(f, "{records} records, {lost} lost, {doubled} doubled, {out_of_order} out of order")?;
-        if *wrong > 0 { write!(f, ", {wrong} wrong") } else { Ok(()) }
+    fn statements(&self) -> String {
+        let Self { input, kept, regrouped } = self;
+        format!(
+            "CREATE STREAM input (k STRING KEY, n BIGINT, seq BIGINT)
+               WITH (KAFKA_TOPIC = '{input}', KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');
+             CREATE STREAM kept WITH (KAFKA_TOPIC = '{kept}') AS
+               SELECT k, n, seq, ROWPARTITION AS p, ROWOFFSET AS o FROM input WHERE n % {DROPPED_DIVISOR} <> 0;
+             CREATE STREAM regrouped WITH (KAFKA_TOPIC = '{regrouped}') AS
+               SELECT n % 10 AS digit, k, n, seq, p, o FROM kept PARTITION BY n % 10;\n"
+        )
+    }
+
+    fn queries_and_reads(&self) -> (usize, usize) {
+        (2, 2)
+    }
+
+    fn judge(&self, bootstrap: &str, sent: &[Sent]) -> Result<Verdict, Box<dyn Error>> {
+        Ok(judge(bootstrap, &self.kept, sent)?.and(judge(bootstrap, &self.regrouped, sent)?))
     }
 }
 
 /// Reads an output up to what is committed now and judges it.
-pub fn judge(bootstrap: &str, topic: &str, partitions: i32, sent: &[Sent]) -> Result<Verdict, Box<dyn Error>> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("group.id", "kills-judge")
-        .set("isolation.level", "read_committed")
-        .set("enable.partition.eof", "true")
-        .set("enable.auto.commit", "false")
-        .set_log_level(RDKafkaLogLevel::Emerg)
-        .create()?;
-    let mut assignment = TopicPartitionList::new();
-    for partition in 0..partitions {
-        assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
-    }
-    consumer.assign(&assignment)?;
-    let (mut trial, mut open, mut last) = (Trial::new(sent), vec![true; usize::try_from(partitions)?], Instant::now());
-    while open.contains(&true) {
-        match consumer.poll(POLL_WAIT) {
-            Some(Ok(record)) => trial.hear(&record),
-            Some(Err(KafkaError::PartitionEOF(partition))) => open[usize::try_from(partition)?] = false,
-            // A broker may be down for a while.
-            Some(Err(_)) | None if last.elapsed() < STALL_MAX => continue,
-            Some(Err(error)) => return Err(error.into()),
-            None => return Err(format!("nothing arrived from topic \"{topic}\" for {STALL_MAX:?}").into()),
-        }
-        last = Instant::now();
-    }
+fn judge(bootstrap: &str, topic: &str, sent: &[Sent]) -> Result<Verdict, Box<dyn Error>> {
+    let mut trial = Trial::new(sent);
+    outputs::read(bootstrap, topic, PARTITIONS, |record| trial.hear(record))?;
     Ok(trial.close(topic))
 }
 

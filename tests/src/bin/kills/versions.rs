@@ -1,0 +1,116 @@
+//! The judge of a left join of a stream with a table: each left row exactly once and in order, with a version of its key
+//! in the table that is never older than that of an earlier row.
+//!
+//! Which version a row meets depends on the order in which the query reads the two topics: lowest timestamp first. So
+//! the version may not be replaced long before the row, nor be written long after it. After a kill, one of two processes
+//! is behind for a while: what it passes on follows newer rows of the other one in the exchanges, so a row can meet a
+//! version that is newer by as much.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::feed::{DISORDER_MS_MAX, LATE_MS};
+use crate::joins::{BEHIND_MS_MAX, Input, OutputRow};
+use crate::verdict::Verdict;
+
+/// Maximum time between a row and the time in which its version was the latest.
+const SKEW_MS_MAX: i64 = (2 * (LATE_MS + DISORDER_MS_MAX) + BEHIND_MS_MAX) as i64;
+
+/// What the output must contain, and what was found so far.
+pub struct Versions<'a> {
+    left: &'a Input,
+    table: &'a Input,
+    /// The number of the next version of the same key.
+    next: BTreeMap<i64, i64>,
+    seen: BTreeSet<i64>,
+    /// The numbers of the latest left row and of its version, for each key.
+    latest: BTreeMap<&'a [u8], (i64, Option<i64>)>,
+    verdict: Verdict,
+}
+
+impl<'a> Versions<'a> {
+    /// The rows of a stream and of a table.
+    pub fn new(left: &'a Input, table: &'a Input) -> Self {
+        let (mut next, mut latest) = (BTreeMap::new(), BTreeMap::new());
+        for (number, row) in table {
+            next.extend(latest.insert(&row.key, *number).map(|before| (before, *number)));
+        }
+        Self { left, table, next, seen: BTreeSet::new(), latest: BTreeMap::new(), verdict: Verdict::default() }
+    }
+
+    /// Checks one row of the output.
+    pub fn hear(&mut self, row: Option<OutputRow>, address: &dyn Fn() -> String) {
+        let Some((row, key)) = row.as_ref().and_then(|row| Some((row, self.key_of(row)?))) else {
+            self.verdict.wrong += 1;
+            return self.verdict.add_example(|| format!("wrong: {row:?} at {}", address()));
+        };
+        if !self.seen.insert(row.left) {
+            self.verdict.doubled += 1;
+            return self.verdict.add_example(|| format!("doubled: {row:?} at {}", address()));
+        }
+        self.verdict.records += 1;
+        let now = (row.left, row.right);
+        let before = self.latest.insert(key, now).unwrap_or(now);
+        if before.0 > now.0 || before.1 > now.1 {
+            self.verdict.out_of_order += 1;
+            self.verdict.add_example(|| format!("out of order: {row:?} at {} after {before:?}", address()));
+        }
+    }
+
+    /// The key, if it is that of the left row and its version, and their times agree.
+    fn key_of(&self, row: &OutputRow) -> Option<&'a [u8]> {
+        let left = self.left.get(&row.left).filter(|left| left.key == row.key)?;
+        if let Some(number) = row.right {
+            let version = self.table.get(&number).filter(|version| version.key == row.key)?;
+            let replaced = self.next.get(&number).and_then(|next| self.table.get(next));
+            let replaced_ms = replaced.map_or(i64::MAX, |next| next.time_ms.saturating_add(SKEW_MS_MAX));
+            (version.time_ms - SKEW_MS_MAX <= left.time_ms && left.time_ms <= replaced_ms).then_some(())?;
+        }
+        Some(&left.key)
+    }
+
+    /// Left rows that were never seen are lost.
+    pub fn close(mut self, topic: &str) -> Verdict {
+        for (number, row) in self.left.iter().filter(|(number, _)| !self.seen.contains(number)) {
+            self.verdict.lost += 1;
+            self.verdict.add_example(|| format!("lost from {topic}: {row:?} with number {number}"));
+        }
+        self.verdict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::joins::InputRow;
+
+    fn input(rows: &[(i64, i64)]) -> Input {
+        let row = |time_ms| InputRow { key: b"k".to_vec(), partition: 0, time_ms };
+        rows.iter().map(|(number, time_ms)| (*number, row(*time_ms))).collect()
+    }
+
+    /// Left rows 1 and 3, and the versions 0, 2 and 4 of the key, of which the last is much newer.
+    fn judged(rows: &[(i64, Option<i64>)]) -> String {
+        let (left, table) = (input(&[(1, 10), (3, 30)]), input(&[(0, 0), (2, 20), (4, 90_000)]));
+        let mut versions = Versions::new(&left, &table);
+        for (left, right) in rows {
+            let row = OutputRow { key: b"k".to_vec(), left: *left, right: *right };
+            versions.hear(Some(row), &String::new);
+        }
+        versions.close("t").to_string()
+    }
+
+    #[test]
+    fn complete_output_is_good() {
+        assert_eq!(judged(&[(1, Some(0)), (3, Some(2))]), "2 records, 0 lost, 0 doubled, 0 out of order");
+        assert_eq!(judged(&[(1, None), (3, Some(0))]), "2 records, 0 lost, 0 doubled, 0 out of order");
+    }
+
+    #[test]
+    fn each_failure_is_reported() {
+        assert_eq!(judged(&[(1, Some(0))]), "1 records, 1 lost, 0 doubled, 0 out of order");
+        assert_eq!(judged(&[(1, Some(0)), (3, None)]), "2 records, 0 lost, 0 doubled, 1 out of order");
+        assert_eq!(judged(&[(3, Some(2)), (1, Some(2))]), "2 records, 0 lost, 0 doubled, 1 out of order");
+        assert_eq!(judged(&[(1, None), (3, None), (3, None)]), "2 records, 0 lost, 1 doubled, 0 out of order");
+        assert_eq!(judged(&[(1, None), (3, Some(4))]), "1 records, 1 lost, 0 doubled, 0 out of order, 1 wrong");
+    }
+}
