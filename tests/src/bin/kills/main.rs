@@ -8,6 +8,9 @@
 //!
 //! A run is one kill at a random moment under load. After the last one the load ends, the output becomes complete, and
 //! an independent read_committed reader looks for each acknowledged record: once, and in order.
+//!
+//! Queries with state (`windows`, `joins`) take the place of the filter. Their reader computes from the input what the
+//! output must be: counts and sums that only grow and end right, and each joined row once.
 
 mod broker;
 mod cluster;
