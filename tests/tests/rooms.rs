@@ -125,14 +125,18 @@ fn arrows(root: &Path) -> Arrows {
     arrows
 }
 
+/// The sources in a folder, except those of tests.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.trim_end_matches(".rs").ends_with("tests") {
+            continue;
+        }
         if path.is_dir() {
             found.extend(sources(&path));
-        } else if name.ends_with(".rs") && !name.ends_with("tests.rs") && name != "lib.rs" && name != "main.rs" {
+        } else if name.ends_with(".rs") && name != "lib.rs" && name != "main.rs" {
             found.push(path);
         }
     }
