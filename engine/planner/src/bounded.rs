@@ -24,9 +24,10 @@ use super::aggregate::Limits;
 use super::callee::{Callee, Caller};
 use super::optimizer::{PhysicalRule, Rules};
 use super::topics::{Sources, Tables};
+use super::windowed::Windowed;
 use super::{
     aggregate, around, beside, columns, counting, extremes, forms, groups, lambdas, naming, placement, star, twice,
-    using, wide, windows,
+    using, wide, windowed, windows,
 };
 
 /// Name of the catalog and schema of the sources; not visible to users.
@@ -111,11 +112,13 @@ pub type Planning<'a> = Pin<Box<dyn Future<Output = Result<LogicalPlan, Vec<Diag
 /// Not an `async fn`, which would be compiled in the crate that awaits it, together with DataFusion's SQL planner.
 pub fn plan<'a>(query: &'a ast::Query, catalog: &'a Catalog, state: &'a SessionState) -> Planning<'a> {
     Box::pin(async move {
-        let rewritten = rewrite(query, catalog, state)?;
-        let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(rewritten.body)));
-        let planned = state.statement_to_plan(statement).await;
+        let Rewritten { body, names, windowed } = rewrite(query, catalog, state)?;
+        let internal = |error| errors::diagnose_in(&error, query);
+        let bounds = windowed.map(|_| windowed::with_bounds(state)).transpose().map_err(internal)?;
+        let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
+        let planned = bounds.as_ref().unwrap_or(state).statement_to_plan(statement).await;
         let limits = state.config().get_extension::<Limits>().as_deref().copied().unwrap_or_default();
-        match planned.and_then(|plan| settle(plan, &rewritten.names, limits)) {
+        match planned.and_then(|plan| settle(plan, &names, windowed, limits)) {
             Ok(plan) => match extremes::check(&plan) {
                 wrong if wrong.is_empty() => Ok(plan),
                 wrong => Err(wrong),
@@ -131,6 +134,7 @@ pub fn plan<'a>(query: &'a ast::Query, catalog: &'a Catalog, state: &'a SessionS
 struct Rewritten {
     body: Box<SqlQuery>,
     names: Names,
+    windowed: Option<Windowed>,
 }
 
 /// Names that were removed from a query and are put back into its plan.
@@ -147,6 +151,7 @@ fn rewrite(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Resul
     let mut body = query.body.clone();
     groups::settle(&mut body, state);
     let mut errors = forms::check(&body, state);
+    let windowed = windowed::read(query, catalog, state, &mut errors);
     errors.extend(placement::check(&body, state));
     forms::other_words(&mut body);
     windows::settle(&mut body, &mut errors);
@@ -155,26 +160,41 @@ fn rewrite(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Resul
     errors.extend(lambdas::check_bounded(&body, catalog));
     headwater_expression::rewrite_calls(&mut body);
     using::settle(&mut body, catalog);
-    errors.extend(columns::unknown(&body, catalog));
+    errors.extend(match query.window {
+        Some(_) => columns::unknown(&windowed::without_bounds(body.as_ref().clone()), catalog),
+        None => columns::unknown(&body, catalog),
+    });
     naming::name_all(&mut body, catalog);
     headwater_expression::rewrite(&mut body, &mut errors);
+    if windowed.is_some() {
+        windowed::mark(&mut body);
+    }
     if !errors.is_empty() {
         errors.extend(unknown_functions(query, state));
         return Err(errors);
     }
     around::rename(&mut body, catalog);
     let names = Names { wide: wide::take(&mut body), beside: beside::take(&mut body) };
-    Ok(Rewritten { body, names })
+    Ok(Rewritten { body, names, windowed })
 }
 
 /// Puts the removed names back into a plan, and resolves what DataFusion left open.
-fn settle(plan: LogicalPlan, names: &Names, limits: Limits) -> DataFusionResult<LogicalPlan> {
+fn settle(
+    plan: LogicalPlan,
+    names: &Names,
+    windowed: Option<Windowed>,
+    limits: Limits,
+) -> DataFusionResult<LogicalPlan> {
     let plan = match &names.wide {
         Some(columns) => wide::put_back(plan, columns)?,
         None => plan,
     };
-    let plan = counting::count_unparsed(beside::put_back(plan, &names.beside)?)?;
-    aggregate::settle(dialect::settle_plan(plan)?, limits)
+    let plan = dialect::settle_plan(counting::count_unparsed(beside::put_back(plan, &names.beside)?)?)?;
+    let plan = match windowed {
+        Some(windowed) => windowed::settle(plan, windowed)?,
+        None => plan,
+    };
+    aggregate::settle(plan, limits)
 }
 
 /// The unknown functions of a query that is not planned because of other errors.
@@ -205,9 +225,6 @@ fn check_bounded(query: &ast::Query) -> Result<(), Vec<Diagnostic>> {
     };
     if let Some(emit) = &query.emit {
         refuse("EMIT", emit.span, "Without EMIT the query reads the current contents of the topics and ends.");
-    }
-    if let Some(window) = &query.window {
-        refuse("WINDOW", window.span, "Group by a time bucket instead, such as GROUP BY ROWTIME / 60000.");
     }
     if let Some(partition_by) = &query.partition_by {
         refuse("PARTITION BY", partition_by.span, "Remove it: a bounded query has no key.");

@@ -35,6 +35,7 @@ mod unnamed;
 mod using;
 mod wide;
 mod wildcard;
+mod windowed;
 mod windows;
 mod yielding;
 

@@ -6,9 +6,8 @@
 
 use headwater_engine::catalog::QueryDef;
 use headwater_engine::config::Settings;
-use headwater_engine::definition::WindowDef;
 use headwater_engine::sql::ast::{Query, StatementKind};
-use headwater_engine::topology::{Action, AggregateWindow, Aggregation, Topology};
+use headwater_engine::topology::{Action, Aggregation, Topology};
 use headwater_engine::{Engine, Session, sql};
 
 use super::stage::answer;
@@ -33,12 +32,17 @@ pub(super) async fn judge(engine: &Engine) -> Vec<String> {
         let (Some(StatementKind::CreateAs(create)), Some(result)) = (statement, query.topology.result()) else {
             continue;
         };
-        let bounded = bounded(Query { emit: None, partition_by: None, ..create.query }, &query.topology);
-        let names: Vec<String> = result.columns.iter().map(|c| format!("`{}`", c.name)).collect();
-        let names = names.join(", ");
-        let groups = grouped(&query.topology);
-        let wanted = sorted(engine, &format!("SELECT {names} FROM ({bounded}) AS judged{groups};")).await;
-        let found = sorted(engine, &format!("SELECT {names} FROM {};", written(query, &bounded.to_string()))).await;
+        let bounded = Query { emit: None, partition_by: None, ..create.query };
+        let (wanted, found) = match bounded.window {
+            Some(_) => in_windows(engine, &bounded, query.sink()).await,
+            None => {
+                let names: Vec<String> = result.columns.iter().map(|c| format!("`{}`", c.name)).collect();
+                let (names, groups) = (names.join(", "), grouped(&query.topology));
+                let wanted = format!("SELECT {names} FROM ({bounded}) AS judged{groups};");
+                let found = format!("SELECT {names} FROM {};", written(query, &bounded.to_string()));
+                (sorted(engine, &wanted).await, sorted(engine, &found).await)
+            }
+        };
         if wanted != found {
             let (wanted, found) = (wanted.join("\n"), found.join("\n"));
             let fact = format!("\"{}\" differs from the result of its bounded query", query.sink());
@@ -48,12 +52,19 @@ pub(super) async fn judge(engine: &Engine) -> Vec<String> {
     complaints
 }
 
-/// The bounded query for the judge: a tumbling window becomes a time bucket.
-fn bounded(query: Query, topology: &Topology) -> Query {
-    match aggregation(topology).and_then(|aggregation| aggregation.window) {
-        Some(AggregateWindow { def: WindowDef::Tumbling(size_ms), .. }) => sql::in_buckets(&query, size_ms),
-        _ => query,
-    }
+/// The rows of a bounded query with windows, and those that the continuous query has written, both with the bounds of the windows.
+/// WINDOW is only allowed in the outermost query, so the columns are in the order of the bounded query.
+async fn in_windows(engine: &Engine, bounded: &Query, sink: &str) -> (Vec<String>, Vec<String>) {
+    let bounded = sql::with_bounds(bounded);
+    let wanted = lines(engine, &format!("{bounded};")).await;
+    let names: Vec<String> = header(&wanted).map(|name| format!("`{name}`")).collect();
+    let found = sorted(engine, &format!("SELECT {} FROM `{sink}`;", names.join(", "))).await;
+    (in_order(wanted), found)
+}
+
+/// The names of the columns of a result.
+fn header(lines: &[String]) -> impl Iterator<Item = &str> {
+    lines.get(1).into_iter().flat_map(|line| line.trim_matches('|').split('|').map(str::trim))
 }
 
 /// The rows that a query has written, as a relation. Groups of a table that have lost all their rows are left out: the bounded
@@ -90,9 +101,17 @@ fn aggregation(topology: &Topology) -> Option<&Aggregation> {
 
 /// The lines of a result, sorted.
 async fn sorted(engine: &Engine, statement: &str) -> Vec<String> {
-    let mut session = Session::new(Settings::default());
-    let (Ok(text) | Err(text)) = answer(engine, &mut session, statement).await;
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    in_order(lines(engine, statement).await)
+}
+
+fn in_order(mut lines: Vec<String>) -> Vec<String> {
     lines.sort();
     lines
+}
+
+/// The lines of a result.
+async fn lines(engine: &Engine, statement: &str) -> Vec<String> {
+    let mut session = Session::new(Settings::default());
+    let (Ok(text) | Err(text)) = answer(engine, &mut session, statement).await;
+    text.lines().map(str::to_owned).collect()
 }

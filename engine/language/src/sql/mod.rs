@@ -12,7 +12,7 @@
 //! ```
 
 pub mod ast;
-mod buckets;
+mod bounds;
 mod clauses;
 mod cursor;
 mod data_type;
@@ -34,7 +34,7 @@ mod token;
 pub mod variables;
 mod walk;
 
-pub use buckets::in_buckets;
+pub use bounds::with_bounds;
 pub use make::{call, take};
 pub use scan::is_complete;
 pub use token::place;

@@ -51,6 +51,11 @@ pub struct Addressed {
 }
 
 impl Addressed {
+    /// The number of streams that a row is made of. Tables count as none.
+    pub fn streams(&self) -> usize {
+        self.records.iter().filter(|record| !record.table).count()
+    }
+
     /// Time, lane and the numbers of the position; empty if rows have no address.
     pub fn exprs(&self) -> Vec<Expr> {
         let are_tables = self.records.iter().all(|record| record.table);
@@ -77,13 +82,19 @@ impl Addressed {
 }
 
 /// Passes addresses up to the top of a plan.
-#[derive(Default)]
 pub struct Carrier {
+    /// The beginning of the names of columns.
+    prefix: &'static str,
     /// The number of columns named so far, so that all names differ.
     named: usize,
 }
 
 impl Carrier {
+    /// A carrier whose columns have names of their own.
+    pub fn named(prefix: &'static str) -> Self {
+        Self { prefix, named: 0 }
+    }
+
     /// Adds the addresses of the rows to the columns of a plan.
     pub fn carry(&mut self, plan: LogicalPlan) -> Result<Addressed> {
         match plan {
@@ -165,7 +176,7 @@ impl Carrier {
 
     fn name(&mut self) -> String {
         self.named += 1;
-        format!("headwater_address_{}", self.named)
+        format!("{}_{}", self.prefix, self.named)
     }
 
     fn union(&mut self, union: Union) -> Result<Addressed> {

@@ -22,6 +22,8 @@ use headwater_functions::aggregate::{self, Order, Shape, Shared};
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, PLAN};
 
+pub use address::{Addressed, Carrier};
+
 /// The maximum lengths of the arrays that aggregates collect.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -59,7 +61,7 @@ impl Limits {
 
 /// Prepares every call of a dialect aggregate in a plan. Rejects calls that have no meaning.
 pub fn settle(plan: LogicalPlan, limits: Limits) -> Result<LogicalPlan> {
-    let mut settler = Settler { limits, carrier: address::Carrier::default() };
+    let mut settler = Settler { limits, carrier: Carrier::named("headwater_address") };
     let settled = plan.transform_up_with_subqueries(|plan| match plan {
         LogicalPlan::Aggregate(aggregate) if aggregate.aggr_expr.iter().any(has_call) => {
             settler.aggregate(aggregate).map(Transformed::yes)
@@ -91,7 +93,7 @@ fn called(expr: &Expr) -> Option<&AggregateUDF> {
 
 struct Settler {
     limits: Limits,
-    carrier: address::Carrier,
+    carrier: Carrier,
 }
 
 impl Settler {

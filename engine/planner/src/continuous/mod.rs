@@ -12,7 +12,7 @@ mod query;
 mod rules;
 mod scope;
 mod sink;
-mod window;
+pub(crate) mod window;
 
 use datafusion::execution::session_state::SessionState;
 use headwater_expression::{register, session};

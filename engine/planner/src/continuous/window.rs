@@ -1,9 +1,18 @@
-//! Reads WINDOW and fills in the default RETENTION and GRACE PERIOD. Semantics: ksqlDB's windows.
+//! Reads WINDOW and fills in the default RETENTION and GRACE PERIOD, and finds the bounds of windows in expressions. Semantics:
+//! ksqlDB's windows.
 
+use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_language::definition::WindowDef;
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
 use headwater_language::sql::ast::{Duration, Window, WindowKind};
+use headwater_language::sql::each_own_expr;
 use headwater_language::topology::AggregateWindow;
+use sqlparser::ast::Expr;
+
+use super::scope::span_of;
+
+/// The columns that a windowed aggregation adds.
+pub const BOUNDS: [&str; 2] = [WINDOWSTART, WINDOWEND];
 
 /// How long after their start windows without a GRACE PERIOD accept rows: 24 hours.
 const OPEN_MS: i64 = 86_400_000;
@@ -38,6 +47,26 @@ pub fn read(window: &Window, is_final: bool, span: Span) -> Result<AggregateWind
     }
     let window = AggregateWindow { def, advance_ms, gap_ms, grace_ms, retention_ms };
     if errors.is_empty() { Ok(window) } else { Err(errors) }
+}
+
+/// The name of the bound that an expression is, if it is one.
+pub fn bound(expr: &Expr) -> Option<&'static str> {
+    let name = match expr {
+        Expr::Identifier(name) => name,
+        Expr::CompoundIdentifier(names) => names.last()?,
+        _ => return None,
+    };
+    BOUNDS.into_iter().find(|bound| *bound == name.value)
+}
+
+/// Reports the bounds of windows in an expression of a query at `whole`, whose place they cannot be part of.
+pub fn no_bounds(place: &str, expr: &Expr, whole: Span, errors: &mut Vec<Diagnostic>) {
+    each_own_expr(expr, &mut |expr: &Expr| {
+        let Some(name) = bound(expr) else { return };
+        let message = format!("window bound \"{name}\" cannot be part of {place}");
+        let detail = "It exists only in the SELECT list of a windowed aggregation.";
+        errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, whole)).detail(detail));
+    });
 }
 
 /// A duration in ms. If it is not positive or does not fit in 63 bits, that is reported and 1 is returned.

@@ -27,8 +27,8 @@ use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Iden
 
 use crate::continuous::query::{Streaming, called};
 use crate::continuous::rules::not_yet;
-use crate::continuous::rules::windows::BOUNDS;
 use crate::continuous::scope::{Scope, ident, span_of};
+use crate::continuous::window::BOUNDS;
 use crate::define::RESERVED;
 
 /// The id of the aggregation, which is also the name of its store.

@@ -12,7 +12,7 @@ use headwater_language::definition::{ColumnRole, SourceKind};
 use headwater_language::topology::{Action, TableStore};
 
 use crate::continuous::query::Streaming;
-use crate::continuous::rules::windows::BOUNDS;
+use crate::continuous::window::BOUNDS;
 
 /// The id of the node, which is also the name of its store.
 const STORE: &str = "table-1";

@@ -3,10 +3,10 @@
 use headwater_language::diagnostic::Diagnostic;
 use sqlparser::ast::{Expr, SelectItem};
 
-use super::windows::BOUNDS;
 use crate::continuous::joins;
 use crate::continuous::key::{self, Key};
 use crate::continuous::query::Streaming;
+use crate::continuous::window::BOUNDS;
 
 /// Every name belongs to exactly one column. Join conditions are checked with their joins.
 pub fn of_columns(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {

@@ -1,15 +1,9 @@
 //! WINDOW, and the bounds of windows.
 
-use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_language::diagnostic::{Diagnostic, STREAMING};
-use headwater_language::sql::each_own_expr;
-use sqlparser::ast::Expr;
 
-use crate::continuous::query::{Streaming, identifier};
-use crate::continuous::scope::span_of;
-
-/// The columns that a windowed aggregation adds.
-pub const BOUNDS: [&str; 2] = [WINDOWSTART, WINDOWEND];
+use crate::continuous::query::Streaming;
+use crate::continuous::window::no_bounds;
 
 /// WINDOW requires GROUP BY over a stream.
 pub fn of_groups(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
@@ -35,24 +29,11 @@ pub fn bounds(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
         return;
     }
     for group in &query.groups {
-        no_bounds(query, "GROUP BY", group, errors);
+        no_bounds("GROUP BY", group, query.span(), errors);
     }
-    query.select.selection.iter().for_each(|filter| no_bounds(query, "WHERE", filter, errors));
-    query.select.having.iter().for_each(|having| no_bounds(query, "HAVING", having, errors));
+    query.select.selection.iter().for_each(|filter| no_bounds("WHERE", filter, query.span(), errors));
+    query.select.having.iter().for_each(|having| no_bounds("HAVING", having, query.span(), errors));
     for aggregate in query.items.iter().flat_map(|item| query.aggregates_in(&item.expr)) {
-        no_bounds(query, "an aggregate", &aggregate, errors);
+        no_bounds("an aggregate", &aggregate, query.span(), errors);
     }
-}
-
-fn no_bounds(query: &Streaming<'_>, place: &str, expr: &Expr, errors: &mut Vec<Diagnostic>) {
-    each_own_expr(expr, &mut |expr: &Expr| {
-        let name = match expr {
-            Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.as_str()),
-            expr => identifier(expr),
-        };
-        let Some(name) = name.filter(|name| BOUNDS.contains(name)) else { return };
-        let message = format!("window bound \"{name}\" cannot be part of {place}");
-        let detail = "It exists only in the SELECT list of a windowed aggregation.";
-        errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, query.span())).detail(detail));
-    });
 }

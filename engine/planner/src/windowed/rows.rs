@@ -1,0 +1,185 @@
+//! The rows below an aggregation, in their windows.
+//!
+//! ```text
+//! time windows                                   sessions
+//! Aggregate by the groups and both bounds        Aggregate by the groups and the start; the end is the last time
+//!   Unnest the open windows of each row            Window: the start of each row's session, by group, in order of time
+//!                                                    Filter rows that were late
+//!                                                      Window: which rows were late, by group, in order of arrival
+//!     Window: stream time, by partition                  Window: stream time, by partition
+//!       Filter groups without NULL                         Filter groups without NULL
+//! ```
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Column, Result, ScalarValue, UnnestOptions};
+use datafusion::error::DataFusionError;
+use datafusion::functions::core::expr_fn::get_field;
+use datafusion::functions_aggregate::expr_fn::max;
+use datafusion::functions_aggregate::min_max::max_udaf;
+use datafusion::logical_expr::expr::{Sort, WindowFunction};
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{
+    Aggregate, Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowFunctionDefinition,
+};
+use headwater_language::definition::WindowDef;
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING};
+
+use super::super::aggregate::{Addressed, Carrier};
+use super::{Windowed, bound, lateness, sessions, time};
+
+/// The column with the stream time of a row.
+const STREAM_TIME: &str = "headwater_stream_time";
+
+/// The column with the window of a row, or the start of its session.
+const WINDOW: &str = "headwater_window";
+
+/// The column that says whether a row was late for its session.
+const LATE: &str = "headwater_late";
+
+/// Assigns the rows of the aggregation that has windows to them.
+pub fn settle(plan: LogicalPlan, windowed: Windowed) -> Result<LogicalPlan> {
+    let mut carrier = Carrier::named("headwater_window_address");
+    let settled = plan.transform_up_with_subqueries(|plan| match plan {
+        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.iter().any(|group| bound::of(group).is_some()) => {
+            let aggregate = in_windows(aggregate, windowed, &mut carrier)?;
+            Ok(Transformed::yes(LogicalPlan::Aggregate(aggregate)))
+        }
+        plan => Ok(Transformed::no(plan)),
+    })?;
+    Ok(settled.data)
+}
+
+fn in_windows(aggregate: Aggregate, windowed: Windowed, carrier: &mut Carrier) -> Result<Aggregate> {
+    let Aggregate { input, group_expr, mut aggr_expr, .. } = aggregate;
+    let addressed = carrier.carry(Arc::unwrap_or_clone(input))?;
+    let arrival = Arrival::of(&addressed, windowed)?;
+    let (bounds, groups): (Vec<Expr>, Vec<Expr>) = group_expr.into_iter().partition(|group| bound::of(group).is_some());
+    let (plan, groups, mut group_expr) = present(addressed.plan, groups)?;
+    let plan = LogicalPlanBuilder::from(plan).window([arrival.stream_time()?])?.build()?;
+    let column = Expr::Column(Column::new_unqualified(WINDOW));
+    let windows = windowed.windows;
+    let (plan, [start, end]) = match windows.def {
+        WindowDef::Session => {
+            let start = (column, max(arrival.time.clone()));
+            (arrival.in_sessions(plan, windowed, &groups)?, start.into())
+        }
+        _ => {
+            let bounds = ["start", "end"].map(|field| get_field(column.clone(), field));
+            (arrival.in_time_windows(plan, windowed)?, bounds)
+        }
+    };
+    for written in bounds {
+        let name = written.schema_name().to_string();
+        match (bound::of(&written), windows.def) {
+            (Some(0), _) => group_expr.push(start.clone().alias(name)),
+            (_, WindowDef::Session) => aggr_expr.push(end.clone().alias(name)),
+            _ => group_expr.push(end.clone().alias(name)),
+        }
+    }
+    Aggregate::try_new(Arc::new(plan), group_expr, aggr_expr)
+}
+
+/// The rows without NULL in a group, and the columns of the groups. The last part is the same columns under the names that the
+/// plan above uses.
+fn present(plan: LogicalPlan, groups: Vec<Expr>) -> Result<(LogicalPlan, Vec<Expr>, Vec<Expr>)> {
+    let mut columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+    let (mut computed, mut named) = (Vec::new(), Vec::new());
+    for (at, group) in groups.into_iter().enumerate() {
+        if matches!(group, Expr::Column(_)) {
+            computed.push(group.clone());
+            named.push(group);
+            continue;
+        }
+        let (name, own) = (group.schema_name().to_string(), format!("headwater_group_{at}"));
+        columns.push(group.unalias().alias(own.clone()));
+        let column = Expr::Column(Column::new_unqualified(own));
+        computed.push(column.clone());
+        named.push(column.alias(name));
+    }
+    let are_present = conjunction(computed.iter().cloned().map(Expr::is_not_null));
+    let plan = LogicalPlanBuilder::from(plan).project(columns)?;
+    let plan = match are_present {
+        Some(are_present) => plan.filter(are_present)?.build()?,
+        None => plan.build()?,
+    };
+    Ok((plan, computed, named))
+}
+
+/// Where the rows of one stream come from.
+struct Arrival {
+    time: Expr,
+    partition: Expr,
+    /// The offset, and what follows it.
+    positions: Vec<Expr>,
+}
+
+impl Arrival {
+    /// Fails if the rows do not come from one stream.
+    fn of(addressed: &Addressed, windowed: Windowed) -> Result<Self> {
+        let refuse =
+            |code, message: &str| DataFusionError::External(Box::new(Diagnostic::new(code, message).at(windowed.span)));
+        match addressed.streams() {
+            0 => Err(refuse(STREAMING, "WINDOW is only for rows of a stream")),
+            1 => {
+                let mut address = addressed.exprs().into_iter();
+                let (Some(time), Some(partition)) = (address.next(), address.next()) else {
+                    return Err(refuse(STREAMING, "WINDOW is only for rows of a stream"));
+                };
+                Ok(Self { time, partition, positions: address.collect() })
+            }
+            _ => Err(refuse(NOT_SUPPORTED, "WINDOW over a join of streams is not supported yet")),
+        }
+    }
+
+    /// The stream time of each row: the highest time so far in its partition.
+    fn stream_time(&self) -> Result<Expr> {
+        let function = WindowFunctionDefinition::AggregateUDF(max_udaf());
+        let call = Expr::from(WindowFunction::new(function, vec![self.time.clone()]));
+        let order = ascending(self.positions.clone());
+        let call = call.partition_by(vec![self.partition.clone()]).order_by(order).window_frame(so_far());
+        Ok(call.build()?.alias(STREAM_TIME))
+    }
+
+    /// A row for each window that is open when the row arrives.
+    fn in_time_windows(&self, plan: LogicalPlan, windowed: Windowed) -> Result<LogicalPlan> {
+        let windows = time::windows(windowed.windows, vec![self.time.clone(), stream_time()]).alias(WINDOW);
+        let columns = plan.schema().columns().into_iter().map(Expr::Column).chain([windows]);
+        let plan = LogicalPlanBuilder::from(plan).project(columns.collect::<Vec<_>>())?;
+        let options = UnnestOptions::new().with_preserve_nulls(false);
+        plan.unnest_columns_with_options(vec![Column::new_unqualified(WINDOW)], options)?.build()
+    }
+
+    /// The rows that are not late for their session, with its start. Rows of several partitions arrive in the order of their
+    /// stream times.
+    fn in_sessions(&self, plan: LogicalPlan, windowed: Windowed, groups: &[Expr]) -> Result<LogicalPlan> {
+        let arrival = [stream_time(), self.partition.clone()].into_iter().chain(self.positions.clone());
+        let late = lateness::late(windowed.windows, vec![self.time.clone(), stream_time()]);
+        let late = of_groups(late, groups, arrival.collect())?.alias(LATE);
+        let start = sessions::start(windowed.windows, vec![self.time.clone()]);
+        let start = of_groups(start, groups, vec![self.time.clone()])?.alias(WINDOW);
+        let was_late = Expr::Column(Column::new_unqualified(LATE));
+        LogicalPlanBuilder::from(plan).window([late])?.filter(was_late.is_false())?.window([start])?.build()
+    }
+}
+
+/// A call of a window function over the rows of each group.
+fn of_groups(call: Expr, groups: &[Expr], order: Vec<Expr>) -> Result<Expr> {
+    call.partition_by(groups.to_vec()).order_by(ascending(order)).window_frame(so_far()).build()
+}
+
+fn stream_time() -> Expr {
+    Expr::Column(Column::new_unqualified(STREAM_TIME))
+}
+
+fn ascending(exprs: Vec<Expr>) -> Vec<Sort> {
+    exprs.into_iter().map(|expr| expr.sort(true, true)).collect()
+}
+
+/// All rows up to the current one.
+fn so_far() -> WindowFrame {
+    let first = WindowFrameBound::Preceding(ScalarValue::UInt64(None));
+    WindowFrame::new_bounds(WindowFrameUnits::Rows, first, WindowFrameBound::CurrentRow)
+}
