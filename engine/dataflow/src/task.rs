@@ -11,28 +11,30 @@
 //! output is emitted piece by piece, in the order of the records. So the output that waits to be written is bounded, and a
 //! task without state can commit between two records of one batch.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod sending;
+mod state;
+mod time;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::filter;
+use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
 use headwater_formats::decode::RecordDecoder;
 use headwater_formats::format::FormatError;
 use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, TopicPartition};
-use headwater_state::{MemoryStore, NOTE_KEY, Store, View};
+use headwater_state::{MemoryStore, Store};
 
 use super::addresses::Addresses;
 use super::arrival;
-use super::chunk::{Chunk, Origins};
+use super::chunk::Chunk;
 use super::clocks::{Clocks, SourcePartition};
 use super::complaint::{Complaint, ComplaintKind, Wrong};
-use super::exchange::Exchange;
 use super::operator::{Context, Emitted, Late, Operator, Pieces, Port};
-use super::output::{Output, Placement, Unwritten};
+use super::output::{Output, Placement};
 use super::position::TaskPosition;
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use super::stage::{Input, Stage, Target};
@@ -306,126 +308,6 @@ impl Task {
         Ok(())
     }
 
-    /// Seals the stores, and has their changes and the stream times written to the changelogs.
-    fn seal(&mut self, now_ms: i64) -> Result<(), ArrowError> {
-        for store in 0..self.stores.len() {
-            let changes = self.stores[store].seal()?;
-            self.log(store, changes.record_keys(), changes.values, now_ms);
-        }
-        if self.has_state() && self.clocks != self.logged_clocks {
-            let note = [&self.received.to_be_bytes()[..], &self.clocks.to_bytes()].concat();
-            let [keys, values] = [&NOTE_KEY[..], &note].map(|bytes| BinaryArray::from_vec(vec![bytes]));
-            self.log(0, keys, values, now_ms);
-            self.logged_clocks = self.clocks.clone();
-        }
-        Ok(())
-    }
-
-    /// Has the stream times written to all partitions of its exchanges, if they have advanced, as records without a value.
-    fn mark_time(&mut self, now_ms: i64) {
-        if !self.marks_time || self.exchanges_rows || self.clocks == self.marked {
-            return;
-        }
-        let clocks = self.clocks.to_bytes();
-        for (output, topic) in self.outputs.iter().zip(&self.stage.outputs) {
-            let partitions: Vec<i32> = (0..output.partitions()).filter(|_| topic.exchange.is_some()).collect();
-            if !partitions.is_empty() {
-                self.commands.push_back(Command::Log(OutBatch {
-                    topic: Arc::from(topic.sink.topic.as_str()),
-                    keys: BinaryArray::from_iter_values(partitions.iter().map(|_| &clocks)),
-                    values: BinaryArray::new_null(partitions.len()),
-                    timestamps_ms: Some(vec![now_ms; partitions.len()].into()),
-                    partitions: Some(partitions.into()),
-                    headers: None,
-                }));
-            }
-        }
-        self.marked = self.clocks.clone();
-    }
-
-    /// Remembers the stream times in the records of an exchange, which are those without a value.
-    fn hear_time(&mut self, port: Port, raw: &RawBatch) {
-        let (Some(keys), Some(values)) = (&raw.keys, &raw.values) else { return };
-        if self.stage.inputs[port.0].exchange.is_none() || values.null_count() == 0 {
-            return;
-        }
-        for row in (0..raw.len()).filter(|row| values.is_null(*row) && keys.is_valid(*row)) {
-            if let Some(clocks) = Clocks::from_bytes(keys.value(row)) {
-                self.told.advance_all(&clocks);
-            }
-        }
-    }
-
-    /// Has records written to the changelog of a store.
-    fn log(&mut self, store: usize, keys: BinaryArray, values: BinaryArray, now_ms: i64) {
-        let rows = keys.len();
-        if rows > 0 {
-            self.commands.push_back(Command::Log(OutBatch {
-                topic: self.stage.changelogs[store].clone(),
-                partitions: Some(vec![self.partition; rows].into()),
-                keys,
-                values,
-                timestamps_ms: Some(vec![now_ms; rows].into()),
-                headers: None,
-            }));
-        }
-    }
-
-    /// Restores the stream times from their record, and a store from all others.
-    fn restore(&mut self, store: usize, raw: &RawBatch) -> Result<(), ArrowError> {
-        let missing = || ArrowError::ParseError("a changelog record has no key".to_owned());
-        let keys = raw.keys.as_ref().ok_or_else(missing)?;
-        let values = raw.values.clone().unwrap_or_else(|| BinaryArray::new_null(raw.len()));
-        let is_note = |row: usize| keys.value(row) == NOTE_KEY;
-        let Some(note) = (0..raw.len()).rev().find(|row| is_note(*row)) else {
-            return self.stores[store].restore(keys, &values);
-        };
-        let damaged = || ArrowError::ParseError("the stream times in a changelog are damaged".to_owned());
-        let (received, clocks) = values.value(note).split_first_chunk::<8>().ok_or_else(damaged)?;
-        self.received = i64::from_be_bytes(*received);
-        self.clocks = Clocks::from_bytes(clocks).ok_or_else(damaged)?;
-        self.logged_clocks = self.clocks.clone();
-        let others: BooleanArray = (0..raw.len()).map(|row| Some(!is_note(row))).collect();
-        let of = |column: &BinaryArray| filter(column, &others).map(|column| column.as_binary::<i32>().clone());
-        self.stores[store].restore(&of(keys)?, &of(&values)?)
-    }
-
-    /// The committed values of the store with this index, for readers in other threads.
-    pub fn view(&self, store: usize) -> View {
-        self.stores[store].view()
-    }
-
-    /// Whether windows have left its stores because they expired.
-    pub fn has_expired(&self) -> bool {
-        self.stores.iter().any(|store| store.has_expired())
-    }
-
-    /// Whether it has stores.
-    pub fn has_state(&self) -> bool {
-        !self.stores.is_empty()
-    }
-
-    /// The stream times that it knows.
-    pub fn clocks(&self) -> &Clocks {
-        &self.clocks
-    }
-
-    /// The stream time of the partition that an input reads or, for an exchange, the latest that it knows, in ms since the
-    /// epoch; `None` before the first row.
-    pub fn stream_time_ms(&self, port: Port) -> Option<i64> {
-        match self.source(port) {
-            Some(source) => self.clocks.get(source),
-            None => self.clocks.latest(),
-        }
-    }
-
-    /// The source partition that an input reads; `None` for an exchange.
-    fn source(&self, port: Port) -> Option<SourcePartition> {
-        let input = &self.stage.inputs[port.0];
-        let source = SourcePartition { source: input.source, partition: self.partition };
-        input.exchange.is_none().then_some(source)
-    }
-
     /// The next command, in order; `None` if there is none now.
     pub fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
@@ -530,27 +412,6 @@ impl Task {
         Ok(())
     }
 
-    /// Stream time has advanced in partitions whose rows may go to other tasks. Returns false if that changes nothing here; else
-    /// the commands that follow are returned as for [`Self::handle`].
-    pub fn tick(&mut self, clocks: &Clocks, now_ms: i64) -> Result<bool, ArrowError> {
-        if !self.operators.iter().any(|(operator, _)| operator.waits_for_time()) || !self.clocks.advance_all(clocks) {
-            return Ok(false);
-        }
-        debug_assert!(self.left.is_empty(), "a task with state ends an epoch after a batch");
-        for port in 0..self.inputs.len() {
-            for to in self.inputs[port].entry.clone() {
-                if let Target::Operator(at, at_port) = to
-                    && self.operators[at].0.waits_for_time()
-                {
-                    self.port = Port(port);
-                    let nothing = arrival::nothing(&self.stage.inputs[port])?;
-                    self.apply(nothing, Target::Operator(at, at_port), now_ms)?;
-                }
-            }
-        }
-        Ok(true)
-    }
-
     /// Whether rows for exchanges are passed on as they are from now on, instead of as records of their topics.
     pub fn exchange_rows(&mut self, exchanges_rows: bool) {
         self.exchanges_rows = exchanges_rows;
@@ -642,59 +503,6 @@ impl Task {
         self.left.extend(to.map(|to| Left::Rows(chunk.clone(), *to)));
     }
 
-    fn put_out(&mut self, chunk: &Chunk, at: usize, now_ms: i64) -> Result<(), ArrowError> {
-        let (last, addresses) = (chunk.offsets.values().last().copied(), self.addresses(chunk));
-        let source = self.own_source();
-        let Some(output) = self.outputs.get_mut(at) else {
-            self.commands.push_back(Command::Show(chunk.rows.clone()));
-            self.last_out = last;
-            return Ok(());
-        };
-        let exchanged = match &self.stage.outputs[at].exchange {
-            Some(exchange) => {
-                let split = stamped(chunk, exchange, source, &mut self.clocks)?;
-                if self.exchanges_rows {
-                    return self.send_rows(split, at);
-                }
-                Some(exchange.attach(split)?)
-            }
-            None => None,
-        };
-        let (batch, unwritten) = output.encode(exchanged.as_ref().unwrap_or(chunk), self.partition, now_ms)?;
-        if !batch.is_empty() {
-            let addresses = without(addresses.clone(), &unwritten);
-            self.commands.push_back(Command::Write(Written { batch, addresses }));
-            self.last_out = last;
-        }
-        for bad in unwritten {
-            self.complain(ComplaintKind::Serialization, &addresses, bad.row, Wrong::Side(bad.side), bad.reason);
-        }
-        Ok(())
-    }
-
-    /// Sends rows to the tasks of the stage that reads the exchange with this index.
-    fn send_rows(&mut self, chunk: Chunk, at: usize) -> Result<(), ArrowError> {
-        self.last_out = chunk.offsets.values().last().copied();
-        let (partitions, unsent) = self.outputs[at].places(&chunk);
-        let mut places: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
-        for (row, partition) in (0..).zip(&partitions) {
-            if !unsent.iter().any(|bad| bad.row == row as usize) {
-                places.entry(*partition).or_default().push(row);
-            }
-        }
-        let mut places: Vec<(i32, Vec<u32>)> = places.into_iter().collect();
-        places.sort_by_key(|(_, rows)| rows[0]);
-        let of = |(partition, rows): (i32, Vec<u32>)| Ok((partition, chunk.clone().take(&rows.into())?));
-        let rows = places.into_iter().map(of).collect::<Result<_, ArrowError>>()?;
-        let topic = Arc::from(self.stage.outputs[at].sink.topic.as_str());
-        self.commands.push_back(Command::Exchange(Exchanged { topic, rows }));
-        let addresses = self.addresses(&chunk);
-        for bad in unsent {
-            self.complain(ComplaintKind::Serialization, &addresses, bad.row, Wrong::Side(bad.side), bad.reason);
-        }
-        Ok(())
-    }
-
     /// Complains about a row of a chunk.
     fn complain(&mut self, kind: ComplaintKind, addresses: &Addresses, row: usize, wrong: Wrong, reason: String) {
         self.inputs[self.port.0].withheld.add_row(addresses, kind, row, wrong, reason);
@@ -705,11 +513,6 @@ impl Task {
         Addresses::of(chunk, &self.inputs[self.port.0].origin, &self.stage.origins)
     }
 
-    /// The source partition of the records that were handled last, for rows without an origin.
-    fn own_source(&self) -> SourcePartition {
-        SourcePartition { source: self.stage.inputs[self.port.0].source, partition: self.partition }
-    }
-
     /// Reports the complaints about records whose rows have all been emitted.
     fn report(&mut self) {
         if !self.inputs[self.port.0].withheld.is_empty() {
@@ -718,32 +521,4 @@ impl Task {
             self.commands.extend(complaints.map(Command::Complain));
         }
     }
-}
-
-/// Rows for an exchange, with the addresses of their records in the sources, and with stream times.
-fn stamped(chunk: &Chunk, exchange: &Exchange, own: SourcePartition, clocks: &mut Clocks) -> Result<Chunk, ArrowError> {
-    let origins = chunk.origins.clone().unwrap_or_else(|| Origins {
-        sources: vec![own.source; chunk.len()].into(),
-        partitions: vec![own.partition; chunk.len()].into(),
-        offsets: chunk.offsets.clone(),
-    });
-    let clock = |row: usize| {
-        let (source, partition) = (origins.sources.value(row), origins.partitions.value(row));
-        let time_ms = chunk.times_ms.value(row);
-        let given = chunk.clocks_ms.as_ref().map(|clocks| clocks.value(row).max(time_ms));
-        let known = clocks.advance(SourcePartition { source, partition }, given.unwrap_or(time_ms));
-        // The operators before may have advanced the clock for all rows of the batch.
-        given.unwrap_or(known)
-    };
-    let clocks_ms: Int64Array = (0..chunk.len()).map(clock).collect::<Vec<_>>().into();
-    exchange.split(chunk.clone(), origins, clocks_ms)
-}
-
-/// The addresses of the rows that were written.
-fn without(addresses: Addresses, unwritten: &[Unwritten]) -> Addresses {
-    if unwritten.is_empty() {
-        return addresses;
-    }
-    let out: BTreeSet<usize> = unwritten.iter().map(|bad| bad.row).collect();
-    addresses.filter(|row| !out.contains(&row))
 }

@@ -1,18 +1,18 @@
 //! The partitions that the group assigned to one driver, and the tasks that process them: records in, commands out to
 //! the outbox, up to the next commit.
 
+mod barrier;
 pub(super) mod merge;
 mod output;
+mod plans;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
-use headwater_connectors::transport::{
-    Admin, Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError,
-};
-use headwater_dataflow::{Clocks, Epoch, Event, TaskId, TaskPosition};
+use headwater_connectors::transport::{Admin, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError};
+use headwater_dataflow::{Epoch, Event, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
@@ -25,13 +25,12 @@ use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
 use super::refusals::Refusals;
 use super::restore::Restore;
-use super::start::{Start, StartContext, mark};
+use super::start::{Start, StartContext};
 use super::states::{Shown, States};
 use super::tasks::Tasks;
 use merge::{Merge, Run};
+use plans::{is_whole, merge, partitions_of, phases, plan};
 
-/// Most records to take from the source at once.
-const BATCH_RECORDS_MAX: usize = 16_384;
 /// A batch of this many records means that there is much to read, so the following ones are read ahead.
 const AHEAD_FROM: usize = 1_024;
 /// Most bytes that a step writes before it checks the time and the group again, unless a single record yields more.
@@ -448,92 +447,6 @@ impl Share {
         self.current = Some(raw);
         Ok(())
     }
-
-    pub(super) fn barrier(
-        &mut self,
-        epoch: Epoch,
-        job: &Job,
-        status: &QueryStatus,
-        now_ms: i64,
-    ) -> Result<(), TransportError> {
-        self.begin(job, now_ms)?;
-        let mut clocks = Clocks::default();
-        for id in self.tasks.ids() {
-            if job.compiled.waits_for_time() && self.tasks.is_whole() {
-                self.tick(id, &clocks, status, now_ms)?;
-                clocks.advance_all(self.tasks.get(id)?.clocks());
-            }
-            self.tasks.get(id)?.handle(&Event::Barrier(epoch)).map_err(fault)?;
-            while self.tasks.get(id)?.passes_barrier() {
-                self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
-                self.perform_all(id, None, status, now_ms)?;
-            }
-        }
-        self.tasks.note_times(&mut self.notes);
-        Ok(())
-    }
-}
-
-/// How the input is read from where the query continues.
-fn plan(job: &Job, start: &Start) -> Result<ReadPlan, TransportError> {
-    Ok(ReadPlan {
-        ranges: start.ranges.clone(),
-        wanted: job.wanted()?,
-        isolation: Isolation::ReadCommitted,
-        batch_records_max: BATCH_RECORDS_MAX,
-        ids: start.ids.clone(),
-    })
-}
-
-impl Share {
-    /// Tells a task the stream times of the stages before it.
-    fn tick(&mut self, id: TaskId, clocks: &Clocks, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
-        let mut is_left = self.tasks.get(id)?.tick(clocks, now_ms).map_err(fault)?;
-        while is_left {
-            self.perform_all(id, None, status, now_ms)?;
-            is_left = self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
-        }
-        Ok(())
-    }
-}
-
-/// The merge of the inputs of a plan; `None` if the query does not merge them.
-fn merge(job: &Job, plan: &ReadPlan, inputs: &Inputs, tasks: &Tasks) -> Result<Option<Merge>, TransportError> {
-    job.compiled.merges().then(|| Merge::of(plan, inputs, tasks)).transpose()
-}
-
-/// Whether a share has all partitions of all inputs, so that rows can pass exchanges in memory.
-fn is_whole(inputs: &Inputs, partitions: &[TopicPartition], start: &Start) -> bool {
-    let has_all = |topic: &Arc<str>| {
-        let owned = partitions.iter().filter(|partition| partition.topic == *topic).count();
-        start.partitions.get(topic).is_some_and(|all| usize::try_from(*all).is_ok_and(|all| all == owned))
-    };
-    inputs.topics().iter().all(has_all)
-}
-
-/// What a share reads whose rows pass exchanges in memory, the first plan last: the records that are left in the exchanges, those
-/// of later stages first, and then the sources.
-fn phases(admin: &dyn Admin, job: &Job, inputs: &Inputs, whole: ReadPlan) -> Result<Vec<ReadPlan>, TransportError> {
-    let (left, sources): (Vec<_>, Vec<_>) =
-        whole.ranges.iter().cloned().partition(|range| inputs.is_exchange(&range.partition.topic));
-    let mut phases = vec![ReadPlan { ranges: sources, ..whole.clone() }];
-    for exchange in job.compiled.inputs().into_iter().filter(|input| input.is_exchange) {
-        let marks = admin.watermarks(exchange.topic, Isolation::ReadUncommitted)?;
-        let of_exchange = left.iter().filter(|range| range.partition.topic == *exchange.topic);
-        let range = |range: &ReadRange| {
-            let end = mark(&marks, &range.partition)?.end;
-            Ok::<_, TransportError>((range.start < end).then(|| ReadRange { end: Some(end), ..range.clone() }))
-        };
-        let ranges = of_exchange.filter_map(|left| range(left).transpose()).collect::<Result<Vec<_>, _>>()?;
-        if !ranges.is_empty() {
-            phases.push(ReadPlan { ranges, ..whole.clone() });
-        }
-    }
-    Ok(phases)
-}
-
-fn partitions_of(plan: &ReadPlan) -> BTreeSet<TopicPartition> {
-    plan.ranges.iter().map(|range| range.partition.clone()).collect()
 }
 
 /// An Arrow error as an internal one.

@@ -1,0 +1,76 @@
+//! The state of a task: what it writes to the changelogs at a barrier, and how it is restored from them.
+
+use arrow::array::{Array, AsArray, BinaryArray, BooleanArray};
+use arrow::compute::filter;
+use arrow::error::ArrowError;
+use headwater_formats::record::{OutBatch, RawBatch};
+use headwater_state::{NOTE_KEY, View};
+
+use super::{Command, Task};
+use crate::clocks::Clocks;
+
+impl Task {
+    /// Seals the stores, and has their changes and the stream times written to the changelogs.
+    pub(super) fn seal(&mut self, now_ms: i64) -> Result<(), ArrowError> {
+        for store in 0..self.stores.len() {
+            let changes = self.stores[store].seal()?;
+            self.log(store, changes.record_keys(), changes.values, now_ms);
+        }
+        if self.has_state() && self.clocks != self.logged_clocks {
+            let note = [&self.received.to_be_bytes()[..], &self.clocks.to_bytes()].concat();
+            let [keys, values] = [&NOTE_KEY[..], &note].map(|bytes| BinaryArray::from_vec(vec![bytes]));
+            self.log(0, keys, values, now_ms);
+            self.logged_clocks = self.clocks.clone();
+        }
+        Ok(())
+    }
+
+    /// Has records written to the changelog of a store.
+    pub(super) fn log(&mut self, store: usize, keys: BinaryArray, values: BinaryArray, now_ms: i64) {
+        let rows = keys.len();
+        if rows > 0 {
+            self.commands.push_back(Command::Log(OutBatch {
+                topic: self.stage.changelogs[store].clone(),
+                partitions: Some(vec![self.partition; rows].into()),
+                keys,
+                values,
+                timestamps_ms: Some(vec![now_ms; rows].into()),
+                headers: None,
+            }));
+        }
+    }
+
+    /// Restores the stream times from their record, and a store from all others.
+    pub(super) fn restore(&mut self, store: usize, raw: &RawBatch) -> Result<(), ArrowError> {
+        let missing = || ArrowError::ParseError("a changelog record has no key".to_owned());
+        let keys = raw.keys.as_ref().ok_or_else(missing)?;
+        let values = raw.values.clone().unwrap_or_else(|| BinaryArray::new_null(raw.len()));
+        let is_note = |row: usize| keys.value(row) == NOTE_KEY;
+        let Some(note) = (0..raw.len()).rev().find(|row| is_note(*row)) else {
+            return self.stores[store].restore(keys, &values);
+        };
+        let damaged = || ArrowError::ParseError("the stream times in a changelog are damaged".to_owned());
+        let (received, clocks) = values.value(note).split_first_chunk::<8>().ok_or_else(damaged)?;
+        self.received = i64::from_be_bytes(*received);
+        self.clocks = Clocks::from_bytes(clocks).ok_or_else(damaged)?;
+        self.logged_clocks = self.clocks.clone();
+        let others: BooleanArray = (0..raw.len()).map(|row| Some(!is_note(row))).collect();
+        let of = |column: &BinaryArray| filter(column, &others).map(|column| column.as_binary::<i32>().clone());
+        self.stores[store].restore(&of(keys)?, &of(&values)?)
+    }
+
+    /// Whether it has stores.
+    pub fn has_state(&self) -> bool {
+        !self.stores.is_empty()
+    }
+
+    /// The committed values of the store with this index, for readers in other threads.
+    pub fn view(&self, store: usize) -> View {
+        self.stores[store].view()
+    }
+
+    /// Whether windows have left its stores because they expired.
+    pub fn has_expired(&self) -> bool {
+        self.stores.iter().any(|store| store.has_expired())
+    }
+}

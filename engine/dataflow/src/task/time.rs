@@ -1,0 +1,97 @@
+//! Stream time in a task: that of its own partitions, and what other tasks tell.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, BinaryArray};
+use arrow::error::ArrowError;
+use headwater_formats::record::{OutBatch, RawBatch};
+
+use super::{Command, Task};
+use crate::arrival;
+use crate::clocks::{Clocks, SourcePartition};
+use crate::operator::Port;
+use crate::stage::Target;
+
+impl Task {
+    /// The stream times that it knows.
+    pub fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// The stream time of the partition that an input reads or, for an exchange, the latest that it knows, in ms since the
+    /// epoch; `None` before the first row.
+    pub fn stream_time_ms(&self, port: Port) -> Option<i64> {
+        match self.source(port) {
+            Some(source) => self.clocks.get(source),
+            None => self.clocks.latest(),
+        }
+    }
+
+    /// The source partition that an input reads; `None` for an exchange.
+    pub(super) fn source(&self, port: Port) -> Option<SourcePartition> {
+        let input = &self.stage.inputs[port.0];
+        let source = SourcePartition { source: input.source, partition: self.partition };
+        input.exchange.is_none().then_some(source)
+    }
+
+    /// The source partition of the records that were handled last, for rows without an origin.
+    pub(super) fn own_source(&self) -> SourcePartition {
+        SourcePartition { source: self.stage.inputs[self.port.0].source, partition: self.partition }
+    }
+
+    /// Has the stream times written to all partitions of its exchanges, if they have advanced, as records without a value.
+    pub(super) fn mark_time(&mut self, now_ms: i64) {
+        if !self.marks_time || self.exchanges_rows || self.clocks == self.marked {
+            return;
+        }
+        let clocks = self.clocks.to_bytes();
+        for (output, topic) in self.outputs.iter().zip(&self.stage.outputs) {
+            let partitions: Vec<i32> = (0..output.partitions()).filter(|_| topic.exchange.is_some()).collect();
+            if !partitions.is_empty() {
+                self.commands.push_back(Command::Log(OutBatch {
+                    topic: Arc::from(topic.sink.topic.as_str()),
+                    keys: BinaryArray::from_iter_values(partitions.iter().map(|_| &clocks)),
+                    values: BinaryArray::new_null(partitions.len()),
+                    timestamps_ms: Some(vec![now_ms; partitions.len()].into()),
+                    partitions: Some(partitions.into()),
+                    headers: None,
+                }));
+            }
+        }
+        self.marked = self.clocks.clone();
+    }
+
+    /// Remembers the stream times in the records of an exchange, which are those without a value.
+    pub(super) fn hear_time(&mut self, port: Port, raw: &RawBatch) {
+        let (Some(keys), Some(values)) = (&raw.keys, &raw.values) else { return };
+        if self.stage.inputs[port.0].exchange.is_none() || values.null_count() == 0 {
+            return;
+        }
+        for row in (0..raw.len()).filter(|row| values.is_null(*row) && keys.is_valid(*row)) {
+            if let Some(clocks) = Clocks::from_bytes(keys.value(row)) {
+                self.told.advance_all(&clocks);
+            }
+        }
+    }
+
+    /// Stream time has advanced in partitions whose rows may go to other tasks. Returns false if that changes nothing here; else
+    /// the commands that follow are returned as for [`Self::handle`].
+    pub fn tick(&mut self, clocks: &Clocks, now_ms: i64) -> Result<bool, ArrowError> {
+        if !self.operators.iter().any(|(operator, _)| operator.waits_for_time()) || !self.clocks.advance_all(clocks) {
+            return Ok(false);
+        }
+        debug_assert!(self.left.is_empty(), "a task with state ends an epoch after a batch");
+        for port in 0..self.inputs.len() {
+            for to in self.inputs[port].entry.clone() {
+                if let Target::Operator(at, at_port) = to
+                    && self.operators[at].0.waits_for_time()
+                {
+                    self.port = Port(port);
+                    let nothing = arrival::nothing(&self.stage.inputs[port])?;
+                    self.apply(nothing, Target::Operator(at, at_port), now_ms)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+}

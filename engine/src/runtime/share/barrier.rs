@@ -1,0 +1,45 @@
+//! The end of an epoch: a barrier passes all tasks of a share, in the order of their stages.
+
+use headwater_connectors::transport::TransportError;
+use headwater_dataflow::{Clocks, Epoch, Event, TaskId};
+
+use super::super::job::Job;
+use super::super::query_status::QueryStatus;
+use super::{Share, fault};
+
+impl Share {
+    /// Passes the barrier of an epoch through all tasks, and performs what they emit before it.
+    pub(in super::super) fn barrier(
+        &mut self,
+        epoch: Epoch,
+        job: &Job,
+        status: &QueryStatus,
+        now_ms: i64,
+    ) -> Result<(), TransportError> {
+        self.begin(job, now_ms)?;
+        let mut clocks = Clocks::default();
+        for id in self.tasks.ids() {
+            if job.compiled.waits_for_time() && self.tasks.is_whole() {
+                self.tick(id, &clocks, status, now_ms)?;
+                clocks.advance_all(self.tasks.get(id)?.clocks());
+            }
+            self.tasks.get(id)?.handle(&Event::Barrier(epoch)).map_err(fault)?;
+            while self.tasks.get(id)?.passes_barrier() {
+                self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
+                self.perform_all(id, None, status, now_ms)?;
+            }
+        }
+        self.tasks.note_times(&mut self.notes);
+        Ok(())
+    }
+
+    /// Tells a task the stream times of the stages before it.
+    fn tick(&mut self, id: TaskId, clocks: &Clocks, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
+        let mut is_left = self.tasks.get(id)?.tick(clocks, now_ms).map_err(fault)?;
+        while is_left {
+            self.perform_all(id, None, status, now_ms)?;
+            is_left = self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
+        }
+        Ok(())
+    }
+}

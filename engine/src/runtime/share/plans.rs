@@ -1,0 +1,78 @@
+//! What a share reads, and in which order.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use headwater_connectors::transport::{Admin, Isolation, ReadPlan, ReadRange, TransportError};
+use headwater_formats::record::TopicPartition;
+
+use super::super::inputs::Inputs;
+use super::super::job::Job;
+use super::super::start::{Start, mark};
+use super::super::tasks::Tasks;
+use super::merge::Merge;
+
+/// Most records to take from the source at once.
+const BATCH_RECORDS_MAX: usize = 16_384;
+
+/// How the input is read from where the query continues.
+pub(super) fn plan(job: &Job, start: &Start) -> Result<ReadPlan, TransportError> {
+    Ok(ReadPlan {
+        ranges: start.ranges.clone(),
+        wanted: job.wanted()?,
+        isolation: Isolation::ReadCommitted,
+        batch_records_max: BATCH_RECORDS_MAX,
+        ids: start.ids.clone(),
+    })
+}
+
+/// The merge of the inputs of a plan; `None` if the query does not merge them.
+pub(super) fn merge(
+    job: &Job,
+    plan: &ReadPlan,
+    inputs: &Inputs,
+    tasks: &Tasks,
+) -> Result<Option<Merge>, TransportError> {
+    job.compiled.merges().then(|| Merge::of(plan, inputs, tasks)).transpose()
+}
+
+/// Whether a share has all partitions of all inputs, so that rows can pass exchanges in memory.
+pub(super) fn is_whole(inputs: &Inputs, partitions: &[TopicPartition], start: &Start) -> bool {
+    let has_all = |topic: &Arc<str>| {
+        let owned = partitions.iter().filter(|partition| partition.topic == *topic).count();
+        start.partitions.get(topic).is_some_and(|all| usize::try_from(*all).is_ok_and(|all| all == owned))
+    };
+    inputs.topics().iter().all(has_all)
+}
+
+/// What a share reads whose rows pass exchanges in memory, the first plan last: the records that are left in the exchanges, those
+/// of later stages first, and then the sources.
+pub(super) fn phases(
+    admin: &dyn Admin,
+    job: &Job,
+    inputs: &Inputs,
+    whole: ReadPlan,
+) -> Result<Vec<ReadPlan>, TransportError> {
+    let (left, sources): (Vec<_>, Vec<_>) =
+        whole.ranges.iter().cloned().partition(|range| inputs.is_exchange(&range.partition.topic));
+    let mut phases = vec![ReadPlan { ranges: sources, ..whole.clone() }];
+    for stage in 0..job.compiled.stages() {
+        let mut ranges = Vec::new();
+        for exchange in job.compiled.inputs().into_iter().filter(|input| input.is_exchange && input.stage == stage) {
+            let marks = admin.watermarks(exchange.topic, Isolation::ReadUncommitted)?;
+            for range in left.iter().filter(|range| range.partition.topic == *exchange.topic) {
+                let end = mark(&marks, &range.partition)?.end;
+                ranges.extend((range.start < end).then(|| ReadRange { end: Some(end), ..range.clone() }));
+            }
+        }
+        if !ranges.is_empty() {
+            phases.push(ReadPlan { ranges, ..whole.clone() });
+        }
+    }
+    Ok(phases)
+}
+
+/// The partitions of a plan.
+pub(super) fn partitions_of(plan: &ReadPlan) -> BTreeSet<TopicPartition> {
+    plan.ranges.iter().map(|range| range.partition.clone()).collect()
+}
