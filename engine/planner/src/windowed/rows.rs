@@ -36,8 +36,11 @@ const STREAM_TIME: &str = "headwater_stream_time";
 /// The column with the window of a row, or the start of its session.
 const WINDOW: &str = "headwater_window";
 
-/// The column that says whether a row was late for its session.
-const LATE: &str = "headwater_late";
+/// The column with the stream time of the row before it in its partition.
+const PREVIOUS: &str = "headwater_previous_stream_time";
+
+/// The column with what a session starts after; NULL for a row that is late.
+const FLOOR: &str = "headwater_session_floor";
 
 /// Assigns the rows of the aggregation that has windows to them.
 pub fn settle(plan: LogicalPlan, windowed: Windowed) -> Result<LogicalPlan> {
@@ -58,8 +61,7 @@ fn in_windows(aggregate: Aggregate, windowed: Windowed, carrier: &mut Carrier) -
     let arrival = Arrival::of(&addressed, windowed)?;
     let (bounds, groups): (Vec<Expr>, Vec<Expr>) = group_expr.into_iter().partition(|group| bound::of(group).is_some());
     let (plan, groups, mut group_expr) = present(addressed.plan, groups)?;
-    let plan = LogicalPlanBuilder::from(plan).window([arrival.stream_time()?])?.build()?;
-    let column = Expr::Column(Column::new_unqualified(WINDOW));
+    let column = column(WINDOW);
     let windows = windowed.windows;
     let (plan, [start, end]) = match windows.def {
         WindowDef::Session => {
@@ -95,9 +97,8 @@ fn present(plan: LogicalPlan, groups: Vec<Expr>) -> Result<(LogicalPlan, Vec<Exp
         }
         let (name, own) = (group.schema_name().to_string(), format!("headwater_group_{at}"));
         columns.push(group.unalias().alias(own.clone()));
-        let column = Expr::Column(Column::new_unqualified(own));
-        computed.push(column.clone());
-        named.push(column.alias(name));
+        computed.push(column(&own));
+        named.push(column(&own).alias(name));
     }
     let are_present = conjunction(computed.iter().cloned().map(Expr::is_not_null));
     let plan = LogicalPlanBuilder::from(plan).project(columns)?;
@@ -134,18 +135,23 @@ impl Arrival {
         }
     }
 
-    /// The stream time of each row: the highest time so far in its partition.
-    fn stream_time(&self) -> Result<Expr> {
+    /// The highest time of the rows up to `last` in the partition of each row.
+    fn highest(&self, last: WindowFrameBound) -> Result<Expr> {
         let function = WindowFunctionDefinition::AggregateUDF(max_udaf());
         let call = Expr::from(WindowFunction::new(function, vec![self.time.clone()]));
         let order = ascending(self.positions.clone());
-        let call = call.partition_by(vec![self.partition.clone()]).order_by(order).window_frame(so_far());
-        Ok(call.build()?.alias(STREAM_TIME))
+        call.partition_by(vec![self.partition.clone()]).order_by(order).window_frame(until(last)).build()
+    }
+
+    /// The stream time of each row.
+    fn stream_time(&self) -> Result<Expr> {
+        Ok(self.highest(WindowFrameBound::CurrentRow)?.alias(STREAM_TIME))
     }
 
     /// A row for each window that is open when the row arrives.
     fn in_time_windows(&self, plan: LogicalPlan, windowed: Windowed) -> Result<LogicalPlan> {
-        let windows = time::windows(windowed.windows, vec![self.time.clone(), stream_time()]).alias(WINDOW);
+        let plan = LogicalPlanBuilder::from(plan).window([self.stream_time()?])?.build()?;
+        let windows = time::windows(windowed.windows, vec![self.time.clone(), column(STREAM_TIME)]).alias(WINDOW);
         let columns = plan.schema().columns().into_iter().map(Expr::Column).chain([windows]);
         let plan = LogicalPlanBuilder::from(plan).project(columns.collect::<Vec<_>>())?;
         let options = UnnestOptions::new().with_preserve_nulls(false);
@@ -155,31 +161,37 @@ impl Arrival {
     /// The rows that are not late for their session, with its start. Rows of several partitions arrive in the order of their
     /// stream times.
     fn in_sessions(&self, plan: LogicalPlan, windowed: Windowed, groups: &[Expr]) -> Result<LogicalPlan> {
-        let arrival = [stream_time(), self.partition.clone()].into_iter().chain(self.positions.clone());
-        let late = lateness::late(windowed.windows, vec![self.time.clone(), stream_time()]);
-        let late = of_groups(late, groups, arrival.collect())?.alias(LATE);
-        let start = sessions::start(windowed.windows, vec![self.time.clone()]);
-        let start = of_groups(start, groups, vec![self.time.clone()])?.alias(WINDOW);
-        let was_late = Expr::Column(Column::new_unqualified(LATE));
-        LogicalPlanBuilder::from(plan).window([late])?.filter(was_late.is_false())?.window([start])?.build()
+        let previous = self.highest(WindowFrameBound::Preceding(ScalarValue::UInt64(Some(1))))?.alias(PREVIOUS);
+        let (time, partition) = (self.time.clone(), self.partition.clone());
+        let arrival: Vec<Expr> =
+            [column(STREAM_TIME), partition.clone()].into_iter().chain(self.positions.clone()).collect();
+        let floor = vec![time.clone(), column(STREAM_TIME), column(PREVIOUS), partition];
+        let floor = of_groups(lateness::floor(windowed.windows, floor), groups, arrival.clone())?.alias(FLOOR);
+        let start = sessions::start(windowed.windows, vec![time.clone(), column(FLOOR)]);
+        let start = of_groups(start, groups, [time].into_iter().chain(arrival).collect())?.alias(WINDOW);
+        let plan = LogicalPlanBuilder::from(plan).window([self.stream_time()?, previous])?.window([floor])?;
+        plan.filter(column(FLOOR).is_not_null())?.window([start])?.build()
     }
 }
 
 /// A call of a window function over the rows of each group.
 fn of_groups(call: Expr, groups: &[Expr], order: Vec<Expr>) -> Result<Expr> {
-    call.partition_by(groups.to_vec()).order_by(ascending(order)).window_frame(so_far()).build()
+    call.partition_by(groups.to_vec())
+        .order_by(ascending(order))
+        .window_frame(until(WindowFrameBound::CurrentRow))
+        .build()
 }
 
-fn stream_time() -> Expr {
-    Expr::Column(Column::new_unqualified(STREAM_TIME))
+fn column(name: &str) -> Expr {
+    Expr::Column(Column::new_unqualified(name))
 }
 
 fn ascending(exprs: Vec<Expr>) -> Vec<Sort> {
     exprs.into_iter().map(|expr| expr.sort(true, true)).collect()
 }
 
-/// All rows up to the current one.
-fn so_far() -> WindowFrame {
+/// All rows up to `last`.
+fn until(last: WindowFrameBound) -> WindowFrame {
     let first = WindowFrameBound::Preceding(ScalarValue::UInt64(None));
-    WindowFrame::new_bounds(WindowFrameUnits::Rows, first, WindowFrameBound::CurrentRow)
+    WindowFrame::new_bounds(WindowFrameUnits::Rows, first, last)
 }

@@ -1,5 +1,5 @@
 //! The start of each row's session, as a window function over the rows of a group in the order of their times: a session begins
-//! with a row after a gap.
+//! with a row after a gap, or after the end of a session that had expired when the row arrived.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::PhysicalExpr;
 use headwater_language::topology::AggregateWindow;
 
-/// The start of the session of a row, by its time.
+/// The start of the session of a row, by its time and the end of the expired session before it.
 pub fn start(windows: AggregateWindow, args: Vec<Expr>) -> Expr {
-    let signature = Signature::any(1, Volatility::Immutable);
+    let signature = Signature::any(2, Volatility::Immutable);
     WindowUDF::from(SessionStart { gap_ms: windows.gap_ms.unwrap_or(1), signature }).call(args)
 }
 
@@ -66,9 +66,11 @@ impl PartitionEvaluator for Session {
     }
 
     fn evaluate(&mut self, values: &[ArrayRef], range: &Range<usize>) -> Result<ScalarValue> {
-        let [times] = values else { return Err(exec_datafusion_err!("a time is expected")) };
-        let time_ms = times.as_primitive::<Int64Type>().value(range.start);
-        let extended = self.bounds.filter(|[_, end]| time_ms.saturating_sub(*end) <= self.gap_ms);
+        let [times, floors] = values else { return Err(exec_datafusion_err!("two times are expected")) };
+        let at = |times: &ArrayRef| times.as_primitive::<Int64Type>().value(range.start);
+        let (time_ms, floor_ms) = (at(times), at(floors));
+        let is_same = |end: i64| time_ms.saturating_sub(end) <= self.gap_ms && end > floor_ms;
+        let extended = self.bounds.filter(|[_, end]| is_same(*end));
         let start = extended.map_or(time_ms, |[start, _]| start);
         self.bounds = Some([start, time_ms]);
         Ok(ScalarValue::Int64(Some(start)))
