@@ -14,6 +14,9 @@ use crate::answer::Answer;
 pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> Answered {
     let catalog = context.catalog().await?;
     if let (true, Some(existing)) = (create.if_not_exists, catalog.source(&create.name)) {
+        // Its query runs here from now on, as if it had just been created.
+        context.process.work_on();
+        context.process.sync().await?;
         return Ok(exists_already(existing.kind.word(), &existing.name));
     }
     let planned = planner::create_as(create, context.text, &catalog, context.settings())?;
