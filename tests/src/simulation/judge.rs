@@ -104,7 +104,13 @@ fn difference(sink: &str, found: &[Row], wanted: &[Row]) -> String {
     };
     let mut counts = counted(wanted);
     counted(found).into_iter().for_each(|(row, count)| *counts.entry(row).or_default() -= count);
-    let lost = counts.iter().filter(|(_, count)| **count > 0).count();
+    // A group that counted a row twice is not lost: its value is too high.
+    let is_higher = |row: &Row| {
+        let is_same =
+            |other: &&Row| (other.partition, other.offset, &other.key) == (row.partition, row.offset, &row.key);
+        found.iter().filter(is_same).any(|other| other.value > row.value)
+    };
+    let lost = counts.iter().filter(|(row, count)| **count > 0 && !is_higher(row)).count();
     let doubled = counts.iter().filter(|(_, count)| **count < 0).count();
     let example = counts.iter().find(|(_, count)| **count != 0).map(|(row, _)| row);
     format!(
