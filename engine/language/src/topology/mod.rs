@@ -138,8 +138,9 @@ pub struct ResultColumn {
 ///
 /// let mut builder = Builder::default();
 /// # let source: headwater_language::definition::SourceDef = serde_json::from_value(serde_json::json!({
-/// #     "name": "S", "kind": "stream", "columns": [], "topic": "s",
-/// #     "key": { "format": "NONE" }, "value": { "format": "JSON" }, "statement": "",
+/// #     "name": "S", "kind": "stream", "read_only": false, "columns": [], "topic": "s",
+/// #     "key": { "format": "NONE", "wrapped": true, "delimiter": 44 }, "value": { "format": "JSON", "wrapped": true, "delimiter": 44 },
+/// #     "event_time": null, "window": null, "statement": "",
 /// # })).expect("a definition");
 /// let source = builder.add(Action::Source(Box::new(source)), &[]);
 /// let filter = builder.add(Action::Filter { predicate: "A > 1".to_owned() }, &[&source]);
