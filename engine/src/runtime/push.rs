@@ -192,13 +192,7 @@ impl PushReader {
             return self.handle(event, rows);
         }
         let admin = self.opened.transport.admin();
-        let mut run = merge.next(&mut self.tasks).map_err(external)?;
-        if run.is_none() && merge.is_waiting() {
-            merge.ask(admin).map_err(external)?;
-            run = merge.next(&mut self.tasks).map_err(external)?;
-        }
-        if let Some(run) = run {
-            run.release(&mut self.tasks).map_err(external)?;
+        if let Some(run) = merge.released(&mut self.tasks, admin).map_err(external)? {
             self.process(run.reader.0, rows)?;
             let merge = self.merge.as_mut().expect("it was there above");
             merge.done(run, &mut self.tasks).map_err(external)?;

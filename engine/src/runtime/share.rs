@@ -365,14 +365,7 @@ impl Share {
         if let Some(event) = merge.control() {
             return Ok(Some(event));
         }
-        let mut run = merge.next(&mut self.tasks)?;
-        if run.is_none() && merge.is_waiting() {
-            merge.ask(admin)?;
-            run = merge.next(&mut self.tasks)?;
-        }
-        if let Some(run) = run {
-            run.release(&mut self.tasks)?;
-            let Run { batch, .. } = run;
+        if let Some(Run { batch, .. }) = merge.released(&mut self.tasks, admin)? {
             return Ok(Some(SourceEvent::Batch(batch)));
         }
         match self.intakes.poll(&merge.lacking(), wait)? {

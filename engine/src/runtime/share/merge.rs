@@ -135,7 +135,7 @@ impl Merge {
     }
 
     /// Asks the cluster which inputs without rows are at their ends.
-    pub(in super::super) fn ask(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
+    fn ask(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
         let mut ends = BTreeMap::new();
         for (partition, input) in &mut self.inputs {
             if !input.waiting.is_empty() || input.is_at_end || input.is_over {
@@ -151,8 +151,25 @@ impl Merge {
         Ok(())
     }
 
+    /// The next rows whose turn it is, released to their task. If the cluster must be asked for that, it is.
+    pub(in super::super) fn released(
+        &mut self,
+        tasks: &mut Tasks,
+        admin: &dyn Admin,
+    ) -> Result<Option<Run>, TransportError> {
+        let mut run = self.next(tasks)?;
+        if run.is_none() && self.is_waiting() {
+            self.ask(admin)?;
+            run = self.next(tasks)?;
+        }
+        if let Some(run) = &run {
+            run.release(tasks)?;
+        }
+        Ok(run)
+    }
+
     /// The next rows to process, which their task releases; `None` if none can be processed yet.
-    pub(in super::super) fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Run>, TransportError> {
+    fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Run>, TransportError> {
         self.hand_over(tasks)?;
         for group in &self.groups {
             let Some((partition, until_ms)) = self.first_of(group, tasks)? else { continue };
@@ -224,7 +241,7 @@ impl Merge {
 
 impl Run {
     /// Has the task release the rows.
-    pub(in super::super) fn release(&self, tasks: &mut Tasks) -> Result<(), TransportError> {
+    fn release(&self, tasks: &mut Tasks) -> Result<(), TransportError> {
         let (id, port) = self.reader;
         tasks.get(id)?.release(port, self.until_ms);
         Ok(())
