@@ -18,8 +18,9 @@ impl Share {
     ) -> Result<(), TransportError> {
         self.begin(job, now_ms)?;
         let mut clocks = Clocks::default();
+        let ticks = job.compiled.waits_for_time() && self.tasks.is_whole();
         for id in self.tasks.ids() {
-            if job.compiled.waits_for_time() && self.tasks.is_whole() {
+            if ticks {
                 self.tick(id, &clocks, status, now_ms)?;
                 clocks.advance_all(self.tasks.get(id)?.clocks());
             }
