@@ -10,7 +10,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
+use arrow::row::{RowConverter, Rows, SortField};
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
 use headwater_language::definition::{ColumnDef, ColumnRole, SourceDef};
 use headwater_language::types::SqlType;
@@ -150,7 +150,7 @@ impl Exchange {
         let chunk = Chunk { origins: Some(origins), clocks_ms: Some(clocks_ms), windows: None, ..chunk };
         let is_valid = |marks: &Option<NullBuffer>, row: usize| marks.as_ref().is_none_or(|marks| marks.is_valid(row));
         let Some(before) = chunk.before.as_ref().filter(|_| self.changes.is_some()) else { return Ok(chunk) };
-        let (keys, keys_before) = (self.keys(&chunk.rows)?, self.keys(&before.rows)?);
+        let [keys, keys_before] = self.keys([&chunk.rows, &before.rows])?;
         let rows = chunk.len() as u32;
         let mut sent: Vec<Sent> = Vec::with_capacity(chunk.len());
         for row in 0..chunk.len() {
@@ -158,7 +158,7 @@ impl Exchange {
             let gone = Sent { key: rows + at, row: at, has: false, had: true };
             let new = Sent { key: at, row: at, has: true, had: false };
             match (has, had) {
-                (true, true) if keys[row] == keys_before[row] => sent.push(Sent { had: true, ..new }),
+                (true, true) if keys.row(row) == keys_before.row(row) => sent.push(Sent { had: true, ..new }),
                 (true, true) => sent.extend([gone, new]),
                 (true, false) => sent.push(new),
                 (false, true) => sent.push(gone),
@@ -217,12 +217,15 @@ impl Exchange {
         Ok(Chunk { rows, valued: None, before: None, ..chunk })
     }
 
-    /// The key of each row as bytes that are equal if the keys are.
-    fn keys(&self, rows: &RecordBatch) -> Result<Vec<Box<[u8]>>, ArrowError> {
-        let columns: Vec<ArrayRef> = self.key.iter().filter_map(|name| rows.column_by_name(name).cloned()).collect();
-        let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
-        let converted = RowConverter::new(fields)?.convert_columns(&columns)?;
-        Ok(converted.iter().map(|row| row.as_ref().into()).collect())
+    /// The key of each row, now and before, in a form in which they can be compared.
+    fn keys(&self, rows: [&RecordBatch; 2]) -> Result<[Rows; 2], ArrowError> {
+        let columns = |rows: &RecordBatch| -> Vec<ArrayRef> {
+            self.key.iter().filter_map(|name| rows.column_by_name(name).cloned()).collect()
+        };
+        let [now, before] = rows.map(columns);
+        let fields = now.iter().map(|column| SortField::new(column.data_type().clone())).collect();
+        let converter = RowConverter::new(fields)?;
+        Ok([converter.convert_columns(&now)?, converter.convert_columns(&before)?])
     }
 
     /// The rows of decoded records, without the columns that the exchange added.
