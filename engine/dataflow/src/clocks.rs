@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::chunk::Chunk;
+
 /// A partition of one of the sources of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourcePartition {
@@ -28,11 +30,21 @@ impl Clocks {
 
     /// Advances the stream times of all partitions to those of others that are higher. Returns whether any was.
     pub fn advance_all(&mut self, others: &Self) -> bool {
-        let before = self.clone();
+        let mut is_any = false;
         for (partition, time_ms) in others.iter() {
+            is_any |= self.get(partition).is_none_or(|known| known < time_ms);
             self.advance(partition, time_ms);
         }
-        *self != before
+        is_any
+    }
+
+    /// Advances the stream times with the rows of a chunk. `own` is their source partition if they do not know it.
+    pub fn advance_with(&mut self, chunk: &Chunk, own: SourcePartition) {
+        let times = chunk.clocks_ms.as_ref().unwrap_or(&chunk.times_ms);
+        for (row, time_ms) in times.values().iter().enumerate() {
+            let source = chunk.origins.as_ref().map_or(own, |origins| origins.source(row));
+            self.advance(source, *time_ms);
+        }
     }
 
     /// The stream time of a partition; `None` before its first row.

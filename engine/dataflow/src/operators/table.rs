@@ -16,15 +16,16 @@ use arrow::datatypes::{Field, FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
 use headwater_formats::decode::{ROWOFFSET, ROWTIME};
-use headwater_language::diagnostic::{Diagnostic, INTERNAL};
+use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::TableStore;
 use headwater_state::Changes;
 
 use crate::chunk::{Before, Chunk, Origins};
-use crate::clocks::{Clocks, SourcePartition};
+use crate::clocks::SourcePartition;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::{Encoding, States};
 use crate::operators::grouping::{Groups, group};
+use crate::operators::internal;
 
 /// The operator for a table.
 #[derive(Clone, Debug)]
@@ -261,14 +262,6 @@ fn places(table: &TableStore, input: &SchemaRef) -> Vec<Place> {
     input.fields().iter().map(place).collect()
 }
 
-/// Advances the stream times of the rows' partitions.
-fn advance(clocks: &mut Clocks, chunk: &Chunk, own: SourcePartition) {
-    for row in 0..chunk.len() {
-        let time_ms = chunk.clocks_ms.as_ref().unwrap_or(&chunk.times_ms).value(row);
-        clocks.advance(chunk.origins.as_ref().map_or(own, |origins| origins.source(row)), time_ms);
-    }
-}
-
 /// The marks, or `None` if all rows are marked.
 fn marks(marks: NullBuffer) -> Option<NullBuffer> {
     Some(marks).filter(|marks| marks.null_count() > 0)
@@ -296,7 +289,7 @@ impl Operator for Table {
         };
         // Nothing fails from here on: if rows are pushed again after a failure, nothing must have changed.
         cx.stores[self.store].put(0, &keys, &values);
-        advance(cx.clocks, &chunk, cx.source);
+        cx.clocks.advance_with(&chunk, cx.source);
         if !self.emits_every_change {
             self.note_deletes(&chunk, &keys, &values, &lasts);
             self.source = Some(cx.source);
@@ -320,8 +313,4 @@ impl Operator for Table {
     fn fresh(&self) -> Box<dyn Operator> {
         Box::new(Self { deletes: BTreeMap::new(), source: None, ..self.clone() })
     }
-}
-
-fn internal(what: impl ToString) -> Vec<Diagnostic> {
-    vec![Diagnostic::new(INTERNAL, what.to_string())]
 }

@@ -46,7 +46,7 @@ use headwater_expression::Failure;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_functions::fold::{Fold, constant, fold};
 use headwater_functions::in_one_form;
-use headwater_language::diagnostic::{Diagnostic, INTERNAL};
+use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::{AggregateCall, Aggregation};
 use headwater_state::Scanned;
 
@@ -55,6 +55,7 @@ use crate::clocks::SourcePartition;
 use crate::materialized::Keeper;
 use crate::operator::{Context, Emitted, Late, Operator, Port};
 use crate::operators::encoding::{Encoding, States};
+use crate::operators::internal;
 use changes::expand;
 use memory::Memory;
 use windowing::Windows;
@@ -327,8 +328,4 @@ impl Call {
 fn indices(names: &[String], input: &SchemaRef) -> Result<Vec<usize>, Vec<Diagnostic>> {
     let index = |name: &String| input.index_of(name).map_err(|_| internal(format!("column \"{name}\" does not exist")));
     names.iter().map(index).collect()
-}
-
-fn internal(what: impl ToString) -> Vec<Diagnostic> {
-    vec![Diagnostic::new(INTERNAL, what.to_string())]
 }

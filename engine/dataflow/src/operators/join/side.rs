@@ -8,12 +8,12 @@ use arrow::compute::nullif;
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
-use headwater_language::diagnostic::{Diagnostic, INTERNAL};
+use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::JoinSide;
 
 use crate::chunk::Chunk;
-use crate::clocks::{Clocks, SourcePartition};
 use crate::operators::encoding::Encoding;
+use crate::operators::internal;
 
 /// An input of a join.
 #[derive(Clone, Debug)]
@@ -107,15 +107,6 @@ pub fn keyless(chunk: &Chunk, key: usize) -> Vec<Failure> {
     (0..chunk.len()).filter(|row| nulls.is_null(*row)).map(failure).collect()
 }
 
-/// Advances the stream times with the rows of a chunk. `own` is their source partition if they do not know it.
-pub fn advance(clocks: &mut Clocks, chunk: &Chunk, own: SourcePartition) {
-    let times = chunk.clocks_ms.as_ref().unwrap_or(&chunk.times_ms);
-    for (row, time_ms) in times.values().iter().enumerate() {
-        let source = chunk.origins.as_ref().map_or(own, |origins| origins.source(row));
-        clocks.advance(source, *time_ms);
-    }
-}
-
 /// The values with those removed that `exists` does not have.
 pub fn existing(values: &BinaryArray, exists: Option<&BooleanArray>) -> Result<BinaryArray, ArrowError> {
     let Some(exists) = exists else { return Ok(values.clone()) };
@@ -126,9 +117,4 @@ pub fn existing(values: &BinaryArray, exists: Option<&BooleanArray>) -> Result<B
 pub fn present(values: &dyn Array) -> Option<BooleanArray> {
     let nulls = values.nulls().filter(|nulls| nulls.null_count() > 0)?;
     Some(BooleanArray::new(nulls.inner().clone(), None))
-}
-
-/// An error that planning has ruled out.
-pub fn internal(what: impl ToString) -> Vec<Diagnostic> {
-    vec![Diagnostic::new(INTERNAL, what.to_string())]
 }

@@ -14,11 +14,12 @@ use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::{Join, JoinKind};
 use headwater_state::Store;
 
-use super::side::{Side, SideRows, advance, existing, internal, present};
+use super::side::{Side, SideRows, existing, present};
 use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::Encoding;
 use crate::operators::grouping::group;
+use crate::operators::internal;
 
 /// The operator for a join of a stream with a table.
 #[derive(Clone, Debug)]
@@ -109,7 +110,7 @@ impl Operator for JoinStreamTable {
     /// Joins rows of the stream, or keeps rows of the table. Rows without a key have no match and are reported.
     fn push(&mut self, port: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         let mut clocks = cx.clocks.clone();
-        advance(&mut clocks, &chunk, cx.source);
+        clocks.advance_with(&chunk, cx.source);
         let (mut failures, store) = (Vec::new(), &mut cx.stores[self.store]);
         let emitted = if port == Port(0) {
             let chunk = self.stream.keyed(chunk, &mut failures)?;

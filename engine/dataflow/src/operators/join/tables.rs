@@ -25,11 +25,12 @@ use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::{Join, JoinKind};
 use headwater_state::Store;
 
-use super::side::{Side, advance, existing, internal};
+use super::side::{Side, existing};
 use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::Encoding;
 use crate::operators::grouping::{Groups, group};
+use crate::operators::internal;
 use changes::{Change, Rows};
 use touched::Touched;
 
@@ -111,9 +112,7 @@ impl JoinTables {
         let of = &self.sides[side];
         let keys = of.keys.encode(std::slice::from_ref(of.key(&chunk.rows)), chunk.len())?;
         let groups = group(&keys, &vec![0; chunk.len()]);
-        let mut lasts = groups.firsts.clone();
-        (0..).zip(&groups.numbers).for_each(|(row, number)| lasts[*number as usize] = row);
-        let lasts = chunk.clone().take(&UInt32Array::from(lasts))?;
+        let lasts = chunk.clone().take(&groups.lasts())?;
         let rows = Rows::of(&lasts, of.values(&lasts.rows));
         let stored = self.rows[side].encode(&rows.columns, lasts.len())?;
         let keys = take(&keys, &UInt32Array::from(groups.firsts.clone()), None)?.as_binary().clone();
@@ -134,7 +133,7 @@ impl JoinTables {
             let values = stores[self.store + side].get(0, &arrived.keys)?;
             Rows::decode(&self.rows[side], &values)
         };
-        let before = stored(side)?.followed_by(&after)?.take(&previous(&arrived.groups))?;
+        let before = stored(side)?.followed_by(&after)?.take(&arrived.groups.previous())?;
         let other = stored(1 - side)?.take(&numbers)?;
         let is_change = or(&before.existing(), &after.existing())?;
         let both = |own: Rows| if side == 0 { [own, other.clone()] } else { [other.clone(), own] };
@@ -162,20 +161,12 @@ impl JoinTables {
     }
 }
 
-/// Where the row of each row's key is that was there before it, among the stored rows of the keys followed by those of the batch.
-fn previous(groups: &Groups) -> UInt32Array {
-    let count = groups.firsts.len() as u32;
-    let mut last: Vec<u32> = (0..count).collect();
-    let previous = |(row, number): (u32, &u32)| std::mem::replace(&mut last[*number as usize], count + row);
-    (0..).zip(&groups.numbers).map(previous).collect::<Vec<_>>().into()
-}
-
 impl Operator for JoinTables {
     /// Keeps rows of one side and emits what they change. Rows without a key have no match and are reported.
     fn push(&mut self, port: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         let side = port.0;
         let mut clocks = cx.clocks.clone();
-        advance(&mut clocks, &chunk, cx.source);
+        clocks.advance_with(&chunk, cx.source);
         let mut failures = Vec::new();
         let chunk = self.sides[side].keyed(chunk, &mut failures)?;
         let arrived = self.arrived(side, &chunk)?;

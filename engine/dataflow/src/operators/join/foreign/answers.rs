@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{Int32Type, Int64Type, SchemaRef};
 use arrow::error::ArrowError;
@@ -18,7 +18,6 @@ use headwater_state::{Scanned, Store};
 
 use super::request::Request;
 use crate::chunk::Chunk;
-use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::grouping::{Groups, group};
 use fan::Fan;
@@ -220,19 +219,11 @@ fn requests(column: &ArrayRef) -> Result<Vec<Request>, ArrowError> {
     column.as_primitive::<Int32Type>().values().iter().map(|number| Request::of(*number)).collect()
 }
 
-/// Advances the stream times of the rows' partitions.
-fn advance(clocks: &mut Clocks, times: (&Chunk, &Int64Array), own: SourcePartition) {
-    let (chunk, times_ms) = times;
-    for row in 0..chunk.len() {
-        clocks.advance(chunk.origins.as_ref().map_or(own, |origins| origins.source(row)), times_ms.value(row));
-    }
-}
-
 impl Operator for JoinForeign {
     fn push(&mut self, port: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         self.read_index(&*cx.stores[self.store])?;
         let mut clocks = cx.clocks.clone();
-        advance(&mut clocks, (&chunk, chunk.clocks_ms.as_ref().unwrap_or(&chunk.times_ms)), cx.source);
+        clocks.advance_with(&chunk, cx.source);
         let emitted = match port {
             Port(0) => {
                 let Requested { keys, values, emitted } = self.request(&chunk, cx.stores)?;

@@ -10,11 +10,12 @@ use arrow::error::ArrowError;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::{Latest as Definition, TableStore};
 
-use super::{index, internal};
+use super::index;
 use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::Encoding;
 use crate::operators::grouping::{Groups, group};
+use crate::operators::internal;
 use crate::operators::table::Table;
 
 /// The operator that keeps the latest answers.

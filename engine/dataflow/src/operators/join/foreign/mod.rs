@@ -21,7 +21,9 @@ use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use headwater_language::diagnostic::{Diagnostic, INTERNAL};
+use headwater_language::diagnostic::Diagnostic;
+
+use crate::operators::internal;
 
 pub use answers::JoinForeign;
 pub use latest::Latest;
@@ -30,10 +32,6 @@ pub use subscribe::Subscribe;
 /// The index of a column.
 fn index(name: &str, schema: &SchemaRef) -> Result<usize, Vec<Diagnostic>> {
     schema.index_of(name).map_err(|_| internal(format!("column \"{name}\" does not exist")))
-}
-
-fn internal(what: impl ToString) -> Vec<Diagnostic> {
-    vec![Diagnostic::new(INTERNAL, what.to_string())]
 }
 
 /// The rows of columns at some indices.

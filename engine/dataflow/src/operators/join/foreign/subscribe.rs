@@ -12,10 +12,11 @@ use headwater_language::topology::{JoinKind, Subscribe as Definition};
 use headwater_state::Store;
 
 use super::request::Request;
-use super::{index, internal, take_all};
+use super::{index, take_all};
 use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::Encoding;
+use crate::operators::internal;
 
 /// The operator that sends left rows to the rows that they refer to.
 #[derive(Clone, Debug)]

@@ -28,7 +28,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, UInt32Arra
 use arrow::compute::{concat, take};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use headwater_language::diagnostic::{Diagnostic, INTERNAL};
+use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::{Join, JoinForm, JoinKind, JoinSide};
 use headwater_state::Store;
 
@@ -36,6 +36,7 @@ use crate::chunk::Chunk;
 use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Late, Operator, Port};
 use crate::operators::grouping::{Groups, group};
+use crate::operators::internal;
 use crate::operators::join::side::keyless;
 use candidates::Candidates;
 use joined::{Half, Joined};
@@ -312,8 +313,4 @@ fn grouped(keys: &BinaryArray, rows: &[u32], buckets: &[i64]) -> Result<(Groups,
 
 fn key(side: &JoinSide, schema: &SchemaRef) -> Result<usize, Vec<Diagnostic>> {
     schema.index_of(&side.key).map_err(|_| internal(format!("column \"{}\" does not exist", side.key)))
-}
-
-fn internal(what: impl ToString) -> Vec<Diagnostic> {
-    vec![Diagnostic::new(INTERNAL, what.to_string())]
 }

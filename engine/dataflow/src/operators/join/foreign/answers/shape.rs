@@ -15,9 +15,10 @@ use arrow::error::ArrowError;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::{ForeignJoin, JoinKind};
 
-use super::super::{index, internal, take_all};
+use super::super::{index, take_all};
 use crate::chunk::Chunk;
 use crate::operators::encoding::Encoding;
+use crate::operators::internal;
 
 /// Where the columns are.
 #[derive(Debug)]
