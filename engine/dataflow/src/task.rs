@@ -19,19 +19,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
 use headwater_formats::decode::RecordDecoder;
 use headwater_formats::format::FormatError;
 use headwater_formats::panic::words;
-use headwater_formats::record::{OutBatch, RawBatch, Reject, TopicPartition};
+use headwater_formats::record::{RawBatch, Reject, TopicPartition};
 use headwater_state::{MemoryStore, Store};
 
 use super::addresses::Addresses;
 use super::arrival;
 use super::chunk::Chunk;
 use super::clocks::{Clocks, SourcePartition};
+use super::command::Command;
 use super::complaint::{Complaint, ComplaintKind, Wrong};
 use super::operator::{Context, Emitted, Late, Operator, Pieces, Port};
 use super::output::{Output, Placement};
@@ -59,47 +59,6 @@ pub enum Event<'a> {
     Barrier(Epoch),
     /// The oldest epoch that was not committed yet is: readers see its state.
     Committed(Epoch),
-}
-
-/// An action that a task asks its driver for.
-#[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a command carries thousands of records: its own size is nothing beside them"
-)]
-pub enum Command {
-    /// Records to be written to a topic.
-    Write(Written),
-    /// Rows for the tasks of another stage, which must be handled before the next event of this task.
-    Exchange(Exchanged),
-    /// Records to be written to the changelog topic of a store.
-    Log(OutBatch),
-    /// Rows to be shown, with the columns of [`Compiled::result_schema`](super::Compiled::result_schema).
-    Show(RecordBatch),
-    /// A record could not be processed, or not entirely.
-    Complain(Complaint),
-    /// Everything that belongs to this epoch has been emitted.
-    Reached(Epoch),
-    /// The query stops before this record. Everything before it has been emitted; nothing follows.
-    Stop(Complaint),
-}
-
-/// Records to be written, with the addresses of the records that they were made from.
-#[derive(Debug)]
-pub struct Written {
-    /// The records.
-    pub batch: OutBatch,
-    /// The addresses of the records that they were made from.
-    pub addresses: Addresses,
-}
-
-/// Rows for the tasks of another stage.
-#[derive(Debug)]
-pub struct Exchanged {
-    /// The topic of the exchange.
-    pub topic: Arc<str>,
-    /// The rows for each partition.
-    pub rows: Vec<(i32, Chunk)>,
 }
 
 /// One stage of a running query for one partition.

@@ -16,13 +16,14 @@ use headwater_planner::continuous;
 use headwater_planner::define::{FormatDefaults, define};
 
 use super::chunk::Chunk;
+use super::command::{Command, Written};
 use super::compiled::{Compiled, TaskId};
 use super::operator::{Context, Emitted, Operator, Port};
 use super::options::CompileOptions;
 use super::output::Placement;
 use super::position::TaskPosition;
 use super::stage::Target;
-use super::task::{Command, Epoch, Event, Task, Written};
+use super::task::{Epoch, Event, Task};
 
 const STREAM: &str = "CREATE STREAM s (a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
 const NOW_MS: i64 = 1_700_000_000_000;

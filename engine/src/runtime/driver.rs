@@ -127,7 +127,7 @@ impl Driver {
             }
             None => StepOutcome::Idle,
         };
-        if let Some((_, error)) = self.share.as_mut().and_then(|share| share.stopped.take()) {
+        if let Some((.., error)) = self.share.as_mut().and_then(|share| share.stopped.take()) {
             // Everything before the record that stops the query is committed first.
             self.settle(now_ms)?;
             return Err(error);
@@ -189,7 +189,7 @@ impl Driver {
     /// Whether everything that existed at the start is committed, here and in other processes.
     fn is_done(&mut self, now_ms: i64) -> Result<bool, TransportError> {
         let Some(goal) = &mut self.goal else { return Ok(false) };
-        let is_busy = |share: &Share| !share.unfinished.is_empty() || share.is_open() || share.current.is_some();
+        let is_busy = |share: &Share| !share.unfinished.is_empty() || share.is_open() || !share.current.is_empty();
         let busy = self.share.as_ref().is_some_and(is_busy);
         if busy { Ok(false) } else { goal.is_reached(self.transport.as_ref(), self.member.as_ref(), now_ms) }
     }

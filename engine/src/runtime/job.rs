@@ -1,5 +1,6 @@
 //! What a driver runs: a compiled query, with the names of its group and transactions.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use headwater_connectors::transport::TransportError;
@@ -8,7 +9,7 @@ use headwater_formats::record::{TopicPartition, Wanted};
 use headwater_language::catalog::QueryDef;
 use headwater_language::config::{DECIMAL_DIVISION, Settings};
 use headwater_language::diagnostic::Diagnostic;
-use headwater_planner::continuous::{self, CACHE_BYTES, THROWS_ON_INVALID_TIME};
+use headwater_planner::continuous::{self, CACHE_BYTES, THREADS, THROWS_ON_INVALID_TIME};
 
 /// Most bytes of a group in the names of topics, which have 249 bytes at most.
 const GROUP_BYTES_MAX: usize = 200;
@@ -52,6 +53,16 @@ impl Job {
 
     pub(super) fn commit_interval_ms(&self) -> i64 {
         self.query.property("commit.interval.ms").parse().unwrap_or(1_000)
+    }
+
+    /// Most threads that process batches, not counting those that read and write.
+    pub(super) fn threads(&self) -> usize {
+        let given = self.query.property(THREADS).parse().unwrap_or(0);
+        match (self.in_threads, given) {
+            (false, _) => 1,
+            (true, 0) => std::thread::available_parallelism().map_or(1, NonZero::get),
+            (true, given) => given,
+        }
     }
 
     /// The transactional id of the process whose first partition this is. No other process uses it, so taking over the

@@ -52,9 +52,12 @@ mod state_windows;
 mod states;
 mod supervisor;
 mod tasks;
+#[cfg(test)]
+mod threads_tests;
 pub(crate) mod topics;
 #[cfg(test)]
 mod trap_tests;
+mod turns;
 mod until_idle;
 #[cfg(test)]
 mod untimed_tests;

@@ -45,6 +45,11 @@ impl Tally {
         self.bytes_read += bytes;
     }
 
+    /// The number of records that were read.
+    pub fn records_read(&self) -> usize {
+        usize::try_from(self.records_read).unwrap_or(usize::MAX)
+    }
+
     /// Counts records that were written.
     pub fn wrote(&mut self, records: u64) {
         self.records_written += records;

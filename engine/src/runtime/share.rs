@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arrow::error::ArrowError;
 use headwater_connectors::transport::{Admin, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError};
-use headwater_dataflow::{Epoch, Event, TaskPosition};
+use headwater_dataflow::{Epoch, Port, TaskId, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
@@ -28,6 +28,7 @@ use super::restore::Restore;
 use super::start::{Start, StartContext};
 use super::states::{Shown, States};
 use super::tasks::Tasks;
+use super::turns::Turn;
 use merge::{Merge, Run};
 use plans::{is_whole, merge, partitions_of, phases, plan};
 
@@ -71,8 +72,12 @@ pub(super) struct Share {
     shown: Option<Arc<Shown>>,
     /// Offsets that were deleted before they were read, which are reported once the state is restored.
     gaps: Vec<Lost>,
-    /// The batch whose output its task has not fully produced yet.
-    pub(super) current: Option<RawBatch>,
+    /// The batches whose output their tasks have not fully produced yet.
+    pub(super) current: Vec<RawBatch>,
+    /// What was read and comes next.
+    next: Option<SourceEvent>,
+    /// Most batches that are processed at the same time.
+    threads: usize,
     /// Part of a record's output has been produced and part has not, so no commit is possible.
     pub(super) mid_record: bool,
     pub(super) complaints: Complaints,
@@ -98,7 +103,7 @@ pub(super) struct Share {
     /// When a record was last read or a commit last made, in ms.
     pub(super) busy_at_ms: i64,
     /// The record at which a task stopped the query, and why.
-    pub(super) stopped: Option<(i64, TransportError)>,
+    pub(super) stopped: Option<(TopicPartition, i64, TransportError)>,
 }
 
 /// A commit that was handed to the outbox.
@@ -125,7 +130,7 @@ impl Share {
         let admin = transport.admin();
         let context = StartContext { admin, member, query: &job.query, inputs, goal, positioned };
         let start = Start::find(&context, partitions)?;
-        let mut tasks = Tasks::open(&job.compiled, inputs, &placements, &start.notes)?;
+        let mut tasks = Tasks::open(&job.compiled, inputs, &placements, &start.notes, job.threads())?;
         let shown = Shown::of(job, status, &start, &mut tasks)?.map(Arc::new);
         let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
         let whole = plan(job, &start)?;
@@ -150,7 +155,9 @@ impl Share {
             restore,
             shown,
             gaps: start.gaps.clone(),
-            current: None,
+            current: Vec::new(),
+            next: None,
+            threads: job.threads(),
             mid_record: false,
             complaints: Complaints::new(&job.query, &job.service_id, limits),
             log_missing,
@@ -272,7 +279,7 @@ impl Share {
 
     /// Closes input and output when there was nothing to do for a while. Returns true if they are closed.
     pub(super) fn suspend(&mut self, job: &Job, now_ms: i64) -> Result<bool, TransportError> {
-        let is_waiting = self.merge.as_ref().is_some_and(Merge::is_waiting);
+        let is_waiting = self.next.is_some() || self.merge.as_ref().is_some_and(Merge::is_waiting);
         let idle = !self.is_open() && !is_waiting && now_ms - self.busy_at_ms >= SUSPEND_AFTER_MS;
         if idle && self.outbox.is_awake() {
             self.outbox.suspend()?;
@@ -284,7 +291,7 @@ impl Share {
     }
 
     pub(super) fn is_due(&self, job: &Job, now_ms: i64) -> bool {
-        let finished = self.is_finished(job) && self.current.is_none();
+        let finished = self.is_finished(job) && self.current.is_empty();
         let is_full = self.epoch_bytes >= EPOCH_BYTES_MAX;
         let is_over = |since| finished || is_full || now_ms - since >= job.commit_interval_ms();
         !self.mid_record && self.open_since_ms.is_some_and(is_over)
@@ -310,7 +317,7 @@ impl Share {
         now_ms: i64,
         wait: Duration,
     ) -> Result<StepOutcome, TransportError> {
-        if self.current.is_some() {
+        if !self.current.is_empty() {
             self.begin(job, now_ms)?;
             self.go_on(status, now_ms)?;
             return Ok(StepOutcome::Worked);
@@ -348,20 +355,38 @@ impl Share {
             }
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
-                if self.merge.is_none() {
-                    let (id, port) = self.tasks.reader(&raw.origin)?;
-                    self.tasks.get(id)?.handle(&Event::Records(port, &raw)).map_err(fault)?;
-                }
-                self.current = Some(raw);
-                self.go_on(status, now_ms)?;
+                let raws = self.with_others(raw)?;
+                self.process(raws, self.merge.is_none(), status, now_ms)?;
                 Ok(StepOutcome::Worked)
             }
         }
     }
 
+    /// A batch, with batches for other tasks that can be processed at the same time if they have arrived already.
+    fn with_others(&mut self, raw: RawBatch) -> Result<Vec<RawBatch>, TransportError> {
+        let mut raws = vec![raw];
+        // The rows of a query that merges its inputs have their turns one after the other.
+        while self.merge.is_none() && raws.len() < self.threads {
+            match self.intakes.poll(&BTreeSet::new(), Duration::ZERO)? {
+                SourceEvent::Idle => break,
+                SourceEvent::Batch(other) if raws.iter().all(|raw| raw.origin != other.origin) => raws.push(other),
+                event => {
+                    self.next = Some(event);
+                    break;
+                }
+            }
+        }
+        Ok(raws)
+    }
+
     /// The next event to process; `None` if something was read that has to wait for its turn.
     fn next_event(&mut self, admin: &dyn Admin, wait: Duration) -> Result<Option<SourceEvent>, TransportError> {
-        let Some(merge) = &mut self.merge else { return self.intakes.poll(&BTreeSet::new(), wait).map(Some) };
+        let Some(merge) = &mut self.merge else {
+            return match self.next.take() {
+                Some(event) => Ok(Some(event)),
+                None => self.intakes.poll(&BTreeSet::new(), wait).map(Some),
+            };
+        };
         if let Some(event) = merge.control() {
             return Ok(Some(event));
         }
@@ -386,28 +411,40 @@ impl Share {
         Ok(if woke { StepOutcome::Worked } else { StepOutcome::Idle })
     }
 
-    /// Continues with the current batch until all of its output is produced, or as much as a step may write.
+    /// Continues with the current batches until all of their output is produced, or as much as a step may write.
     pub(super) fn go_on(&mut self, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
-        let Some(raw) = self.current.take() else { return Ok(()) };
-        let (bytes_before, (id, _)) = (self.epoch_bytes, self.tasks.reader(&raw.origin)?);
-        loop {
-            self.perform_all(id, Some(&raw), status, now_ms)?;
-            let is_left = self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
-            if !is_left {
-                break;
-            }
-            if self.epoch_bytes - bytes_before >= STEP_BYTES_MAX {
-                self.perform_all(id, Some(&raw), status, now_ms)?;
-                match self.tasks.get(id)?.position() {
-                    // The next advance ends the batch.
-                    TaskPosition::Done => {}
-                    position => return self.pause(raw, position, now_ms),
-                }
-            }
-        }
+        let raws = std::mem::take(&mut self.current);
+        self.process(raws, false, status, now_ms)
+    }
+
+    /// Has the tasks of batches process them, or continue with them unless they are new.
+    fn process(
+        &mut self,
+        raws: Vec<RawBatch>,
+        are_new: bool,
+        status: &QueryStatus,
+        now_ms: i64,
+    ) -> Result<(), TransportError> {
+        let readers: Vec<_> = raws.iter().map(|raw| self.tasks.reader(&raw.origin)).collect::<Result<_, _>>()?;
+        let turn = |(raw, (id, port)): (_, &(TaskId, Port))| {
+            (*id, if are_new { Turn::records(*port, raw) } else { Turn::default() })
+        };
+        let turns = raws.iter().zip(&readers).map(turn).collect();
+        let bytes_max = self.epoch_bytes + STEP_BYTES_MAX;
+        let paused = self.take_turns(turns, &raws, Some(bytes_max), status, now_ms)?;
         self.send_dead(now_ms)?;
         self.mid_record = false;
-        let (_, port) = self.tasks.reader(&raw.origin)?;
+        for (raw, (id, port)) in raws.into_iter().zip(readers) {
+            match paused.get(&id) {
+                Some(position) => self.pause(raw, *position),
+                None => self.end(raw, id, port)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that a batch is processed, or put back if some of its rows have to wait.
+    fn end(&mut self, raw: RawBatch, id: TaskId, port: Port) -> Result<(), TransportError> {
         if let (Some((_, offset)), Some(merge)) = (self.tasks.get(id)?.head(port), &mut self.merge) {
             // The other rows of the batch wait for their turn.
             self.passed.remove(&raw.origin);
@@ -415,10 +452,8 @@ impl Share {
             merge.put_back(raw);
             return Ok(());
         }
-        let next = match &self.stopped {
-            Some((offset, _)) => Some(*offset),
-            None => raw.offsets.last().map(|last| last + 1),
-        };
+        let stopped = self.stopped.as_ref().filter(|(origin, ..)| *origin == raw.origin);
+        let next = stopped.map(|(_, offset, _)| *offset).or_else(|| raw.offsets.last().map(|last| last + 1));
         if let Some(next) = next {
             self.passed.remove(&raw.origin);
             self.moved.insert(raw.origin.clone(), next);
@@ -430,15 +465,13 @@ impl Share {
     }
 
     /// Keeps a batch that is only partly processed, and records how far it is.
-    fn pause(&mut self, raw: RawBatch, position: TaskPosition, now_ms: i64) -> Result<(), TransportError> {
-        self.send_dead(now_ms)?;
-        self.mid_record = matches!(position, TaskPosition::Within(_));
+    fn pause(&mut self, raw: RawBatch, position: TaskPosition) {
+        self.mid_record |= matches!(position, TaskPosition::Within(_));
         if let TaskPosition::Before(offset) = position {
             self.passed.remove(&raw.origin);
             self.moved.insert(raw.origin.clone(), offset);
         }
-        self.current = Some(raw);
-        Ok(())
+        self.current.push(raw);
     }
 }
 

@@ -35,7 +35,7 @@ const SILENT_MS_MAX: i64 = 90_000;
 const END_MAX: Duration = Duration::from_secs(40);
 /// Stack size of a query's thread, which compiles and evaluates expressions as deeply nested as a statement may write
 /// them. The memory is only allocated as it is used.
-const STACK_BYTES: usize = 32 << 20;
+pub(super) const STACK_BYTES: usize = 32 << 20;
 /// First pause after a failure. It doubles with each further failure until a commit succeeds.
 const BACKOFF: Duration = Duration::from_millis(500);
 /// Longest pause after a failure, and so the longest time until the end of an outage is noticed.

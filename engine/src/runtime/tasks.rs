@@ -5,23 +5,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headwater_connectors::transport::TransportError;
-use headwater_dataflow::{Command, Compiled, Epoch, Event, Placement, Port, Task, TaskId};
+use headwater_dataflow::{Command, Compiled, Epoch, Event, Placement, Port, Task, TaskId, TaskPosition};
 use headwater_formats::record::TopicPartition;
 
 use super::inputs::Inputs;
 use super::note::Note;
 use super::share::fault;
+use super::turns::{self, Turns};
 
 /// The tasks of a share.
-#[derive(Default)]
 pub(super) struct Tasks {
     tasks: BTreeMap<TaskId, Task>,
+    /// Most threads that have tasks work at the same time.
+    threads: usize,
     /// The task that reads each partition, and at which port.
     readers: BTreeMap<TopicPartition, (TaskId, Port)>,
     /// The tasks that had processed rows at the last commit.
     started: BTreeSet<TaskId>,
     /// The exchanges whose rows the tasks hand over to each other, instead of reading them from their topics.
     in_memory: BTreeSet<Arc<str>>,
+}
+
+impl Default for Tasks {
+    /// No tasks yet, and one thread for them.
+    fn default() -> Self {
+        let (tasks, readers) = (BTreeMap::new(), BTreeMap::new());
+        Self { tasks, threads: 1, readers, started: BTreeSet::new(), in_memory: BTreeSet::new() }
+    }
 }
 
 impl Tasks {
@@ -31,8 +41,9 @@ impl Tasks {
         inputs: &Inputs,
         placements: &BTreeMap<String, Placement>,
         notes: &BTreeMap<TopicPartition, Note>,
+        threads: usize,
     ) -> Result<Self, TransportError> {
-        let mut opened = Self::default();
+        let mut opened = Self { threads, ..Self::default() };
         opened.add(compiled, inputs, placements, notes.keys())?;
         for (partition, note) in notes {
             if let (Some(time_ms), Some((id, port))) = (note.time_ms, opened.readers.get(partition).copied()) {
@@ -73,6 +84,11 @@ impl Tasks {
         self.tasks.keys().copied().collect()
     }
 
+    /// The ids of all tasks, stage by stage.
+    pub(super) fn by_stage(&self) -> Vec<Vec<TaskId>> {
+        self.ids().chunk_by(|one, next| one.stage == next.stage).map(<[TaskId]>::to_vec).collect()
+    }
+
     /// A task.
     pub(super) fn get(&mut self, id: TaskId) -> Result<&mut Task, TransportError> {
         self.tasks.get_mut(&id).ok_or_else(|| TransportError::internal(format!("there is no task {id:?}")))
@@ -103,6 +119,19 @@ impl Tasks {
     /// Whether the rows of a partition are read from its topic.
     pub(super) fn is_read(&self, partition: &TopicPartition) -> bool {
         !self.in_memory.contains(&partition.topic)
+    }
+
+    /// Has tasks take their turns; see [`turns::run`]. `epoch_rows` is the number of rows read since the last commit.
+    pub(super) fn run(&mut self, turns: &mut Turns<'_>, epoch_rows: usize, now_ms: i64) -> Result<(), TransportError> {
+        turns::run(self.tasks.iter_mut(), turns, self.threads, epoch_rows, now_ms)
+    }
+
+    /// The progress of tasks.
+    pub(super) fn positions(
+        &mut self,
+        ids: impl Iterator<Item = TaskId>,
+    ) -> Result<BTreeMap<TaskId, TaskPosition>, TransportError> {
+        ids.map(|id| Ok((id, self.get(id)?.position()))).collect()
     }
 
     /// The next command of a task.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use arrow::array::Int64Array;
 use arrow::error::ArrowError;
 
-use super::{Command, Exchanged, Task, Written};
+use super::Task;
 use crate::addresses::Addresses;
 use crate::chunk::{Chunk, Origins};
 use crate::clocks::{Clocks, SourcePartition};
+use crate::command::{Command, Exchanged, Written};
 use crate::complaint::{ComplaintKind, Wrong};
 use crate::exchange::Exchange;
 use crate::output::Unwritten;

@@ -6,8 +6,9 @@ use arrow::error::ArrowError;
 use headwater_formats::record::{OutBatch, RawBatch};
 use headwater_state::{NOTE_KEY, View};
 
-use super::{Command, Task};
+use super::Task;
 use crate::clocks::Clocks;
+use crate::command::Command;
 
 impl Task {
     /// Seals the stores, and has their changes and the stream times written to the changelogs.

@@ -6,9 +6,10 @@ use arrow::array::{Array, BinaryArray};
 use arrow::error::ArrowError;
 use headwater_formats::record::{OutBatch, RawBatch};
 
-use super::{Command, Task};
+use super::Task;
 use crate::arrival;
 use crate::clocks::{Clocks, SourcePartition};
+use crate::command::Command;
 use crate::operator::Port;
 use crate::stage::Target;
 

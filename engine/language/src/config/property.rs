@@ -152,6 +152,13 @@ pub const PROPERTIES: &[Property] = &[
         about: "0: new persistent queries write every change of a table; otherwise the last change per key and commit.",
     },
     Property {
+        name: "query.threads",
+        alias: Some("ksql.streams.num.stream.threads"),
+        default: "0",
+        kind: ValueKind::Integer(0, 256),
+        about: "How many partitions a new persistent query processes at the same time; 0 means one for each processor. Threads that read and write are not counted.",
+    },
+    Property {
         name: "output.topic.name.prefix",
         alias: Some("ksql.output.topic.name.prefix"),
         default: "",

@@ -30,7 +30,7 @@ use super::define::real_first;
 use super::function;
 
 pub use scope::Scope;
-pub use sink::{CACHE_BYTES, Persistent, THROWS_ON_INVALID_TIME, create_as, insert_select};
+pub use sink::{CACHE_BYTES, Persistent, THREADS, THROWS_ON_INVALID_TIME, create_as, insert_select};
 
 /// A push query.
 #[derive(Clone, Debug, PartialEq)]

@@ -24,6 +24,9 @@ pub const THROWS_ON_INVALID_TIME: &str = "timestamp.throw.on.invalid";
 /// The property that limits the bytes of a table's changes between two commits; with 0 every change is written.
 pub const CACHE_BYTES: &str = "cache.max.bytes.buffering";
 
+/// The property that limits the threads that process the batches of a query; 0 for one for each processor.
+pub const THREADS: &str = "query.threads";
+
 /// A planned persistent query and its sink. The query has no number yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Persistent {
@@ -180,7 +183,8 @@ fn query_def(
     // The current settings belong to the query for good; a later version may have other defaults.
     let kept = ["processing.guarantee", "commit.interval.ms", DECIMAL_DIVISION].into_iter();
     // Versions that do not know these properties would use their defaults.
-    let later = [THROWS_ON_INVALID_TIME, CACHE_BYTES].into_iter().filter(|name| settings.given(name).is_some());
+    let later =
+        [THROWS_ON_INVALID_TIME, CACHE_BYTES, THREADS].into_iter().filter(|name| settings.given(name).is_some());
     let kept = kept.chain(later);
     let kept = kept.map(|name| (name.to_owned(), settings.get(name).to_owned()));
     let start = settings.given("auto.offset.reset").unwrap_or("earliest").to_owned();

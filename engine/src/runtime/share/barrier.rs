@@ -1,10 +1,11 @@
 //! The end of an epoch: a barrier passes all tasks of a share, in the order of their stages.
 
 use headwater_connectors::transport::TransportError;
-use headwater_dataflow::{Clocks, Epoch, Event, TaskId};
+use headwater_dataflow::{Clocks, Epoch};
 
 use super::super::job::Job;
 use super::super::query_status::QueryStatus;
+use super::super::turns::{Turn, Turns};
 use super::{Share, fault};
 
 impl Share {
@@ -19,28 +20,18 @@ impl Share {
         self.begin(job, now_ms)?;
         let mut clocks = Clocks::default();
         let ticks = job.compiled.waits_for_time() && self.tasks.is_whole();
-        for id in self.tasks.ids() {
-            if ticks {
-                self.tick(id, &clocks, status, now_ms)?;
-                clocks.advance_all(self.tasks.get(id)?.clocks());
+        for stage in self.tasks.by_stage() {
+            let mut turns = Turns::new();
+            for id in stage {
+                let is_left = ticks && self.tasks.get(id)?.tick(&clocks, now_ms).map_err(fault)?;
+                if ticks {
+                    clocks.advance_all(self.tasks.get(id)?.clocks());
+                }
+                turns.insert(id, Turn::barrier(epoch, is_left));
             }
-            self.tasks.get(id)?.handle(&Event::Barrier(epoch)).map_err(fault)?;
-            while self.tasks.get(id)?.passes_barrier() {
-                self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
-                self.perform_all(id, None, status, now_ms)?;
-            }
+            self.take_turns(turns, &[], None, status, now_ms)?;
         }
         self.tasks.note_times(&mut self.notes);
-        Ok(())
-    }
-
-    /// Tells a task the stream times of the stages before it.
-    fn tick(&mut self, id: TaskId, clocks: &Clocks, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
-        let mut is_left = self.tasks.get(id)?.tick(clocks, now_ms).map_err(fault)?;
-        while is_left {
-            self.perform_all(id, None, status, now_ms)?;
-            is_left = self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
-        }
         Ok(())
     }
 }

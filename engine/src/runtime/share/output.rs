@@ -1,65 +1,80 @@
-//! The output of a share: performs the commands of its tasks, by putting records and complaints into the outbox.
+//! The output of a share: has its tasks work and performs their commands, by putting records and complaints into the outbox.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_connectors::transport::{Admin, TransportError, TransportErrorKind};
-use headwater_dataflow::{Addresses, Command, Complaint, ComplaintKind, Event, Exchanged, TaskId, Written};
+use headwater_dataflow::{Addresses, Command, Complaint, ComplaintKind, Exchanged, TaskId, TaskPosition, Written};
 use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::super::outbox::Work;
 use super::super::query_status::QueryStatus;
 use super::super::refusals::{MadeOf, all_but};
+use super::super::turns::{Turn, Turns};
 use super::super::{stopped_by, topics};
 use super::{Share, fault};
 
 impl Share {
-    /// Performs the commands of a task.
-    pub(super) fn perform_all(
+    /// Has tasks take their turns until all is done, also what they send to the tasks of later stages. If more than `bytes_max`
+    /// have been written in this epoch, tasks that are within a batch may stop: where these are is returned. `raws` are the
+    /// records that are being processed.
+    pub(super) fn take_turns(
         &mut self,
-        id: TaskId,
-        raw: Option<&RawBatch>,
+        mut turns: Turns<'_>,
+        raws: &[RawBatch],
+        bytes_max: Option<usize>,
         status: &QueryStatus,
         now_ms: i64,
-    ) -> Result<(), TransportError> {
-        while let Some(command) = self.tasks.poll_command(id) {
-            match command {
-                Command::Write(written) => self.write(written, raw, status)?,
-                Command::Exchange(exchanged) => self.deliver(exchanged, raw, status, now_ms)?,
-                Command::Log(changes) => {
-                    self.epoch_bytes += changes.payload_bytes();
-                    self.outbox.put(Work::Write(changes, MadeOf::State))?;
+    ) -> Result<BTreeMap<TaskId, TaskPosition>, TransportError> {
+        while !turns.is_empty() {
+            self.tasks.run(&mut turns, self.tally.records_read(), now_ms)?;
+            let mut later = Turns::new();
+            for command in turns.values_mut().flat_map(Turn::take_commands) {
+                self.perform(command, raws, &mut later, status)?;
+            }
+            self.take_turns(later, raws, None, status, now_ms)?;
+            turns.retain(|_, turn| !turn.is_finished());
+            if bytes_max.is_some_and(|max| self.epoch_bytes >= max) {
+                let positions = self.tasks.positions(turns.keys().copied())?;
+                // The next advance ends a batch of which nothing is left.
+                if positions.values().all(|position| *position != TaskPosition::Done) {
+                    return Ok(positions);
                 }
-                Command::Complain(complaint) => self.complain(&complaint, raw, status),
-                Command::Stop(complaint) => self.stopped = Some((complaint.offset, stopped_by(&complaint))),
-                Command::Show(_) | Command::Reached(_) => {}
             }
         }
-        Ok(())
+        Ok(BTreeMap::new())
     }
 
-    /// Has the tasks of the next stage process rows of an exchange that does not pass through its topic.
-    fn deliver(
+    /// Performs a command of a task. Rows for tasks of another stage are added to their turns.
+    fn perform(
         &mut self,
-        exchanged: Exchanged,
-        raw: Option<&RawBatch>,
+        command: Command,
+        raws: &[RawBatch],
+        later: &mut Turns<'_>,
         status: &QueryStatus,
-        now_ms: i64,
     ) -> Result<(), TransportError> {
-        for (partition, chunk) in exchanged.rows {
-            let (id, port) = self.tasks.reader(&TopicPartition::new(exchanged.topic.clone(), partition))?;
-            self.tasks.get(id)?.handle(&Event::Rows(port, &chunk)).map_err(fault)?;
-            loop {
-                self.perform_all(id, raw, status, now_ms)?;
-                if !self.tasks.get(id)?.advance(now_ms).map_err(fault)? {
-                    break;
+        match command {
+            Command::Write(written) => self.write(written, raws, status)?,
+            Command::Exchange(Exchanged { topic, rows }) => {
+                for (partition, chunk) in rows {
+                    let (id, port) = self.tasks.reader(&TopicPartition::new(topic.clone(), partition))?;
+                    later.entry(id).or_default().add(port, chunk);
                 }
             }
+            Command::Log(changes) => {
+                self.epoch_bytes += changes.payload_bytes();
+                self.outbox.put(Work::Write(changes, MadeOf::State))?;
+            }
+            Command::Complain(complaint) => self.complain(&complaint, raws, status),
+            Command::Stop(complaint) => {
+                self.stopped = Some((complaint.origin.clone(), complaint.offset, stopped_by(&complaint)))
+            }
+            Command::Show(_) | Command::Reached(_) => {}
         }
         Ok(())
     }
 
     /// Writes records, except those that the topic is known to refuse: these are reported.
-    fn write(&mut self, written: Written, raw: Option<&RawBatch>, status: &QueryStatus) -> Result<(), TransportError> {
+    fn write(&mut self, written: Written, raws: &[RawBatch], status: &QueryStatus) -> Result<(), TransportError> {
         let Written { batch, addresses } = written;
         let is_read = self.tasks.is_read(&addresses.input);
         let refused = match is_read {
@@ -70,7 +85,7 @@ impl Share {
             true => (batch, addresses),
             false => {
                 let (keep, rows) = (batch.len(), refused.iter().map(|(row, ..)| *row).collect::<BTreeSet<_>>());
-                self.report(&addresses, refused, raw, status);
+                self.report(&addresses, refused, raws, status);
                 let batch = batch.filter(&all_but(keep, rows.iter().copied())).map_err(fault)?;
                 (batch, addresses.filter(|row| !rows.contains(&row)))
             }
@@ -94,7 +109,7 @@ impl Share {
         &mut self,
         addresses: &Addresses,
         refused: Vec<(usize, i64, String)>,
-        raw: Option<&RawBatch>,
+        raws: &[RawBatch],
         status: &QueryStatus,
     ) {
         let mut reported = None;
@@ -104,15 +119,15 @@ impl Share {
                 continue;
             }
             let (kind, (origin, offset)) = (ComplaintKind::Serialization, addresses.record(row));
-            self.complain(&Complaint { kind, origin, offset, side: None, expr: None, reason }, raw, status);
+            self.complain(&Complaint { kind, origin, offset, side: None, expr: None, reason }, raws, status);
         }
     }
 
-    fn complain(&mut self, complaint: &Complaint, raw: Option<&RawBatch>, status: &QueryStatus) {
+    fn complain(&mut self, complaint: &Complaint, raws: &[RawBatch], status: &QueryStatus) {
         self.tally.complained();
         status.complained(complaint);
         // A record of an exchange is not the record that the complaint is about.
-        self.complaints.add(complaint, raw.filter(|raw| raw.origin == complaint.origin));
+        self.complaints.add(complaint, raws.iter().find(|raw| raw.origin == complaint.origin));
     }
 
     /// Sends dead letters to the outbox at once, since they may be many and large.
