@@ -15,8 +15,9 @@ use headwater_tests::scratch::Scratch;
 use headwater_tests::usage::{Run, measure};
 use headwater_tests::{binary, load};
 
+use crate::interop;
 use crate::process::Cluster;
-use crate::query::{Query, define_auctions, define_bids};
+use crate::query::Query;
 use crate::reader::{self, count};
 use crate::report;
 use crate::streams::{Peer, Summary, Tuning};
@@ -160,8 +161,7 @@ impl<'a> Bench<'a> {
         let read = query.is_compared_with_read().then(|| self.read()).transpose()?;
         let (copy, records) = self.copy()?;
         let ours = (!self.arguments.only_yardsticks).then(|| self.ours(query, expected)).transpose()?;
-        let peer = self.peer.as_ref().filter(|_| !query.has_state());
-        let peer = peer.map(|peer| self.streams(peer, query, expected)).transpose()?;
+        let peer = self.peer.as_ref().map(|peer| self.streams(peer, query, expected)).transpose()?;
         let round = Round { records, read, copy, ours, peer };
         eprintln!("{} {number}: {}", query.name(), report::walls(&round));
         Ok(round)
@@ -195,26 +195,34 @@ impl<'a> Bench<'a> {
             load::create_topic(bootstrap_server, &to, self.partitions)?;
         }
         let file = tempfile::Builder::new().suffix(".sql").tempfile()?;
-        let auctions = if query == Query::Join { define_auctions(auctions_topic) } else { String::new() };
-        let query_text = query.statement("measured", &to);
-        std::fs::write(file.path(), [define_bids(topic), auctions, query_text].join("\n"))?;
+        std::fs::write(
+            file.path(),
+            [query.sources(topic, auctions_topic), query.statement("measured", &to)].join("\n"),
+        )?;
         let (program, file) = (binary::headwater().display().to_string(), file.path().display().to_string());
         let place = ["--bootstrap-server", bootstrap_server, "--service-id", scratch.name()];
         let cost = self.cost(&[[program.as_str(), "run", &file, "--until-idle"].as_slice(), &place].concat())?;
         let cost = Cost { seconds: reported_seconds(&cost.run.stderr)?, ..cost };
         self.verify("Headwater", &to, query, expected)?;
+        if let (Some(peer), Expected::Totals(totals), true) = (&self.peer, expected, query.has_windows()) {
+            interop::streams_reads(peer, bootstrap_server, &to, query, totals)?;
+        }
         Ok(cost)
     }
 
     fn streams(&self, peer: &Peer, query: Query, expected: &Expected) -> Result<(Cost, Summary), Box<dyn Error>> {
-        let Arguments { bootstrap_server, topic, streams_threads, streams_plain_producer, .. } = self.arguments;
+        let Arguments { bootstrap_server, topic, auctions_topic, streams_threads, streams_plain_producer, .. } =
+            self.arguments;
         let scratch = Scratch::new(bootstrap_server, "bench");
         let to = scratch.topic(query.name());
         load::create_topic(bootstrap_server, &to, self.partitions)?;
         let tuning = Tuning { threads: *streams_threads, plain_producer: *streams_plain_producer };
-        let command = peer.command([bootstrap_server, topic, &to], scratch.name(), query, tuning);
+        let command = peer.command([bootstrap_server, topic, auctions_topic, &to], scratch.name(), query, tuning);
         let cost = self.cost(&command.iter().map(String::as_str).collect::<Vec<_>>())?;
         self.verify("Kafka Streams", &to, query, expected)?;
+        if let (Expected::Totals(totals), true) = (expected, query.has_windows()) {
+            interop::headwater_reads(bootstrap_server, &to, query, totals)?;
+        }
         let summary = Summary::parse(&cost.run.stdout)?;
         Ok((Cost { seconds: summary.seconds, ..cost }, summary))
     }

@@ -13,6 +13,7 @@ mod copy;
 mod feed;
 mod functions;
 mod idle;
+mod interop;
 mod latency;
 mod librdkafka;
 mod process;
@@ -51,8 +52,8 @@ Then for example:
   bench bounded --bootstrap-server 127.0.0.1:29110
   bench continuous --bootstrap-server 127.0.0.1:29110 --pairs 3 --streams
       q0, q1 and q2 exactly once, compared with the baseline copy and Kafka Streams
-  bench continuous --bootstrap-server 127.0.0.1:29110 --queries tumbling,hopping,session,join
-      queries with state; the join needs the topic that bids --auctions-topic auctions writes
+  bench continuous --bootstrap-server 127.0.0.1:29110 --queries tumbling,hopping,session,join,pairs --streams
+      queries with state; the joins need the topic that bids --auctions-topic auctions writes
   bench latency --bootstrap-server 127.0.0.1:29110
 
 The headwater beside this program is measured; HEADWATER_BIN names another one. Benchmarks write to

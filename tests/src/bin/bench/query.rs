@@ -19,9 +19,11 @@ pub enum Query {
     Session,
     /// Each bid with the category and the seller of its auction, from a table
     Join,
+    /// The same from a stream of auctions, if the bid is at most ten seconds away from the beginning of the auction
+    Pairs,
 }
 
-/// The size of windows.
+/// The size of windows, and how far the two records of a pair are apart at most.
 pub const SIZE_MS: i64 = 10_000;
 /// How often a hopping window starts.
 pub const ADVANCE_MS: i64 = 2_000;
@@ -30,7 +32,7 @@ pub const GAP_MS: i64 = 10_000;
 
 const BIDS: &str = "CREATE STREAM bids (k STRING KEY, auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, \
     url STRING, dateTime BIGINT, extra STRING) WITH (KAFKA_TOPIC = '{topic}', KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');";
-const AUCTIONS: &str = "CREATE TABLE auctions (id STRING PRIMARY KEY, category BIGINT, seller BIGINT) \
+const AUCTIONS: &str = "CREATE {kind} auctions (id STRING {key}, category BIGINT, seller BIGINT) \
     WITH (KAFKA_TOPIC = '{topic}', KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');";
 const QUERY: &str = "CREATE {kind} {name} WITH (KAFKA_TOPIC = '{to}', VALUE_FORMAT = 'JSON') AS {select};";
 const AUCTION_DIVISOR: u64 = 123;
@@ -46,12 +48,24 @@ impl Query {
             Self::Hopping => "hopping",
             Self::Session => "session",
             Self::Join => "join",
+            Self::Pairs => "pairs",
         }
     }
 
-    /// The statement that creates it under a name; the stream of bids must be defined, and for a join the table of auctions.
+    /// The statements that define the bids and, for a join, the auctions.
+    pub fn sources(self, bids: &str, auctions: &str) -> String {
+        let bids = define_bids(bids);
+        let auctions = AUCTIONS.replace("{topic}", auctions);
+        match self {
+            Self::Join => bids + "\n" + &auctions.replace("{kind}", "TABLE").replace("{key}", "PRIMARY KEY"),
+            Self::Pairs => bids + "\n" + &auctions.replace("{kind}", "STREAM").replace("{key}", "KEY"),
+            _ => bids,
+        }
+    }
+
+    /// The statement that creates it under a name; its sources must be defined.
     pub fn statement(self, name: &str, to: &str) -> String {
-        let kind = if matches!(self, Self::Tumbling | Self::Hopping | Self::Session) { "TABLE" } else { "STREAM" };
+        let kind = if self.has_windows() { "TABLE" } else { "STREAM" };
         let statement = QUERY.replace("{kind}", kind).replace("{name}", name).replace("{to}", to);
         statement.replace("{select}", &self.select())
     }
@@ -59,6 +73,11 @@ impl Query {
     /// Whether it keeps state: its output is compared with totals instead of counted.
     pub fn has_state(self) -> bool {
         !matches!(self, Self::Q0 | Self::Q1 | Self::Q2)
+    }
+
+    /// Whether its result is a table with windows in its keys.
+    pub fn has_windows(self) -> bool {
+        matches!(self, Self::Tumbling | Self::Hopping | Self::Session)
     }
 
     /// Whether it is also compared with the baseline read: unlike the copy, it does not write every record.
@@ -86,6 +105,12 @@ impl Query {
             }
             Self::Session => return totals("bidder", format!("SESSION ({GAP_MS} MILLISECONDS)")),
             Self::Join => "SELECT k, auction, price, category, seller FROM bids JOIN auctions ON k = id EMIT CHANGES",
+            Self::Pairs => {
+                return format!(
+                    "SELECT k, auction, price, category, seller FROM bids JOIN auctions WITHIN {SIZE_MS} MILLISECONDS \
+                     GRACE PERIOD 1 DAY ON k = id EMIT CHANGES"
+                );
+            }
             Self::Q0 => "SELECT k, auction, bidder, price, channel, url, dateTime, extra FROM bids",
             Self::Q1 => "SELECT k, auction, bidder, price * 0.908 AS price, dateTime, extra FROM bids",
             Self::Q2 => "SELECT k, auction, price FROM bids WHERE auction % 123 = 0",
@@ -97,11 +122,6 @@ impl Query {
 /// The statement that defines the stream of bids over a topic.
 pub fn define_bids(topic: &str) -> String {
     BIDS.replace("{topic}", topic)
-}
-
-/// The statement that defines the table of auctions over a topic.
-pub fn define_auctions(topic: &str) -> String {
-    AUCTIONS.replace("{topic}", topic)
 }
 
 #[cfg(test)]

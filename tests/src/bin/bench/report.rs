@@ -30,7 +30,7 @@ pub fn add(table: &mut Table, query: Query, rounds: &[Round]) {
     rows.cost("Headwater", of_broker, |round| round.ours.as_ref());
     add_ours(rows, query);
     rows.cost("Kafka Streams", None, |round| round.peer.as_ref().map(|(cost, _)| cost));
-    add_peer(rows);
+    add_peer(rows, query);
 }
 
 fn add_ours(rows: &mut Rows<'_>, query: Query) {
@@ -45,26 +45,41 @@ fn add_ours(rows: &mut Rows<'_>, query: Query) {
     rows.add("Headwater, records/s, ratio to baseline read", 2, of_read, |round| {
         Some(rate(round.ours.as_ref()?, round) / rate(round.read.as_ref()?, round))
     });
+    let beyond_read = (query == Query::Tumbling).then_some(Target::Below(0.3));
+    rows.add("Headwater, CPU s/M beyond baseline read", 2, beyond_read, |round| {
+        Some(cpu(round.ours.as_ref()?, round) - cpu(round.read.as_ref()?, round))
+    });
+    if query == Query::Join {
+        rows.add("Headwater, CPU s/M beyond baseline copy", 2, Some(Target::Below(0.45)), |round| {
+            Some(cpu(round.ours.as_ref()?, round) - cpu(&round.copy, round))
+        });
+    }
     rows.add("Headwater, whole command, s", 2, None, |round| Some(round.ours.as_ref()?.run.wall.as_secs_f64()));
     rows.add("Headwater, CPU, ratio to baseline copy", 2, cpu_of_copy, |round| {
         Some(round.ours.as_ref()?.run.cpu_seconds / round.copy.run.cpu_seconds)
     });
 }
 
-fn add_peer(rows: &mut Rows<'_>) {
+fn add_peer(rows: &mut Rows<'_>, query: Query) {
+    let (times, part) = match query {
+        Query::Q0 | Query::Q1 | Query::Q2 => (2.0, 0.5),
+        Query::Tumbling | Query::Hopping => (4.0, 0.2),
+        Query::Session => (4.0, 0.25),
+        Query::Join | Query::Pairs => (4.0, 0.286),
+    };
     rows.add("Kafka Streams, warm records/s", 0, None, |round| {
         let (_, summary) = round.peer.as_ref()?;
         Some(summary.warm_records / summary.warm_seconds)
     });
     rows.add("Kafka Streams, warm CPU s/M", 2, None, |round| Some(warm_cpu(&round.peer.as_ref()?.1)));
-    rows.add("Headwater, records/s, ratio to Kafka Streams", 2, Some(Target::AtLeast(2.0)), |round| {
+    rows.add("Headwater, records/s, ratio to Kafka Streams", 2, Some(Target::AtLeast(times)), |round| {
         Some(rate(round.ours.as_ref()?, round) / rate(&round.peer.as_ref()?.0, round))
     });
     rows.add("Headwater, records/s, ratio to warm Kafka Streams", 2, None, |round| {
         let (_, summary) = round.peer.as_ref()?;
         Some(rate(round.ours.as_ref()?, round) * summary.warm_seconds / summary.warm_records)
     });
-    rows.add("Headwater, CPU, ratio to warm Kafka Streams", 2, Some(Target::Below(0.5)), |round| {
+    rows.add("Headwater, CPU, ratio to warm Kafka Streams", 2, Some(Target::Below(part)), |round| {
         Some(cpu(round.ours.as_ref()?, round) / warm_cpu(&round.peer.as_ref()?.1))
     });
 }

@@ -38,15 +38,26 @@ impl Peer {
         Ok(Self { class_path: format!("{folder}/classes:{folder}/jars/*") })
     }
 
-    /// The command that runs a query to the end of the topic. The output topic must exist.
-    pub fn command(&self, place: [&str; 3], id: &str, query: Query, tuning: Tuning) -> Vec<String> {
-        let [bootstrap, topic, to] = place;
+    /// The command that runs a query to the end of the topic of the bids. `place` is the broker, the topics of bids and
+    /// auctions, and the output topic, which must exist.
+    pub fn command(&self, place: [&str; 4], id: &str, query: Query, tuning: Tuning) -> Vec<String> {
+        let [bootstrap, topic, auctions, to] = place;
         let threads = tuning.threads.to_string();
-        let java = ["java", HEAP, "-cp", &self.class_path, "headwater.streams.Peer"];
-        let places = ["--bootstrap-server", bootstrap, "--topic", topic, "--to", to, "--id", id];
-        let options = ["--query", query.name(), "--threads", &threads];
+        let places = ["--bootstrap-server", bootstrap, "--topic", topic, "--auctions-topic", auctions, "--to", to];
+        let options = ["--query", query.name(), "--threads", &threads, "--id", id];
         let tuned: &[&str] = if tuning.plain_producer { &[] } else { &TUNED };
-        [java.as_slice(), &places, &options, tuned].concat().into_iter().map(str::to_owned).collect()
+        self.java(&[places.as_slice(), &options, tuned].concat())
+    }
+
+    /// The command that reads the windowed table of a query in a topic with the deserializers of Kafka Streams, and prints its
+    /// totals as a line of JSON.
+    pub fn reading(&self, bootstrap: &str, topic: &str, query: Query) -> Vec<String> {
+        self.java(&["--bootstrap-server", bootstrap, "--topic", topic, "--windows", query.name()])
+    }
+
+    fn java(&self, options: &[&str]) -> Vec<String> {
+        let java = ["java", HEAP, "-cp", &self.class_path, "headwater.streams.Peer"];
+        java.iter().chain(options).map(|part| (*part).to_owned()).collect()
     }
 }
 

@@ -22,11 +22,13 @@ impl Totals {
         let mut totals = Self::default();
         match query {
             Query::Session => return Self::sessions(bootstrap, topic),
-            Query::Join => {
-                let categories = categories(bootstrap, auctions)?;
+            Query::Join | Query::Pairs => {
+                let auctions = opened(bootstrap, auctions)?;
                 each_bid(bootstrap, topic, |bid| {
-                    let category = categories.get(bid.key).ok_or("a bid has no auction")?;
-                    totals.add(bid.key.to_vec(), [1, bid.price, *category]);
+                    let (category, time_ms) = auctions.get(bid.key).ok_or("a bid has no auction")?;
+                    if query == Query::Join || (bid.time_ms - time_ms).abs() <= SIZE_MS {
+                        totals.add(bid.key.to_vec(), [1, bid.price, *category]);
+                    }
                     Ok(())
                 })?;
             }
@@ -68,7 +70,7 @@ impl Totals {
         each_record(bootstrap, topic, |record| {
             let key = record.key.ok_or("an output record has no key")?;
             match record.value {
-                Some(value) if query == Query::Join => {
+                Some(value) if !query.has_windows() => {
                     totals.add(key.to_vec(), [1, number(value, "PRICE")?, number(value, "CATEGORY")?]);
                 }
                 Some(value) => drop(totals.0.insert(key.to_vec(), [number(value, "N")?, number(value, "S")?, 0])),
@@ -89,6 +91,12 @@ impl Totals {
             .map(|key| format!("{}: {:?} instead of {:?}", key.escape_ascii(), self.0.get(*key), expected.0.get(*key)));
         let shown = shown.collect::<Vec<_>>().join("; ");
         (!differ.is_empty()).then(|| format!("{} of {} keys differ: {shown}", differ.len(), expected.0.len()))
+    }
+
+    /// The number of keys, and the totals of all of them.
+    pub fn all(&self) -> (usize, [i64; 2]) {
+        let add = |[n, s]: [i64; 2], values: &[i64; 3]| [n + values[0], s + values[1]];
+        (self.0.len(), self.0.values().fold([0, 0], add))
     }
 
     fn add(&mut self, key: Vec<u8>, values: [i64; 3]) {
@@ -130,14 +138,17 @@ fn each_bid(
     })
 }
 
-fn categories(bootstrap: &str, topic: &str) -> Result<BTreeMap<Vec<u8>, i64>, Box<dyn Error>> {
-    let mut categories = BTreeMap::new();
+/// The category and the time in ms of each auction, by the key of its record.
+type Opened = BTreeMap<Vec<u8>, (i64, i64)>;
+
+fn opened(bootstrap: &str, topic: &str) -> Result<Opened, Box<dyn Error>> {
+    let mut auctions = BTreeMap::new();
     each_record(bootstrap, topic, |record| {
         let (key, value) = record.key.zip(record.value).ok_or("an auction has no key or no value")?;
-        categories.insert(key.to_vec(), number(value, "category")?);
+        auctions.insert(key.to_vec(), (number(value, "category")?, record.timestamp_ms));
         Ok(())
     })?;
-    Ok(categories)
+    Ok(auctions)
 }
 
 fn each_record(

@@ -1,15 +1,8 @@
 package headwater.streams;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import com.sun.management.OperatingSystemMXBean;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
-import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -20,7 +13,6 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.concurrent.atomic.LongAdder;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
@@ -30,20 +22,14 @@ import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.serialization.Serde;
-import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
-import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
-import org.apache.kafka.streams.kstream.Consumed;
-import org.apache.kafka.streams.kstream.Produced;
 
 /**
- * Nexmark's q0, q1 and q2 over a topic of bids, written for Kafka Streams, exactly once, with a commit every second.
- * Serdes are written by hand with Jackson's streaming interface: they do less work per row than ksqlDB, so the figures
- * are an upper limit for ksqlDB.
+ * Runs one of {@link Queries} over a topic of bids with Kafka Streams, exactly once, with a commit every second, or reads
+ * the windowed table that another program wrote.
  *
  * <pre>java -cp 'FOLDER/classes:FOLDER/jars/*' headwater.streams.Peer --bootstrap-server 127.0.0.1:29110 --query q0 --to out</pre>
  *
@@ -55,13 +41,17 @@ public final class Peer {
     private static final Duration END_MAX = Duration.ofMinutes(10);
     private static final long LOOK_MS = 10;
     private static final String USAGE = "options: --bootstrap-server HOST:PORT [--topic bids] --to TOPIC"
-            + " [--query q0|q1|q2] [--id ID] [--threads N] [--linger-ms MS] [--batch-bytes BYTES]";
-
-    /** Number of deserialized records; all threads share it. */
-    private static final LongAdder seen = new LongAdder();
+            + " [--query q0|q1|q2|tumbling|hopping|session|join|pairs] [--auctions-topic auctions] [--id ID] [--threads N]"
+            + " [--linger-ms MS] [--batch-bytes BYTES], or --bootstrap-server HOST:PORT --windows tumbling|hopping|session"
+            + " --topic TOPIC";
 
     public static void main(String[] arguments) throws Exception {
         Map<String, String> options = parse(arguments);
+        if (options.containsKey("--windows")) {
+            String server = need(options, "--bootstrap-server");
+            System.out.println(WindowedTopic.totals(server, need(options, "--topic"), options.get("--windows")));
+            return;
+        }
         AtomicReference<Throwable> failure = new AtomicReference<>();
         Map<String, Object> place = Map.of(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, need(options, "--bootstrap-server"));
         try (Admin admin = Admin.create(place);
@@ -123,18 +113,11 @@ public final class Peer {
     }
 
     private static Topology topology(Map<String, String> options) {
-        StreamsBuilder builder = new StreamsBuilder();
-        var bids = builder.stream(options.getOrDefault("--topic", "bids"), Consumed.with(Serdes.ByteArray(), BID));
-        String to = need(options, "--to");
-        switch (options.getOrDefault("--query", "q0")) {
-            case "q0" -> bids.to(to, Produced.with(Serdes.ByteArray(), BID));
-            case "q1" -> bids.mapValues(Converted::of).to(to, Produced.with(Serdes.ByteArray(), CONVERTED));
-            case "q2" -> bids.filter((key, bid) -> bid.auction % 123 == 0)
-                    .mapValues(bid -> new Offer(bid.auction, bid.price))
-                    .to(to, Produced.with(Serdes.ByteArray(), OFFER));
-            default -> throw new IllegalArgumentException(USAGE);
-        }
-        return builder.build();
+        return Queries.topology(
+                options.getOrDefault("--query", "q0"),
+                options.getOrDefault("--topic", "bids"),
+                options.getOrDefault("--auctions-topic", "auctions"),
+                need(options, "--to"));
     }
 
     // The cost of the run.
@@ -144,7 +127,7 @@ public final class Peer {
             long started = ManagementFactory.getRuntimeMXBean().getStartTime();
             var system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
             double cpuSeconds = system.getProcessCpuTime() / 1e9;
-            return new Mark(seen.sum(), (System.currentTimeMillis() - started) / 1e3, cpuSeconds);
+            return new Mark(Rows.bidsRead(), (System.currentTimeMillis() - started) / 1e3, cpuSeconds);
         }
     }
 
@@ -200,106 +183,5 @@ public final class Peer {
                         + "\"warm_records\":%d,\"warm_seconds\":%.3f,\"warm_cpu_seconds\":%.3f}",
                 end.records, end.seconds, end.cpuSeconds,
                 end.records - half.records, end.seconds - half.seconds, end.cpuSeconds - half.cpuSeconds);
-    }
-
-    // Rows and their serdes.
-
-    private static final class Bid {
-        long auction;
-        long bidder;
-        long price;
-        String channel;
-        String url;
-        long dateTime;
-        String extra;
-    }
-
-    private record Converted(long auction, long bidder, BigDecimal price, long dateTime, String extra) {
-        static Converted of(Bid bid) {
-            return new Converted(bid.auction, bid.bidder, BigDecimal.valueOf(bid.price * 908, 3), bid.dateTime, bid.extra);
-        }
-    }
-
-    private record Offer(long auction, long price) {}
-
-    private static final JsonFactory JSON = new JsonFactory();
-    private static final Serde<Bid> BID = serde(Peer::writeBid, Peer::readBid);
-    private static final Serde<Converted> CONVERTED = serde(Peer::writeConverted, null);
-    private static final Serde<Offer> OFFER = serde(Peer::writeOffer, null);
-
-    private interface Writer<T> {
-        void write(T row, JsonGenerator json) throws IOException;
-    }
-
-    private interface Reader<T> {
-        T read(JsonParser json) throws IOException;
-    }
-
-    private static <T> Serde<T> serde(Writer<T> writer, Reader<T> reader) {
-        return Serdes.serdeFrom((topic, row) -> write(writer, row), (topic, bytes) -> read(reader, bytes));
-    }
-
-    private static <T> byte[] write(Writer<T> writer, T row) {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream(256);
-        try (JsonGenerator json = JSON.createGenerator(bytes)) {
-            json.writeStartObject();
-            writer.write(row, json);
-            json.writeEndObject();
-        } catch (IOException error) {
-            throw new UncheckedIOException(error);
-        }
-        return bytes.toByteArray();
-    }
-
-    private static <T> T read(Reader<T> reader, byte[] bytes) {
-        seen.increment();
-        try (JsonParser json = JSON.createParser(bytes)) {
-            json.nextToken();
-            return reader.read(json);
-        } catch (IOException error) {
-            throw new UncheckedIOException(error);
-        }
-    }
-
-    private static Bid readBid(JsonParser json) throws IOException {
-        Bid bid = new Bid();
-        while (json.nextToken() == JsonToken.FIELD_NAME) {
-            String name = json.currentName();
-            json.nextToken();
-            switch (name) {
-                case "auction" -> bid.auction = json.getLongValue();
-                case "bidder" -> bid.bidder = json.getLongValue();
-                case "price" -> bid.price = json.getLongValue();
-                case "channel" -> bid.channel = json.getText();
-                case "url" -> bid.url = json.getText();
-                case "dateTime" -> bid.dateTime = json.getLongValue();
-                case "extra" -> bid.extra = json.getText();
-                default -> json.skipChildren();
-            }
-        }
-        return bid;
-    }
-
-    private static void writeBid(Bid bid, JsonGenerator json) throws IOException {
-        json.writeNumberField("auction", bid.auction);
-        json.writeNumberField("bidder", bid.bidder);
-        json.writeNumberField("price", bid.price);
-        json.writeStringField("channel", bid.channel);
-        json.writeStringField("url", bid.url);
-        json.writeNumberField("dateTime", bid.dateTime);
-        json.writeStringField("extra", bid.extra);
-    }
-
-    private static void writeConverted(Converted row, JsonGenerator json) throws IOException {
-        json.writeNumberField("auction", row.auction);
-        json.writeNumberField("bidder", row.bidder);
-        json.writeNumberField("price", row.price);
-        json.writeNumberField("dateTime", row.dateTime);
-        json.writeStringField("extra", row.extra);
-    }
-
-    private static void writeOffer(Offer row, JsonGenerator json) throws IOException {
-        json.writeNumberField("auction", row.auction);
-        json.writeNumberField("price", row.price);
     }
 }
