@@ -17,6 +17,7 @@ mod interop;
 mod latency;
 mod librdkafka;
 mod process;
+mod pull;
 mod query;
 mod reader;
 mod report;
@@ -76,6 +77,8 @@ enum Command {
     Soak(soak::Arguments),
     /// Measure CPU, memory and threads of one process with many idle queries
     Idle(idle::Arguments),
+    /// Measure pull queries by key on the table of a query in the same process; needs no Kafka
+    Pull(pull::Arguments),
     /// Measure every family of functions against DataFusion's closest equivalents; needs no Kafka
     Functions(functions::Arguments),
     /// Run a command and write its cost to a file; used by the other benchmarks
@@ -113,6 +116,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Latency(arguments) => latency::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Idle(arguments) => idle::run(&arguments),
+        Command::Pull(arguments) => pull::run(&arguments),
         Command::Functions(arguments) => functions::run(&arguments),
         Command::Supervise { report, command } => exit(usage::supervise(&report, &command)?),
     }
