@@ -16,6 +16,7 @@ mod frames;
 pub mod function;
 mod groups;
 mod lambdas;
+pub mod lookup;
 mod merged;
 mod naming;
 pub mod optimizer;

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use super::command::Command;
 use super::command_reader::CommandReader;
+use super::shared_question::SharedQuestion;
 use super::writer::Writer;
 use super::{blocking, refused, topics};
 
@@ -40,6 +41,8 @@ pub struct CommandLog {
     reader: Mutex<CommandReader>,
     /// What the reader published last.
     known: watch::Sender<Known>,
+    /// Where the topic ends, for everyone who asks at the same time.
+    end: SharedQuestion<Result<Option<Watermarks>, Vec<Diagnostic>>>,
 }
 
 /// The catalog as far as it is known.
@@ -71,7 +74,7 @@ impl CommandLog {
     pub fn new(transport: Arc<dyn Transport>, writer: Arc<Writer>, service_id: &str) -> Self {
         let topic: Arc<str> = Arc::from(format!("{OWN_TOPICS}{service_id}_command_topic"));
         let reader = Mutex::new(CommandReader::new(transport.clone(), topic.clone()));
-        Self { transport, writer, topic, reader, known: watch::Sender::default() }
+        Self { transport, writer, topic, reader, known: watch::Sender::default(), end: SharedQuestion::new() }
     }
 
     /// What was published last, without asking the cluster.
@@ -94,7 +97,8 @@ impl CommandLog {
         if known.read_to.is_none() {
             return blocking(move || log.catch_up()).await?.map_err(refused);
         }
-        let marks = blocking(move || marks(log.transport.as_ref(), &log.topic)).await?.map_err(refused)?;
+        let look = async { blocking(move || marks(log.transport.as_ref(), &log.topic)).await?.map_err(refused) };
+        let marks = self.end.ask(look).await?;
         if known.is_all_of(marks) {
             return Ok(known);
         }

@@ -23,6 +23,7 @@ pub(crate) mod lag;
 #[cfg(test)]
 mod large_tests;
 mod lookout;
+pub(crate) mod lookup;
 mod memory;
 mod note;
 mod opening;
@@ -40,6 +41,7 @@ mod refused_tests;
 mod restore;
 mod scans;
 mod share;
+mod shared_question;
 mod signal;
 mod spill;
 mod start;

@@ -152,11 +152,8 @@ impl ExecutionPlan for StateScanExec {
 
     fn execute(&self, partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (scan, rows) = (self.scan.clone(), task.session_config().batch_size());
-        let external = |error| DataFusionError::External(Box::new(error));
-        let decoder = RecordDecoder::new(&scan.spec, &scan.projection).map_err(external)?;
-        let reader = scan.state.materialized.reader().map_err(external)?;
         let outputs = self.properties.output_partitioning().partition_count();
-        let read = MetricBuilder::new(&self.metrics).counter("keys_read", partition);
+        let keys_read = MetricBuilder::new(&self.metrics).counter("keys_read", partition);
         let snapshots: Vec<_> = scan.state.partitions.iter().skip(partition).step_by(outputs).cloned().collect();
         if scan.keys.is_none() {
             scan.progress.add_total(snapshots.iter().map(|snapshot| scan.keys_in(snapshot)).sum());
@@ -164,18 +161,11 @@ impl ExecutionPlan for StateScanExec {
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.scan.schema.clone(), BATCHES_AHEAD_MAX);
         let tx = builder.tx();
         spawn_reader(&mut builder, move || {
-            let (left, is_lookup) = (scan.limit.unwrap_or(usize::MAX), scan.keys.is_some());
-            let mut reading = Reading { reader, decoder, left, progress: &scan.progress, is_lookup };
-            for part in snapshots.iter().flat_map(|snapshot| scan.parts(snapshot, rows)) {
-                let part = part?;
-                read.add(part.keys.len());
-                let batch = reading.rows(&part)?;
-                let is_sent = batch.num_rows() == 0 || tx.blocking_send(Ok(batch)).is_ok();
+            let keys = read(&scan, &snapshots, rows, &mut |batch| {
                 // Nobody receives after the query was cancelled.
-                if !is_sent || tx.is_closed() || reading.left == 0 {
-                    break;
-                }
-            }
+                (batch.num_rows() == 0 || tx.blocking_send(Ok(batch)).is_ok()) && !tx.is_closed()
+            })?;
+            keys_read.add(keys);
             Ok(())
         });
         Ok(builder.build())
@@ -184,6 +174,30 @@ impl ExecutionPlan for StateScanExec {
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
+}
+
+/// Reads the state of some partitions, and gives its rows to `show` in batches of at most `rows` keys until that returns false.
+/// Returns the number of keys that were read.
+pub(super) fn read(
+    scan: &StateScan,
+    partitions: &[Snapshot],
+    rows: usize,
+    show: &mut dyn FnMut(RecordBatch) -> bool,
+) -> Result<usize> {
+    let external = |error| DataFusionError::External(Box::new(error));
+    let decoder = RecordDecoder::new(&scan.spec, &scan.projection).map_err(external)?;
+    let reader = scan.state.materialized.reader().map_err(external)?;
+    let (left, is_lookup) = (scan.limit.unwrap_or(usize::MAX), scan.keys.is_some());
+    let mut reading = Reading { reader, decoder, left, progress: &scan.progress, is_lookup };
+    let mut keys = 0;
+    for part in partitions.iter().flat_map(|snapshot| scan.parts(snapshot, rows)) {
+        let part = part?;
+        keys += part.keys.len();
+        if !show(reading.rows(&part)?) || reading.left == 0 {
+            break;
+        }
+    }
+    Ok(keys)
 }
 
 /// Turns parts of a state into rows of the table.

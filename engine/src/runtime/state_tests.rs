@@ -9,6 +9,9 @@ use std::time::Duration;
 use arrow::array::{AsArray, BinaryArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use futures::{StreamExt as _, TryStreamExt as _};
+use headwater_language::catalog::Catalog;
+use headwater_language::sql::{self, ast};
+use headwater_planner::lookup::Lookup;
 use headwater_state::{MemoryStore, Snapshot, Store};
 
 use super::driver::Driver;
@@ -65,6 +68,48 @@ async fn a_state_has_the_rows_of_its_topic() {
         assert!(process.plan(query).await.contains("LatestPerKeyExec: topic=T"), "{query}");
         assert_eq!(process.rows(query).await, found, "{query}");
     }
+}
+
+/// Goal: a look-up, which is not planned by DataFusion, has the rows and columns of any other query, and refuses what is wrong.
+/// Method: the same predicate in parentheses, which is no look-up.
+#[tokio::test]
+async fn a_lookup_is_like_any_other_query() {
+    let create = "CREATE TABLE t WITH (KEY_FORMAT = 'JSON') AS SELECT k, a, COUNT(*) AS n, MAX(v) AS v FROM s GROUP BY k, a \
+                  HAVING COUNT(*) < 3;";
+    let mut process = Process::with(&[create, VISITS]).await;
+    let mut driver = process.driver().await;
+    process.drive(&mut [&mut driver]);
+    let catalog = process.engine.catalog().await.expect("a catalog");
+    for select in ["*", "n, v", "v, k, ROWTIME", "a, n", "k, a, n, v"] {
+        for [one, other] in [["k = 'a'", "a = 1"], ["'x' = k", "9 = a"], ["a = -1", "k = 'a'"], ["k = 'none'", "a = 1"]]
+        {
+            let (plain, other) = (
+                format!("SELECT {select} FROM t WHERE {one} AND {other};"),
+                format!("SELECT {select} FROM t WHERE ({one}) AND ({other});"),
+            );
+            assert!(lookup_of(&plain, &catalog) && !lookup_of(&other, &catalog), "{plain}");
+            let (found, expected) =
+                (process.begin(&plain).await.stream.schema(), process.begin(&other).await.stream.schema());
+            assert_eq!(found, expected, "{plain}");
+            assert_eq!(process.rows(&plain).await, process.rows(&other).await, "{plain}");
+        }
+    }
+    assert_eq!(process.rows("SELECT n, v FROM t WHERE k = 'a' AND a = 1;").await, [] as [&str; 0], "HAVING");
+    assert_eq!(process.rows("SELECT n, v FROM t WHERE k = 'A' AND a = 2;").await, ["1 1"]);
+    for wrong in [
+        "SELECT none FROM t WHERE k = 'a' AND a = 1;",
+        "SELECT n, n FROM t WHERE k = 'a' AND a = 1;",
+        "SELECT * FROM t WHERE k = 'a' AND none = 1;",
+    ] {
+        assert!(!lookup_of(wrong, &catalog), "{wrong}");
+    }
+    assert_eq!(process.rows("SELECT n FROM t WHERE k = 'A';").await, ["1"], "half of the key");
+}
+
+fn lookup_of(query: &str, catalog: &Catalog) -> bool {
+    let parsed = sql::parse(query);
+    let ast::StatementKind::Query(query) = &parsed.statements[0].kind else { panic!("{query} is no query") };
+    Lookup::of(query, catalog).is_some()
 }
 
 /// Windows that have expired are in the topic alone, so that only predicates that exclude them are answered from the state.

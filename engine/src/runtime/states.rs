@@ -158,6 +158,9 @@ impl Shown {
     /// Whether it is the state of this query as the catalog has it.
     fn is_of(&self, query: &QueryDef) -> bool {
         let own = &self.query;
+        if std::ptr::eq(own.as_ref(), query) {
+            return true;
+        }
         own.unique_name() == query.unique_name() && own.topology == query.topology && own.restart == query.restart
     }
 
@@ -191,6 +194,14 @@ impl States {
         self.0.lock().iter().filter_map(Weak::upgrade).filter(|shown| shown.is_of(query)).collect()
     }
 
+    /// The same as [`Self::snapshot`] without waiting: `None` also if that would wait or ask the cluster.
+    pub(super) fn now(&self, query: &QueryDef) -> Option<StateSnapshot> {
+        let shown = self.of(query);
+        let all = usize::try_from(shown.first()?.partitions).ok()?;
+        let is_sure = are_all_here(&shown, all) && shown.iter().all(|shown| shown.is_in_touch());
+        if is_sure { together(&shown, &Known::Ours, all) } else { None }
+    }
+
     /// The state of a query with all commits that the cluster has now; `None` if it is not all in this process. Blocks. Fails if
     /// the cluster does not answer.
     pub(super) fn snapshot(
@@ -214,17 +225,8 @@ impl States {
         };
         for _ in 0..=PATIENCE.as_millis() / LOOK.as_millis() {
             let shown = self.of(query);
-            let here: BTreeMap<i32, Snapshot> = shown.iter().filter_map(|shown| shown.at(&known)).flatten().collect();
-            if here.len() == all {
-                let (query, materialized) = (first.query.clone(), first.materialized.clone());
-                let kept = shown.iter().map(|shown| shown.kept).chain(here.values().map(Keeps::of));
-                let keeps = kept.fold(Keeps::default(), Keeps::and);
-                return Ok(Some(StateSnapshot {
-                    query,
-                    materialized,
-                    partitions: here.into_values().collect(),
-                    keeps,
-                }));
+            if let Some(state) = together(&shown, &known, all) {
+                return Ok(Some(state));
             }
             if !are_all_here(&shown, all) {
                 return Ok(None);
@@ -233,6 +235,19 @@ impl States {
         }
         Ok(None)
     }
+}
+
+/// The state of these shares; `None` if one lacks a commit that is known, or if they do not have all partitions.
+fn together(shown: &[Arc<Shown>], known: &Known, partitions: usize) -> Option<StateSnapshot> {
+    let here: BTreeMap<i32, Snapshot> = shown.iter().filter_map(|shown| shown.at(known)).flatten().collect();
+    let first = shown.first().filter(|_| here.len() == partitions)?;
+    let kept = shown.iter().map(|shown| shown.kept).chain(here.values().map(Keeps::of));
+    Some(StateSnapshot {
+        query: first.query.clone(),
+        materialized: first.materialized.clone(),
+        keeps: kept.fold(Keeps::default(), Keeps::and),
+        partitions: here.into_values().collect(),
+    })
 }
 
 /// Whether these shares have all partitions.

@@ -3,11 +3,12 @@
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
 use headwater_planner::continuous;
+use headwater_planner::lookup::Lookup;
 
 use super::{Answered, Context};
-use crate::answer::Answer;
+use crate::answer::{Answer, Rows};
 use crate::runtime::bounded::{Bounded, Environment};
-use crate::runtime::{blocking, push};
+use crate::runtime::{blocking, lookup, push};
 
 /// Starts the query. The answer is a stream of its rows.
 pub(crate) async fn run(query: &ast::Query, context: &mut Context<'_>) -> Answered {
@@ -18,9 +19,21 @@ pub(crate) async fn run(query: &ast::Query, context: &mut Context<'_>) -> Answer
 }
 
 async fn run_bounded(query: &ast::Query, context: &mut Context<'_>) -> Answered {
+    if let Some(rows) = look_up(query, context).await? {
+        context.session.remember(rows.progress.clone());
+        return Ok(Answer::Rows(rows));
+    }
     let bounded = plan(query, context).await?;
     context.session.remember(bounded.progress().clone());
     bounded.run().map(Answer::Rows)
+}
+
+/// The rows of a query that looks one key up in a state of this process; `None` if it is another query.
+async fn look_up(query: &ast::Query, context: &mut Context<'_>) -> Result<Option<Rows>, Vec<Diagnostic>> {
+    let catalog = context.catalog().await?;
+    let Some(lookup) = Lookup::of(query, &catalog) else { return Ok(None) };
+    let process = context.process;
+    lookup::rows(&lookup, process.transport(), process.states(), context.settings()).await
 }
 
 async fn run_push(query: &ast::Query, context: &mut Context<'_>) -> Answered {

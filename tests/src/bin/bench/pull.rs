@@ -47,6 +47,9 @@ pub struct Arguments {
     /// Look-ups per second while the query writes
     #[arg(long, default_value_t = 10_000)]
     rate: u64,
+    /// Sessions that look up at the same time while the query writes
+    #[arg(long, default_value_t = 8)]
+    sessions: u64,
     /// Records that the query processes, once alone and once during look-ups
     #[arg(long, default_value_t = 4_000_000)]
     records: u64,
@@ -113,12 +116,17 @@ async fn measure(pulls: &Pulls, feed: &Feed, arguments: &Arguments) -> Result<Ta
         feed.write(arguments.records)?;
         written += arguments.records;
         let (begun, is_over) = (Instant::now(), Arc::new(AtomicBool::new(false)));
-        let looking = with_pulls.then(|| tokio::spawn(pulls.clone().at_rate(arguments.rate, is_over.clone())));
+        let sessions = if with_pulls { arguments.sessions } else { 0 };
+        let look = |_| tokio::spawn(pulls.clone().at_rate(arguments.rate / sessions, is_over.clone()));
+        let looking: Vec<_> = (0..sessions).map(look).collect();
         pulls.await_count(written).await?;
         drains.push(begun.elapsed().as_secs_f64());
         is_over.store(true, Ordering::Relaxed);
-        if let Some(looking) = looking {
-            let found = looking.await?.map_err(|error| error.to_string())?;
+        let mut found = Latencies::new();
+        for looking in looking {
+            found.join(looking.await??);
+        }
+        if with_pulls {
             table.add("look-ups while the query writes, per s", 0, vec![found.rate()], None);
             table.add("look-up while the query writes, p50, µs", 0, vec![found.percentile(50)], None);
             table.add("look-up while the query writes, p99, µs", 0, vec![found.percentile(99)], None);
@@ -254,6 +262,13 @@ impl Latencies {
         self.seconds = self.begun.elapsed().as_secs_f64();
         self.micros.sort_by(f64::total_cmp);
         self
+    }
+
+    /// Adds those of another session that looked up at the same time.
+    fn join(&mut self, other: Self) {
+        self.seconds = self.seconds.max(other.seconds);
+        self.micros.extend(other.micros);
+        self.micros.sort_by(f64::total_cmp);
     }
 
     fn rate(&self) -> f64 {

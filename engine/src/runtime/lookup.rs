@@ -1,0 +1,72 @@
+//! Looks one key of a table up in the state of its query, if that is in this process: the answer of a pull query in
+//! microseconds. The rows are those that a scan of the state finds.
+
+use std::sync::Arc;
+
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use headwater_connectors::table::Progress;
+use headwater_connectors::transport::{Isolation, Transport};
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::Diagnostic;
+use headwater_planner::lookup::Lookup;
+
+use super::state_scan::{StateScan, read};
+use super::states::{StateSnapshot, States};
+use super::{blocking, isolation};
+use crate::answer::Rows;
+use crate::failure;
+
+/// The row of a key. `None` if the state is elsewhere or does not have all that the topic has, which a scan can read.
+pub(crate) async fn rows(
+    lookup: &Lookup,
+    transport: &Arc<dyn Transport>,
+    states: &Arc<States>,
+    settings: &Settings,
+) -> std::result::Result<Option<Rows>, Vec<Diagnostic>> {
+    if isolation(settings) == Isolation::ReadUncommitted {
+        return Ok(None);
+    }
+    let state = match states.now(&lookup.query) {
+        Some(state) => Some(state),
+        None => {
+            let (states, transport, query) = (states.clone(), transport.clone(), lookup.query.clone());
+            let taken = blocking(move || states.snapshot(transport.admin(), &query)).await?;
+            taken.map_err(|error| vec![failure::transport(&error)])?
+        }
+    };
+    let found = state.map_or(Ok(None), |state| find(lookup, state));
+    found.map_err(|error| failure::diagnose(&error, None))
+}
+
+fn find(lookup: &Lookup, state: StateSnapshot) -> Result<Option<Rows>> {
+    let Some(columns) = state.materialized.key_columns() else { return Ok(None) };
+    let value = |(name, data_type): &(&str, _)| {
+        let (_, value) = lookup.key.iter().find(|(column, _)| column == name)?;
+        (value.data_type() == *data_type).then(|| value.clone())
+    };
+    let values: Option<Vec<ScalarValue>> = columns.iter().map(value).collect();
+    let Some(values) = values.filter(|values| values.len() == lookup.key.len()) else { return Ok(None) };
+    let values = values.iter().map(ScalarValue::to_array).collect::<Result<Vec<_>>>()?;
+    let keys = Some(state.materialized.keys(&values)?);
+    let progress = Arc::new(Progress::default());
+    let scan = StateScan {
+        state: Arc::new(state),
+        spec: lookup.spec.clone(),
+        projection: lookup.projection.clone(),
+        schema: lookup.schema.clone(),
+        keys,
+        windows: None,
+        limit: None,
+        progress: progress.clone(),
+    };
+    let mut batches = Vec::new();
+    read(&scan, &scan.state.partitions, 1, &mut |batch| {
+        batches.push(batch);
+        true
+    })?;
+    let batches = futures::stream::iter(batches.into_iter().map(Ok::<_, DataFusionError>));
+    let stream = Box::pin(RecordBatchStreamAdapter::new(lookup.schema.clone(), batches));
+    Ok(Some(Rows { stream, progress, notice: None }))
+}
