@@ -18,6 +18,8 @@ use headwater_engine::{Engine, Session};
 use headwater_formats::record::OutBatch;
 use headwater_language::config::Settings;
 use headwater_tests::scratch::Scratch;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 use tokio::runtime::Runtime;
 
 use crate::table::{Table, Target};
@@ -106,7 +108,10 @@ async fn measure(pulls: &Pulls, feed: &Feed, arguments: &Arguments) -> Result<Ta
     let mut table = Table::default();
     let span = Duration::from_secs(arguments.seconds);
     pulls.in_turn(span / 5, None).await?;
+    let before = own_cpu_seconds()?;
     let quiet = pulls.in_turn(span, None).await?;
+    let spent = own_cpu_seconds()? - before;
+    table.add("look-up alone, CPU of the process, µs", 0, vec![spent * 1e6 / quiet.micros.len() as f64], None);
     table.add("look-up alone, p50, µs", 0, vec![quiet.percentile(50)], Some(Target::Below(1_000.0)));
     table.add("look-up alone, p99, µs", 0, vec![quiet.percentile(99)], None);
     table.add("look-ups alone in turn, per s", 0, vec![quiet.rate()], None);
@@ -137,6 +142,13 @@ async fn measure(pulls: &Pulls, feed: &Feed, arguments: &Arguments) -> Result<Ta
     table.add("query with look-ups, records/s", 0, vec![rates[1]], None);
     table.add("query with look-ups, ratio", 2, vec![rates[1] / rates[0]], Some(Target::AtLeast(0.9)));
     Ok(table)
+}
+
+/// The CPU time of this process.
+fn own_cpu_seconds() -> Result<f64, Box<dyn Error>> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }
 
 /// Writes records for the keys.
