@@ -1,5 +1,6 @@
 //! The work that tasks can do at the same time. Each task is run by one thread at a time, and what it wants to be done is
-//! performed afterwards, task by task, in the order of their ids: the result does not depend on the number of threads.
+//! performed afterwards, task by task, in the order in which they got their turns: the result does not depend on the number of
+//! threads.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::thread;
@@ -23,6 +24,8 @@ pub(super) type Turns<'r> = BTreeMap<TaskId, Turn<'r>>;
 
 /// What a task is to do, and what it wants to be done.
 pub(super) struct Turn<'r> {
+    /// How many tasks got their turns before.
+    number: usize,
     records: Option<(Port, &'r RawBatch)>,
     rows: VecDeque<(Port, Chunk)>,
     barrier: Option<Epoch>,
@@ -39,7 +42,7 @@ impl Default for Turn<'_> {
     fn default() -> Self {
         let (rows, commands) = (VecDeque::new(), Vec::new());
         let (finishes, is_passing, is_finished) = (true, false, false);
-        Self { records: None, rows, barrier: None, finishes, is_passing, commands, is_finished }
+        Self { number: 0, records: None, rows, barrier: None, finishes, is_passing, commands, is_finished }
     }
 }
 
@@ -52,16 +55,6 @@ impl<'r> Turn<'r> {
     /// End an epoch; `finishes` is whether what is left belongs to it.
     pub(super) fn barrier(epoch: Epoch, finishes: bool) -> Self {
         Self { barrier: Some(epoch), finishes, ..Self::default() }
-    }
-
-    /// Process rows of an exchange, after those that were added before.
-    pub(super) fn add(&mut self, port: Port, chunk: Chunk) {
-        self.rows.push_back((port, chunk));
-    }
-
-    /// The commands so far, in order.
-    pub(super) fn take_commands(&mut self) -> Vec<Command> {
-        std::mem::take(&mut self.commands)
     }
 
     /// Whether everything is done. If not, it waited until its commands are performed.
@@ -118,6 +111,19 @@ impl<'r> Turn<'r> {
         }
         Ok(true)
     }
+}
+
+/// Has a task process rows of an exchange, after those that were added before.
+pub(super) fn add(turns: &mut Turns<'_>, id: TaskId, port: Port, chunk: Chunk) {
+    let number = turns.len();
+    turns.entry(id).or_insert_with(|| Turn { number, ..Turn::default() }).rows.push_back((port, chunk));
+}
+
+/// The commands so far, in order.
+pub(super) fn commands(turns: &mut Turns<'_>) -> Vec<Command> {
+    let mut turns: Vec<_> = turns.values_mut().collect();
+    turns.sort_by_key(|turn| turn.number);
+    turns.iter_mut().flat_map(|turn| std::mem::take(&mut turn.commands)).collect()
 }
 
 /// Has tasks work, by at most as many threads, if there is enough for them to do. `epoch_rows` is the number of rows read since

@@ -9,7 +9,7 @@ use headwater_formats::record::{RawBatch, TopicPartition};
 use super::super::outbox::Work;
 use super::super::query_status::QueryStatus;
 use super::super::refusals::{MadeOf, all_but};
-use super::super::turns::{Turn, Turns};
+use super::super::turns::{self, Turns};
 use super::super::{stopped_by, topics};
 use super::{Share, fault};
 
@@ -28,7 +28,7 @@ impl Share {
         while !turns.is_empty() {
             self.tasks.run(&mut turns, self.tally.records_read(), now_ms)?;
             let mut later = Turns::new();
-            for command in turns.values_mut().flat_map(Turn::take_commands) {
+            for command in turns::commands(&mut turns) {
                 self.perform(command, raws, &mut later, status)?;
             }
             self.take_turns(later, raws, None, status, now_ms)?;
@@ -57,7 +57,7 @@ impl Share {
             Command::Exchange(Exchanged { topic, rows }) => {
                 for (partition, chunk) in rows {
                     let (id, port) = self.tasks.reader(&TopicPartition::new(topic.clone(), partition))?;
-                    later.entry(id).or_default().add(port, chunk);
+                    turns::add(later, id, port, chunk);
                 }
             }
             Command::Log(changes) => {
