@@ -12,6 +12,7 @@ mod columns;
 mod compiled;
 mod complaint;
 mod exchange;
+mod limits;
 mod lower;
 mod materialized;
 mod operator;

@@ -52,6 +52,8 @@ mod state_windows;
 mod states;
 mod supervisor;
 mod tasks;
+#[cfg(test)]
+mod too_large_tests;
 pub(crate) mod topics;
 #[cfg(test)]
 mod trap_tests;
