@@ -1,5 +1,6 @@
 //! Everything that has threads or talks to the cluster: the command topic, running queries, bounded queries.
 
+pub(crate) mod belongings;
 mod blocking;
 pub(crate) mod board;
 pub mod bounded;
