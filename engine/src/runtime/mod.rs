@@ -33,6 +33,7 @@ pub(crate) mod own_topics;
 mod probe;
 pub(crate) mod process;
 pub mod publish;
+mod purge;
 pub(crate) mod push;
 pub(crate) mod query_status;
 mod refusals;
