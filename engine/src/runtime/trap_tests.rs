@@ -228,6 +228,17 @@ async fn a_state_whose_offsets_are_gone_counts_nothing_again() {
         write(&process, "s", &records[..1]);
         assert_eq!(process.run().await, None);
         assert_eq!(process.rows("SELECT * FROM t;").await, ["a 11"], "its state is what it was");
+        let refused = process.engine.ask(&mut process.session, "RESUME CTAS_T_2 FROM EARLIEST;").await;
+        assert!(refused.is_err_and(|errors| errors[0].message.contains("it keeps state")), "it would count all again");
+        for statement in [
+            "TERMINATE CTAS_T_2;",
+            "SET 'auto.offset.reset' = 'earliest';",
+            "CREATE OR REPLACE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;",
+        ] {
+            process.ask(statement).await;
+        }
+        assert_eq!(process.run().await, None);
+        assert_eq!(process.rows("SELECT * FROM t;").await, ["a 12"], "the way out counts each record once");
     }
 }
 
