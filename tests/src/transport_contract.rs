@@ -89,10 +89,12 @@ pub const CONTRACT: &[(&str, Check)] = &[
     ("new partitions are assigned", groups::growing),
     ("a silent member is removed and fenced", groups::silent),
     ("offsets of an open transaction are not returned", groups::pending),
+    ("a group is deleted with its offsets", groups::deleted),
     ("topics are created, described and deleted", topics::lifecycle),
     ("a topic that does not exist", topics::unknown),
     ("invalid topics are rejected", topics::refusals),
     ("offsets for times", topics::times),
+    ("records are deleted up to an offset", topics::records_deleted),
 ];
 
 /// Runs every check, printing its name first. A check that the subject does not support (`None`) prints that it is

@@ -1,6 +1,6 @@
 //! Topics, offsets and settings of a cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_formats::record::{RecordLimits, TopicPartition};
 
@@ -87,6 +87,17 @@ pub trait Admin: Send + Sync {
 
     /// The current number of members of each of these consumer groups; 0 for a group that does not exist.
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError>;
+
+    /// The names of all consumer groups that have members or committed offsets.
+    fn groups(&self) -> Result<BTreeSet<String>, TransportError>;
+
+    /// Deletes a consumer group with its offsets. Returns false, and deletes nothing, if it has members. A group that does not
+    /// exist counts as deleted.
+    fn delete_group(&self, group: &str) -> Result<bool, TransportError>;
+
+    /// Deletes the records of partitions below these offsets, which must not be above the ends of their logs. The cluster frees the
+    /// space by whole segments.
+    fn delete_records(&self, before: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError>;
 }
 
 /// A topic as the cluster describes it.

@@ -13,6 +13,7 @@ mod command;
 mod compiled;
 mod complaint;
 mod exchange;
+mod limits;
 mod lower;
 mod materialized;
 mod operator;

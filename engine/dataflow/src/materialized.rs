@@ -23,6 +23,7 @@ use sqlparser::ast::Expr;
 
 use super::chunk::Chunk;
 use super::clocks::{Clocks, SourcePartition};
+use super::limits::Limits;
 use super::operator::{Context, Emitted, Operator, Port};
 use super::output::{Output, Placement};
 use super::stage::Stage;
@@ -212,7 +213,8 @@ impl MaterializedReader {
 fn step(operator: &mut dyn Operator, chunk: Chunk, now_ms: i64) -> Result<Chunk, ArrowError> {
     let (failures, late, clocks) = (&mut Vec::new(), &mut Vec::new(), &mut Clocks::default());
     let (nothing, source) = (chunk.slice(0, 0), SourcePartition { source: 0, partition: 0 });
-    let mut cx = Context { now_ms, clocks, source, stores: &mut [], failures, late };
+    let limits = Limits::default();
+    let mut cx = Context { now_ms, clocks, source, stores: &mut [], failures, late, limits };
     match operator.push(Port(0), chunk, &mut cx)? {
         Emitted::Rows(chunk) => Ok(chunk),
         Emitted::Nothing => Ok(nothing),

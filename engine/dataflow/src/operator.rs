@@ -13,6 +13,7 @@ use headwater_state::Store;
 
 use super::chunk::Chunk;
 use super::clocks::{Clocks, SourcePartition};
+use super::limits::Limits;
 use super::materialized::Keeper;
 
 /// An input of an operator or a task. An operator with one input has port 0, and a join has ports 0 and 1.
@@ -34,6 +35,8 @@ pub struct Context<'a> {
     pub failures: &'a mut Vec<Failure>,
     /// The operator adds each row that arrived after its window had closed.
     pub late: &'a mut Vec<Late>,
+    /// What the topics behind the operator accept.
+    pub limits: Limits<'a>,
 }
 
 /// A row that arrived after its window had closed. It was dropped or, in an outer join, emitted without a match.

@@ -85,12 +85,7 @@ impl Output {
         partition: i32,
         now_ms: i64,
     ) -> Result<(OutBatch, Vec<Unwritten>), ArrowError> {
-        let present = if self.rekeyed && self.key.columns.len() > 1 { None } else { self.key.present(chunk) };
-        let keys = self.key.encode(chunk, present.as_ref());
-        let keys = match (&chunk.windows, self.window) {
-            (Some([starts, ends]), Some(window)) => (with_windows(&keys.0, starts, ends, window), keys.1),
-            _ => keys,
-        };
+        let keys = self.keys(chunk);
         let values = self.value.encode(chunk, chunk.valued.as_ref());
         let (times, bad_times) = self.times(chunk)?;
         let of_side = |side: Side| move |bad: BadRow| Unwritten { row: bad.row, side, reason: bad.reason };
@@ -100,6 +95,28 @@ impl Output {
         self.refuse(&parts, now_ms, &mut unwritten);
         let parts = if unwritten.is_empty() { parts } else { parts.without(&unwritten)? };
         Ok((self.batch(parts, partition), unwritten))
+    }
+
+    /// The keys of the records, and the rows whose keys cannot be encoded.
+    fn keys(&mut self, chunk: &Chunk) -> (BinaryArray, Vec<BadRow>) {
+        let present = if self.rekeyed && self.key.columns.len() > 1 { None } else { self.key.present(chunk) };
+        let (keys, bad) = self.key.encode(chunk, present.as_ref());
+        match (&chunk.windows, self.window) {
+            (Some([starts, ends]), Some(window)) => (with_windows(&keys, starts, ends, window), bad),
+            _ => (keys, bad),
+        }
+    }
+
+    /// Why the topic would not accept the records of these rows because of their size; `None` if it would.
+    pub fn too_large_of(&mut self, chunk: &Chunk) -> Result<Option<String>, ArrowError> {
+        let (keys, values) = (self.keys(chunk).0, self.value.encode(chunk, chunk.valued.as_ref()).0);
+        let parts = Parts { keys, values, times: chunk.times_ms.clone(), headers: None };
+        Ok(self.too_large(&parts).into_iter().next().map(|(_, why)| why))
+    }
+
+    /// Most bytes of a record; `None` if that is not known.
+    pub fn bytes_max(&self) -> Option<usize> {
+        self.placement.limits.bytes_max
     }
 
     /// The number of partitions of the topic.

@@ -33,6 +33,7 @@ use super::chunk::Chunk;
 use super::clocks::{Clocks, SourcePartition};
 use super::command::Command;
 use super::complaint::{Complaint, ComplaintKind, Wrong};
+use super::limits::{Changelog, Limits, Onward};
 use super::operator::{Context, Emitted, Late, Operator, Pieces, Port};
 use super::output::{Output, Placement};
 use super::position::TaskPosition;
@@ -72,6 +73,8 @@ pub struct Task {
     pub(super) operators: Vec<(Box<dyn Operator>, Vec<Target>)>,
     outputs: Vec<Output>,
     stores: Vec<Box<dyn Store>>,
+    /// The changelogs of the stores.
+    changelogs: Vec<Changelog>,
     /// The stream times of the source partitions that its rows came from.
     clocks: Clocks,
     /// Those that the changelog has, with the changes that were sealed last.
@@ -152,6 +155,11 @@ impl Task {
         let inputs = stage.inputs.iter().map(input).collect::<Result<_, _>>()?;
         let outputs = stage.outputs.iter().map(|output| output.open(placements)).collect::<Result<_, _>>()?;
         let operators: Vec<_> = stage.operators.iter().map(|w| (w.operator.fresh(), w.to.clone())).collect();
+        // However well a value compresses, a batch that compression does not shrink must be accepted.
+        let changelog = |topic: &Arc<str>| {
+            let bytes_max = placements.get(&**topic).and_then(|placement| placement.limits.batch_bytes_max);
+            Changelog { topic: topic.clone(), bytes_max }
+        };
         let store = |_: &Arc<str>| Box::new(MemoryStore::default()) as Box<dyn Store>;
         Ok(Self {
             growth: vec![None; operators.len()],
@@ -162,6 +170,7 @@ impl Task {
             operators,
             outputs,
             stores: stage.changelogs.iter().map(store).collect(),
+            changelogs: stage.changelogs.iter().map(changelog).collect(),
             clocks: Clocks::default(),
             logged_clocks: Clocks::default(),
             port: Port(0),
@@ -254,7 +263,9 @@ impl Task {
                 let (failures, late) = (&mut Vec::new(), &mut Vec::new());
                 let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
                 let source = SourcePartition { source: 0, partition: self.partition };
-                let emitted = operator.barrier(&mut Context { now_ms, clocks, source, stores, failures, late })?;
+                let limits = Limits::default();
+                let emitted =
+                    operator.barrier(&mut Context { now_ms, clocks, source, stores, failures, late, limits })?;
                 self.emit(emitted, at);
             }
             None => {
@@ -383,6 +394,7 @@ impl Task {
         let attempt = catch_unwind(AssertUnwindSafe(|| self.apply(chunk.clone(), to, now_ms)));
         let why = match attempt {
             Ok(Ok(())) => return,
+            Ok(Err(ArrowError::ComputeError(why))) => why,
             Ok(Err(error)) => error.to_string(),
             Err(panic) => words(panic.as_ref()).to_owned(),
         };
@@ -424,9 +436,14 @@ impl Task {
         };
         let (mut failures, mut late, addresses) = (Vec::new(), Vec::new(), self.addresses(&chunk));
         let source = self.own_source();
-        let operator = &mut self.operators[at].0;
+        let (until, later) = self.operators.split_at_mut(at + 1);
+        let (operator, to) = &mut until[at];
+        let outputs = (&mut self.outputs[..], &self.stage.outputs[..]);
+        let onward = Some(Onward { to, later: (later, at + 1), outputs, now_ms });
+        let limits = Limits { changelogs: &self.changelogs, onward };
         let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
-        let mut cx = Context { now_ms, clocks, source, stores, failures: &mut failures, late: &mut late };
+        let (failed, missed) = (&mut failures, &mut late);
+        let mut cx = Context { now_ms, clocks, source, stores, failures: failed, late: missed, limits };
         let emitted = operator.push(port, chunk, &mut cx)?;
         if operator.grows() {
             let bytes = match &emitted {

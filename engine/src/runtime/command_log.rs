@@ -21,6 +21,7 @@ use headwater_language::diagnostic::Diagnostic;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::belongings::Belongings;
 use super::command::Command;
 use super::command_reader::CommandReader;
 use super::shared_question::SharedQuestion;
@@ -73,7 +74,7 @@ impl CommandLog {
     /// The log of a service id. Reads nothing yet.
     pub fn new(transport: Arc<dyn Transport>, writer: Arc<Writer>, service_id: &str) -> Self {
         let topic: Arc<str> = Arc::from(format!("{OWN_TOPICS}{service_id}_command_topic"));
-        let reader = Mutex::new(CommandReader::new(transport.clone(), topic.clone()));
+        let reader = Mutex::new(CommandReader::new(transport.clone(), topic.clone(), service_id));
         Self { transport, writer, topic, reader, known: watch::Sender::default(), end: SharedQuestion::new() }
     }
 
@@ -88,6 +89,11 @@ impl CommandLog {
         let known = reader.catch_up()?;
         self.known.send_replace(known.clone());
         Ok(known)
+    }
+
+    /// Takes what belonged to queries that have ended, according to the commands that were read since the last call.
+    pub(super) fn take_ended(&self) -> Vec<Belongings> {
+        self.reader.lock().take_ended()
     }
 
     /// The catalog after every command that is in the topic now, from any process. Asks the cluster where the topic ends.

@@ -17,6 +17,7 @@ use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
 use headwater_language::catalog::{Catalog, Refusal};
 use headwater_language::diagnostic::Diagnostic;
 
+use super::belongings::Belongings;
 use super::command::{Command, Found};
 use super::command_fault::Fault;
 use super::command_log::{Known, marks};
@@ -34,11 +35,14 @@ const SETTINGS_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct CommandReader {
     transport: Arc<dyn Transport>,
     topic: Arc<str>,
+    service_id: String,
     /// The next offset to apply.
     next: i64,
     /// The last record that was read, which must still exist when reading continues.
     last: Option<Landmark>,
     catalog: Arc<Catalog>,
+    /// What belonged to queries that have ended, since it was last taken.
+    ended: Vec<Belongings>,
     fault: Option<Fault>,
     settings: SettingsWatch,
     /// The commands that this process waits for, by id, with their outcome.
@@ -61,13 +65,15 @@ struct SettingsWatch {
 
 impl CommandReader {
     /// A new reader that has read nothing.
-    pub(super) fn new(transport: Arc<dyn Transport>, topic: Arc<str>) -> Self {
+    pub(super) fn new(transport: Arc<dyn Transport>, topic: Arc<str>, service_id: &str) -> Self {
         Self {
             transport,
             topic,
+            service_id: service_id.to_owned(),
             next: 0,
             last: None,
             catalog: Arc::default(),
+            ended: Vec::new(),
             fault: None,
             settings: SettingsWatch::default(),
             awaited: BTreeMap::new(),
@@ -87,6 +93,11 @@ impl CommandReader {
             is_partial: self.fault.as_ref().is_some_and(Fault::hides_definitions),
             read_to: Some(self.next),
         })
+    }
+
+    /// Takes what belonged to queries that have ended.
+    pub(super) fn take_ended(&mut self) -> Vec<Belongings> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Starts to keep the outcome of the command with this id.
@@ -195,7 +206,10 @@ impl CommandReader {
                 return None;
             }
         };
-        let outcome = self.catalog.apply(&command.change).map(|next| self.catalog = Arc::new(next));
+        let outcome = self.catalog.apply(&command.change).map(|next| {
+            self.ended.extend(Belongings::ended(&self.catalog, &next, &self.service_id));
+            self.catalog = Arc::new(next);
+        });
         if let Err(refusal) = &outcome {
             tracing::debug!(topic = %self.topic, offset, %refusal, "command has no effect");
         }

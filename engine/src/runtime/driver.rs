@@ -26,6 +26,7 @@ use super::lookout::Seen;
 use super::opening::Opening;
 use super::outbox::Work;
 use super::own_topics;
+use super::purge::Purge;
 use super::query_status::{QueryStatus, State};
 use super::refusals::Refusals;
 pub use super::share::StepOutcome;
@@ -55,6 +56,8 @@ pub struct Driver {
     positioned: BTreeSet<TopicPartition>,
     /// Where readers find its state.
     states: Arc<States>,
+    /// The records of its exchanges that are no longer needed.
+    purge: Purge,
 }
 
 impl Driver {
@@ -94,8 +97,9 @@ impl Driver {
         };
         let inputs = Inputs::of(&job.compiled);
         let member = transport.join_group(GroupPlan { group: job.group(), topics: inputs.topics() })?;
-        let (positioned, epoch, states) = (BTreeSet::new(), Epoch::default(), Arc::default());
-        Ok(Self { transport, job, status, refusals, member, share: None, epoch, goal, inputs, positioned, states })
+        let (positioned, epoch, states, purge) = (BTreeSet::new(), Epoch::default(), Arc::default(), Purge::default());
+        let share = None;
+        Ok(Self { transport, job, status, refusals, member, share, epoch, goal, inputs, positioned, states, purge })
     }
 
     /// Handles one event of the group or the source. `now_ms` is the current time, `wait` the longest time to wait.
@@ -309,9 +313,11 @@ impl Driver {
                 self.member.commit(&offsets)?;
             }
             share.apply(epoch, &offsets)?;
+            self.purge.committed(&offsets, share.exchanges(), now_ms);
             self.refusals.committed(&offsets);
             self.status.committed(tally, now_ms);
         }
+        self.purge.step(&self.job.query.id, &self.transport, now_ms, self.job.in_threads);
         let suspended = share.suspend(&self.job, now_ms)?;
         if suspended {
             self.pass();

@@ -1,5 +1,6 @@
 //! Everything that has threads or talks to the cluster: the command topic, running queries, bounded queries.
 
+pub(crate) mod belongings;
 mod blocking;
 pub(crate) mod board;
 pub mod bounded;
@@ -33,6 +34,7 @@ pub(crate) mod own_topics;
 mod probe;
 pub(crate) mod process;
 pub mod publish;
+mod purge;
 pub(crate) mod push;
 pub(crate) mod query_status;
 mod refusals;
@@ -56,6 +58,8 @@ mod supervisor;
 mod tasks;
 #[cfg(test)]
 mod threads_tests;
+#[cfg(test)]
+mod too_large_tests;
 pub(crate) mod topics;
 #[cfg(test)]
 mod trap_tests;

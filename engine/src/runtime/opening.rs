@@ -56,11 +56,16 @@ impl Opening<'_> {
         Ok(outbox)
     }
 
-    /// Whether readers of what the query writes are waiting for a transaction to end.
-    fn has_open_transactions(&self) -> Result<bool, TransportError> {
+    /// The topics that the query writes: its output, exchanges and changelogs.
+    fn written(&self) -> impl Iterator<Item = &str> {
         let compiled = &self.job.compiled;
         let changelogs = (0..compiled.stages()).flat_map(|stage| compiled.changelogs(stage)).map(AsRef::as_ref);
-        for topic in compiled.outputs().chain(changelogs) {
+        compiled.outputs().chain(changelogs)
+    }
+
+    /// Whether readers of what the query writes are waiting for a transaction to end.
+    fn has_open_transactions(&self) -> Result<bool, TransportError> {
+        for topic in self.written() {
             let ends = |isolation| -> Result<i64, TransportError> {
                 Ok(self.transport.admin().watermarks(topic, isolation)?.iter().map(|marks| marks.end).sum())
             };
@@ -87,13 +92,13 @@ impl Opening<'_> {
         }
     }
 
-    /// Where output goes, and the record limits of each topic.
+    /// Where output and changes of state go, and the record limits of each topic.
     pub(super) fn placements(&self) -> Result<BTreeMap<String, Placement>, TransportError> {
         let admin = self.transport.admin();
         let placement = |topic: &str| {
             let partitions = partitions_of(admin, topic)?;
             Ok((topic.to_owned(), Placement { partitions, limits: admin.record_limits(topic)? }))
         };
-        self.job.compiled.outputs().map(placement).collect()
+        self.written().map(placement).collect()
     }
 }

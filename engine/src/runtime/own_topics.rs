@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headwater_connectors::transport::{Admin, NewTopic, Position, TransportError, TransportErrorKind};
+use headwater_connectors::transport::{Admin, NewTopic, Position, TransportError};
 use headwater_formats::record::TopicPartition;
 use headwater_language::catalog::QueryDef;
 use headwater_language::definition::SourceDef;
@@ -14,6 +14,9 @@ use headwater_language::definition::SourceDef;
 use super::job::{group_of, own_topics};
 use super::note::Note;
 use super::topics::{self, BYTES_MAX, CLEANUP, RETENTION, TIMESTAMP_TYPE, WORDS_BYTES};
+
+/// The size of the files in which the cluster keeps the records of an exchange.
+const EXCHANGE_SEGMENT_BYTES: i64 = 50 << 20;
 
 /// Creates the topics of a query that do not exist, with the number of partitions of its output or, if there are some already, of
 /// those. Fails if they have different numbers, or if a changelog is missing although the query has run. Blocks.
@@ -91,24 +94,21 @@ fn has_run(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> Result<bool
 fn settings(is_changelog: bool, bytes_max: Option<&str>) -> BTreeMap<String, String> {
     let (cleanup, retention) = if is_changelog { ("compact", None) } else { ("delete", Some("-1")) };
     let kept = [(CLEANUP, Some(cleanup)), (RETENTION, retention), ("retention.bytes", retention)];
+    // Records of an exchange are deleted once they are read, which frees whole segments.
+    let most = bytes_max.and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+    let segment = EXCHANGE_SEGMENT_BYTES.max(most).to_string();
+    let segment = (!is_changelog).then_some(segment.as_str());
     // The timestamp of a record of an exchange is the event time of its row.
-    let settings = kept.into_iter().chain([(TIMESTAMP_TYPE, Some("CreateTime")), (BYTES_MAX, bytes_max)]);
+    let settings = kept.into_iter().chain([
+        (TIMESTAMP_TYPE, Some("CreateTime")),
+        (BYTES_MAX, bytes_max),
+        ("segment.bytes", segment),
+    ]);
     settings.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
 }
 
-/// Deletes the topics of a query that was terminated. If one cannot be deleted, the others still are, and the first error
-/// is returned. Blocks.
-pub(crate) fn delete(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> Result<(), TransportError> {
-    let failure = |(name, _): (String, bool)| match admin.delete_topic(&name) {
-        Err(error) if error.kind != TransportErrorKind::UnknownTopic => Some(error),
-        _ => None,
-    };
-    let failures: Vec<TransportError> = names(query, service_id).into_iter().filter_map(failure).collect();
-    failures.into_iter().next().map_or(Ok(()), Err)
-}
-
 /// The names of the topics, and whether each is a changelog.
-fn names(query: &QueryDef, service_id: &str) -> Vec<(String, bool)> {
+pub(super) fn names(query: &QueryDef, service_id: &str) -> Vec<(String, bool)> {
     let options = own_topics(service_id, query);
     let exchanges = query.topology.exchanges().map(|exchange| (options.own_topic(&exchange.topic), false));
     exchanges.chain(query.topology.stores().map(|store| (options.changelog(store), true))).collect()
@@ -117,10 +117,8 @@ fn names(query: &QueryDef, service_id: &str) -> Vec<(String, bool)> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     use headwater_connectors::transport::Transport as _;
-    use headwater_connectors::transport::faults::{Call, Fault, FaultyTransport, Plan};
     use headwater_connectors::transport::memory::MemoryTransport;
     use headwater_language::config::Settings;
 
@@ -162,33 +160,9 @@ mod tests {
             assert_eq!(setting(TIMESTAMP_TYPE), Some("CreateTime"), "{name}");
             assert_eq!(setting(CLEANUP), Some(if is_changelog { "compact" } else { "delete" }), "{name}");
             assert_eq!(setting(RETENTION), (!is_changelog).then_some("-1"), "{name}");
+            assert_eq!(setting("segment.bytes"), (!is_changelog).then_some("52428800"), "{name}");
             assert_eq!(setting("retention.bytes"), (!is_changelog).then_some("-1"), "{name}");
         }
-    }
-
-    /// Refuses the first deletion.
-    #[derive(Default)]
-    struct FirstRefused(AtomicBool);
-
-    impl Plan for FirstRefused {
-        fn fault(&self, call: Call) -> Option<Fault> {
-            (call == Call::DeleteTopic && !self.0.swap(true, Ordering::Relaxed)).then_some(Fault::Refused)
-        }
-
-        fn cut(&self, records: usize) -> usize {
-            records
-        }
-    }
-
-    #[tokio::test]
-    async fn the_others_are_deleted_if_one_cannot_be() {
-        let (cluster, query) = counting().await;
-        ensure(cluster.admin(), &query, "default_").expect("topics");
-        let faulty = FaultyTransport::new(Arc::new(cluster.clone()), Arc::<FirstRefused>::default());
-        delete(faulty.admin(), &query, "default_").expect_err("the first one is refused");
-        let exists = |(name, _): &(String, bool)| cluster.admin().topic(name).expect("an answer").is_some();
-        assert_eq!(names(&query, "default_").iter().map(exists).collect::<Vec<_>>(), [true, false]);
-        delete(faulty.admin(), &query, "default_").expect("one is there, one is not");
     }
 
     /// Goal: a query whose changelog was deleted says so, each time, instead of counting from zero. Method: it runs, its changelog is

@@ -177,6 +177,11 @@ impl Share {
         Ok((share, start))
     }
 
+    /// The topics of the query's exchanges.
+    pub(super) fn exchanges(&self) -> &BTreeSet<Arc<str>> {
+        &self.exchanges
+    }
+
     /// Whether the state is not restored yet.
     pub(super) fn is_restoring(&self) -> bool {
         self.restore.is_some()

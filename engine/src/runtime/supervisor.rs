@@ -413,13 +413,8 @@ impl Runner {
 
     /// The error of a lost position, with what the user can do about it.
     fn with_choice(&self, error: Diagnostic) -> Diagnostic {
-        let id = &self.query.id;
-        let keeps_state = self.query.topology.stores().next().is_some();
-        let again = if keeps_state { ", which counts records again that are part of its state" } else { "" };
-        error.detail("The query stops, because only you know which records it should read.").hint(format!(
-            "RESUME {id} FROM EARLIEST; continues at the first record that exists now{again}, RESUME {id} FROM LATEST; with \
-             new records only."
-        ))
+        let detail = "The query stops, because only you know which records it should read.";
+        error.detail(detail).hint(self.query.way_out())
     }
 
     fn wait(&self, error: Diagnostic, pause: Duration) {

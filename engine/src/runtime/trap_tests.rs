@@ -228,6 +228,17 @@ async fn a_state_whose_offsets_are_gone_counts_nothing_again() {
         write(&process, "s", &records[..1]);
         assert_eq!(process.run().await, None);
         assert_eq!(process.rows("SELECT * FROM t;").await, ["a 11"], "its state is what it was");
+        let refused = process.engine.ask(&mut process.session, "RESUME CTAS_T_2 FROM EARLIEST;").await;
+        assert!(refused.is_err_and(|errors| errors[0].message.contains("it keeps state")), "it would count all again");
+        for statement in [
+            "TERMINATE CTAS_T_2;",
+            "SET 'auto.offset.reset' = 'earliest';",
+            "CREATE OR REPLACE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;",
+        ] {
+            process.ask(statement).await;
+        }
+        assert_eq!(process.run().await, None);
+        assert_eq!(process.rows("SELECT * FROM t;").await, ["a 12"], "the way out counts each record once");
     }
 }
 
@@ -264,31 +275,6 @@ async fn compaction_changes_no_state() {
     process.drive(&mut [&mut driver]);
     assert_eq!(process.rows("SELECT * FROM t;").await, ["1 1", "2 7"]);
 }
-
-/// M2: the list of a group outgrows a record, and the query fails with each attempt to write it (ksql#6711, samza#1008).
-#[tokio::test]
-async fn a_group_that_outgrows_a_record_stops_no_other() {
-    for settings in [[].as_slice(), &["SET 'cache.max.bytes.buffering' = '0';"]] {
-        let mut process = Process::with(settings).await;
-        for statement in LISTS {
-            process.ask(statement).await;
-        }
-        process.cluster.set("T", "max.message.bytes", "1000").expect("a topic");
-        let value = |text: &str| Some(format!(r#"{{"V":"{text}"}}"#));
-        for _ in 0..10 {
-            write(&process, "x", &[("a", value(&"y".repeat(200))), ("b", value("z"))]);
-            assert_eq!(process.run().await, None);
-        }
-        assert_eq!(process.rows("SELECT k, ARRAY_LENGTH(list) AS n FROM t;").await, ["a 4", "b 10"]);
-        let reported = process.rows("SELECT source_offset FROM processing_log;").await;
-        assert_eq!(reported, ["10", "12", "14", "16", "18", "8"], "what does not fit is reported, and nothing else");
-    }
-}
-
-const LISTS: [&str; 2] = [
-    "CREATE STREAM x (k STRING KEY, v STRING) WITH (KAFKA_TOPIC = 'x', PARTITIONS = 1, VALUE_FORMAT = 'JSON');",
-    "CREATE TABLE t AS SELECT k, COLLECT_LIST(v) AS list FROM x GROUP BY k;",
-];
 
 /// M3: a query whose output is gone says that it runs, or others suffer from it (ksql#10255, ksql#5897). Method: two queries with
 /// their threads, as in production.

@@ -14,6 +14,7 @@ use headwater_language::catalog::{Catalog, CatalogChange, QueryDef};
 use headwater_language::diagnostic::Diagnostic;
 use parking_lot::Mutex;
 
+use super::belongings::Leftovers;
 use super::board::Board;
 use super::command_log::{CommandLog, Known};
 use super::descriptors::Descriptors;
@@ -32,10 +33,13 @@ pub struct Worker {
 }
 
 struct Shared {
+    transport: Arc<dyn Transport>,
+    service_id: String,
     log: Arc<CommandLog>,
     supervisor: Mutex<Supervisor>,
     board: Mutex<Board>,
     descriptors: Mutex<Descriptors>,
+    leftovers: Mutex<Leftovers>,
     /// Why the last attempt to read the command topic failed.
     unread: Mutex<Option<String>>,
     end: Signal,
@@ -45,9 +49,11 @@ impl Worker {
     /// A worker that is still idle.
     pub fn new(transport: Arc<dyn Transport>, log: Arc<CommandLog>, service_id: &str, states: &Arc<States>) -> Self {
         let board = Mutex::new(Board::new(transport.clone(), service_id));
-        let supervisor = Mutex::new(Supervisor::new(transport, service_id, states));
-        let (unread, descriptors) = (Mutex::default(), Mutex::default());
-        let shared = Shared { log, supervisor, board, descriptors, unread, end: Signal::default() };
+        let supervisor = Mutex::new(Supervisor::new(transport.clone(), service_id, states));
+        let (unread, descriptors, leftovers) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (service_id, transport) = (service_id.to_owned(), transport);
+        let end = Signal::default();
+        let shared = Shared { transport, service_id, log, supervisor, board, descriptors, leftovers, unread, end };
         Self { shared: Arc::new(shared), thread: Mutex::new(None) }
     }
 
@@ -123,6 +129,7 @@ impl Shared {
             // This comes first, because the look blocks when descriptors have run out.
             self.show();
             self.look();
+            self.clean(Utc::now().timestamp_millis());
             self.end.wait(LOOK);
         }
     }
@@ -193,6 +200,20 @@ impl Shared {
         supervisor.sync(&catalog);
         drop(supervisor);
         self.record_started(&catalog);
+    }
+
+    /// Deletes what belonged to queries that have ended. What cannot be deleted now is tried again later.
+    fn clean(&self, now_ms: i64) {
+        // Read after what has ended, so that it has all queries that may use the same.
+        let ended = self.log.take_ended();
+        let Known { catalog, fault, .. } = self.log.known();
+        let mut leftovers = self.leftovers.lock();
+        leftovers.add(ended, now_ms);
+        if fault.is_none()
+            && let Err(error) = leftovers.clean(self.transport.admin(), &catalog, &self.service_id, now_ms)
+        {
+            tracing::debug!(%error, "could not look for what ended queries have left");
+        }
     }
 
     /// Logs once that the command topic cannot be read, and once that it can again.

@@ -1,4 +1,4 @@
-//! Deletes the topics that belonged to terminated queries alone.
+//! Deletes the topics and the consumer groups of terminated queries.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use headwater_language::diagnostic::Diagnostic;
 
 use super::Context;
 use crate::answer::Answer;
-use crate::runtime::{blocking, own_topics};
+use crate::runtime::belongings::Belongings;
+use crate::runtime::blocking;
 
-/// Deletes the own topics of the queries that are in `before` and not in `after`. Topics that could not be deleted become
-/// warnings of the answer. Call it when the queries have ended in this process.
+/// Deletes what belonged to the queries that are in `before` and not in `after`. What could not be deleted becomes a warning of the
+/// answer; what another process still uses is deleted later. Call it when the queries have ended in this process.
 pub(super) async fn cleanup(
     answer: Answer,
     (before, after): (&Catalog, &Catalog),
@@ -20,11 +21,8 @@ pub(super) async fn cleanup(
         before.queries().filter(|query| after.query(&query.id).is_none()).cloned().collect();
     let (transport, service_id) = (context.process.transport().clone(), context.process.service_id().to_owned());
     let delete = move || -> Vec<String> {
-        let warning = |query: &Arc<QueryDef>| {
-            let error = own_topics::delete(transport.admin(), query, &service_id).err()?;
-            Some(format!("topics of query {} could not be deleted: {}", query.id, error.message))
-        };
-        ended.iter().filter_map(warning).collect()
+        let notes = |query: &Arc<QueryDef>| Belongings::of(query, &service_id).delete(transport.admin()).0;
+        ended.iter().flat_map(notes).collect()
     };
     let found = blocking(delete).await?;
     Ok(match answer {

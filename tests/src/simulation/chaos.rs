@@ -61,7 +61,7 @@ fn one_in(call: Call) -> u32 {
         Call::Poll | Call::PollMember | Call::Watermarks => 200,
         Call::Commit | Call::CommitOffsets => 12,
         // They are rare: users drop few streams, and queries are seldom idle.
-        Call::DeleteTopic | Call::Wait => 2,
+        Call::DeleteTopic | Call::DeleteGroup | Call::DeleteRecords | Call::Wait => 2,
         Call::OpenDoorbell
         | Call::Flush
         | Call::Abort
@@ -74,7 +74,8 @@ fn one_in(call: Call) -> u32 {
         | Call::OffsetsForTimes
         | Call::TopicSettings
         | Call::CommittedOffsets
-        | Call::GroupMembers => 6,
+        | Call::GroupMembers
+        | Call::Groups => 6,
         Call::OpenSources
         | Call::OpenSink
         | Call::Write

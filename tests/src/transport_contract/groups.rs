@@ -214,6 +214,26 @@ pub fn committing(subject: &Subject<'_>) {
     assert_eq!(keys(subject, &topic, end), ["one", "two"]);
 }
 
+pub fn deleted(subject: &Subject<'_>) {
+    let topic = subject.topic(1);
+    let (admin, group) = (subject.transport.admin(), subject.prefix.as_str());
+    assert!(admin.delete_group(group).unwrap(), "one that does not exist counts as deleted");
+    let mut sink = subject.transactional_sink();
+    let mut member = Party::join(subject.transport, group, &[&topic]);
+    member.expect(&MemberEvent::Assigned(partitions(&topic, 1)));
+    commit(&mut *sink, &topic, "one", &member.member.membership(), 11).unwrap();
+    assert!(admin.groups().unwrap().contains(group));
+    assert!(!admin.delete_group(group).unwrap(), "it has a member");
+    assert_eq!(committed(subject, &topic), Some(11));
+    drop(member);
+    let begun = Instant::now();
+    while !admin.delete_group(group).unwrap() {
+        assert!(begun.elapsed() < SETTLED_LIMIT, "its member is gone");
+    }
+    assert_eq!(committed(subject, &topic), None);
+    assert!(!admin.groups().unwrap().contains(group));
+}
+
 pub fn old_generation(subject: &Subject<'_>) {
     let topic = subject.topic(2);
     let all = partitions(&topic, 2);

@@ -88,3 +88,21 @@ pub fn times(subject: &Subject<'_>) {
     assert_eq!(find(0, -5), Some(0));
     assert_eq!(find(1, 0), None);
 }
+
+pub fn records_deleted(subject: &Subject<'_>) {
+    let (admin, topic) = (subject.transport.admin(), subject.topic(2));
+    subject.write(&topic, &[row("k", "a"), row("k", "b"), row("k", "c")]);
+    let end = subject.await_decided(&topic);
+    let partition = |number| TopicPartition::new(topic.clone(), number);
+    let starts = || -> Vec<i64> {
+        let marks = admin.watermarks(&topic, Isolation::ReadUncommitted).unwrap();
+        marks.iter().map(|marks| marks.start).collect()
+    };
+    for (offset, start) in [(2, 2), (1, 2), (end, end)] {
+        admin.delete_records(&BTreeMap::from([(partition(0), offset), (partition(1), 0)])).unwrap();
+        assert_eq!(starts(), [start, 0]);
+    }
+    admin.delete_records(&BTreeMap::from([(partition(0), end + 1)])).unwrap_err();
+    admin.delete_records(&BTreeMap::new()).unwrap();
+    assert_eq!(starts(), [end, 0]);
+}

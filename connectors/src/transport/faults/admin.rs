@@ -1,6 +1,6 @@
 //! An [`Admin`] whose calls fail according to a plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headwater_formats::record::{RecordLimits, TopicPartition};
@@ -86,5 +86,17 @@ impl Admin for FaultyAdmin {
 
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError> {
         self.call(Call::GroupMembers, |admin| admin.group_members(groups))
+    }
+
+    fn groups(&self) -> Result<BTreeSet<String>, TransportError> {
+        self.call(Call::Groups, |admin| admin.groups())
+    }
+
+    fn delete_group(&self, group: &str) -> Result<bool, TransportError> {
+        self.call(Call::DeleteGroup, |admin| admin.delete_group(group))
+    }
+
+    fn delete_records(&self, before: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError> {
+        self.call(Call::DeleteRecords, |admin| admin.delete_records(before))
     }
 }

@@ -77,6 +77,12 @@ calls! {
     RecordLimits,
     /// [`Admin::group_members`](crate::transport::Admin::group_members)
     GroupMembers,
+    /// [`Admin::groups`](crate::transport::Admin::groups)
+    Groups,
+    /// [`Admin::delete_group`](crate::transport::Admin::delete_group)
+    DeleteGroup,
+    /// [`Admin::delete_records`](crate::transport::Admin::delete_records)
+    DeleteRecords,
 }
 
 /// How a call fails.

@@ -20,7 +20,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::connection::{self, ANSWER_TIMEOUT, Connection, info, is_legal};
+use super::connection::{self, ANSWER_TIMEOUT, Connection, info, is_legal, while_changing};
 use super::context::Context;
 use super::glance::Glances;
 use super::properties::{Properties, Role};
@@ -311,6 +311,41 @@ impl Admin for KafkaAdmin {
         let list = self.committed.ask(doing, |client| client.fetch_group_list(one, ANSWER_TIMEOUT))?;
         let found: BTreeMap<&str, usize> = list.groups().iter().map(|g| (g.name(), g.members().len())).collect();
         Ok(groups.iter().map(|group| (group.clone(), found.get(group.as_str()).copied().unwrap_or(0))).collect())
+    }
+
+    fn groups(&self) -> Result<BTreeSet<String>, TransportError> {
+        let doing = "the consumer groups could not be listed";
+        let list = self.committed.ask(doing, |client| client.fetch_group_list(None, ANSWER_TIMEOUT))?;
+        Ok(list.groups().iter().map(|group| group.name().to_owned()).collect())
+    }
+
+    fn delete_group(&self, group: &str) -> Result<bool, TransportError> {
+        let doing = format!("consumer group \"{group}\" could not be deleted");
+        let changes = self.changes()?;
+        let ask = || wait(&changes, changes.delete_groups(&[group], &within(ANSWER_TIMEOUT)));
+        let deleted = while_changing(SETTLED_TIMEOUT, ask);
+        let deleted = deleted.map_err(|error| self.committed.failed(&doing, &error))?;
+        match deleted.into_iter().next() {
+            None | Some(Ok(_) | Err((_, Code::GroupIdNotFound))) => Ok(true),
+            Some(Err((_, Code::NonEmptyGroup))) => Ok(false),
+            Some(Err((_, code))) => Err(errors::failed(&doing, code)),
+        }
+    }
+
+    fn delete_records(&self, before: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError> {
+        let doing = "the records that were read could not be deleted";
+        if before.is_empty() {
+            return Ok(());
+        }
+        let offset = |(partition, offset): (&TopicPartition, &i64)| {
+            (partition.topic.to_string(), partition.partition, Offset::Offset(*offset))
+        };
+        let list: TopicPartitionList = before.iter().map(offset).collect();
+        let changes = self.changes()?;
+        let deleted = wait(&changes, changes.delete_records(&list, &within(ANSWER_TIMEOUT)));
+        let deleted = deleted.map_err(|error| self.committed.failed(doing, &error))?;
+        let failed = deleted.elements().iter().find_map(|element| element.error().err());
+        failed.map_or(Ok(()), |error| Err(self.committed.failed(doing, &error)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Topics, offsets and settings of a simulated cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_formats::record::{RecordLimits, TopicPartition};
 
@@ -86,5 +86,26 @@ impl Admin for MemoryAdmin {
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError> {
         let cluster = self.cluster.lock();
         Ok(groups.iter().map(|group| (group.clone(), cluster.members(group))).collect())
+    }
+
+    fn groups(&self) -> Result<BTreeSet<String>, TransportError> {
+        Ok(self.cluster.lock().groups())
+    }
+
+    fn delete_group(&self, group: &str) -> Result<bool, TransportError> {
+        Ok(self.cluster.lock().delete_group(group))
+    }
+
+    fn delete_records(&self, before: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError> {
+        let mut cluster = self.cluster.lock();
+        before.iter().try_for_each(|(partition, offset)| {
+            let log = cluster.log_mut(partition)?;
+            if *offset > log.watermarks(Isolation::ReadUncommitted).end {
+                let message = format!("records of {partition} could not be deleted: offset {offset} is out of range");
+                return Err(TransportError::other(message));
+            }
+            log.delete_before(*offset);
+            Ok(())
+        })
     }
 }

@@ -330,6 +330,20 @@ impl Cluster {
         self.groups.get(group).map_or(0, Group::members)
     }
 
+    /// The groups with members or offsets.
+    pub(super) fn groups(&self) -> BTreeSet<String> {
+        self.groups.iter().filter(|(_, group)| !group.is_empty()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Deletes a group; returns false if it has members.
+    pub(super) fn delete_group(&mut self, name: &str) -> bool {
+        let is_deleted = self.members(name) == 0;
+        if is_deleted {
+            self.groups.remove(name);
+        }
+        is_deleted
+    }
+
     fn settle(&mut self, group: &str) {
         let partitions = |topic: &str| self.topics.get(topic).map_or(0, |topic| topic.info.partitions);
         if let Some(group) = self.groups.get_mut(group) {

@@ -78,6 +78,11 @@ impl Group {
         self.members.len()
     }
 
+    /// Whether it has neither members nor offsets.
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.offsets.is_empty()
+    }
+
     /// Removes a member, whatever it holds.
     pub(super) fn leave(&mut self, member: MemberId) {
         if self.members.remove(&member).is_some() {

@@ -21,6 +21,7 @@ macro_rules! cx {
             stores: &mut [],
             failures: &mut Vec::new(),
             late: &mut Vec::new(),
+            limits: Default::default(),
         }
     };
 }

@@ -280,9 +280,13 @@ impl Operator for Table {
         let bytes = |column: &BinaryArray, rows: &UInt32Array| -> Result<BinaryArray, ArrowError> {
             take(column, rows, None).map(|taken| taken.as_binary().clone())
         };
+        let values = self.values(&chunk, value_columns)?;
+        // Also of a row that is replaced at once: what is rejected must not depend on how records are read.
+        if let Some((_, why)) = cx.limits.too_large(self.store, (&keys, &values), 0).into_iter().next() {
+            return Err(ArrowError::ComputeError(why));
+        }
         let lasts = groups.lasts();
-        let keys = bytes(&keys, &lasts)?;
-        let values = bytes(&self.values(&chunk, value_columns)?, &lasts)?;
+        let [keys, values] = [bytes(&keys, &lasts)?, bytes(&values, &lasts)?];
         let emitted = match self.emits_every_change {
             true => Some(self.changes(chunk.clone(), &groups, &cx.stores[self.store].get(0, &keys)?)?),
             false => None,

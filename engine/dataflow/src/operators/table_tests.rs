@@ -77,6 +77,7 @@ impl Twin {
             stores: &mut self.stores,
             failures: &mut failures,
             late: &mut Vec::new(),
+            limits: Default::default(),
         };
         let emitted = act(&mut self.table, &mut cx);
         let reported = |failure: Failure| (self.pushed + failure.row as i64, failure.expr + ": " + &failure.reason);

@@ -94,6 +94,28 @@ impl QueryDef {
         self.topology.sources().map(|source| source.name.as_str())
     }
 
+    /// Whether what it writes depends on records that it has read before.
+    pub fn keeps_state(&self) -> bool {
+        self.topology.stores().next().is_some()
+    }
+
+    /// What can be done, as statements, when its position in its input is lost.
+    pub fn way_out(&self) -> String {
+        let Self { id, .. } = self;
+        match self.keeps_state() {
+            false => format!(
+                "RESUME {id} FROM EARLIEST; continues at the first record that exists now, RESUME {id} FROM LATEST; with new \
+                 records only."
+            ),
+            true => format!(
+                "RESUME {id} FROM LATEST; keeps the state and continues with new records. To compute all of it again: TERMINATE {id}; \
+                 SET 'auto.offset.reset' = 'earliest'; and create it again with CREATE OR REPLACE. Rows that do not come back \
+                 remain in \"{}\", unless it is dropped with DELETE TOPIC before.",
+                self.sink()
+            ),
+        }
+    }
+
     /// Whether it reads a topic, apart from those of its own.
     pub fn reads(&self, topic: &str) -> bool {
         self.topology.sources().any(|source| source.topic == topic)

@@ -328,7 +328,7 @@ pub const CODES: &[CodeEntry] = &[
         "Records were deleted before a query read them (by retention or an operator), or their topic was truncated or deleted and \
          recreated, so that a query cannot continue where it was.",
         "With SET 'query.lost.records' = 'note', a bounded query answers from the remaining records. A persistent query continues after RESUME q \
-         FROM EARLIEST or FROM LATEST, which start at the beginning or the end of the topic.",
+         FROM EARLIEST or FROM LATEST, which start at the beginning or the end of the topic. One that keeps state continues FROM LATEST, or is created again.",
         Example::None("it requires a topic that loses records"),
     ),
     entry(

@@ -1,7 +1,7 @@
 //! Goal: a definition checks the command topic only as often as needed, and readers do not wait for one that is being
 //! written. Method: an engine on a cluster in memory that counts those checks and can block writes to the command topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -173,6 +173,18 @@ impl Admin for Watched {
 
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>> {
         self.cluster.admin().group_members(groups)
+    }
+
+    fn groups(&self) -> Result<BTreeSet<String>> {
+        self.cluster.admin().groups()
+    }
+
+    fn delete_group(&self, group: &str) -> Result<bool> {
+        self.cluster.admin().delete_group(group)
+    }
+
+    fn delete_records(&self, before: &BTreeMap<TopicPartition, i64>) -> Result<()> {
+        self.cluster.admin().delete_records(before)
     }
 }
 

@@ -18,6 +18,7 @@ mod expiry;
 mod finals;
 mod folding;
 mod history;
+mod large;
 mod list;
 mod memory;
 #[cfg(test)]
@@ -227,6 +228,9 @@ impl Operator for Aggregate {
             }
             None => self.in_windows(None, incoming, &mut memory, &mut clocks, store)?,
         };
+        if !chunk.is_empty() {
+            self.check_size(&chunk, &effect.puts, &mut cx.limits)?;
+        }
         // Nothing fails from here on, since the store must not have changed then.
         effect.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
         memory.open.save(store);

@@ -82,6 +82,7 @@ impl Twin {
             stores: &mut self.stores,
             failures: &mut Vec::new(),
             late: &mut Vec::new(),
+            limits: Default::default(),
         };
         match act(&mut self.aggregate, &mut cx) {
             Emitted::Nothing => Vec::new(),

@@ -103,6 +103,7 @@ impl Twin {
             stores: &mut self.stores,
             failures: &mut Vec::new(),
             late: &mut late,
+            limits: Default::default(),
         };
         let emitted = act(&mut self.aggregate, &mut cx);
         self.late.extend(late.into_iter().map(|late| (self.pushed + late.row as i64, late.reason)));
@@ -387,6 +388,7 @@ fn a_rejected_row_is_left_out_of_all_calls() {
                 stores: &mut stores,
                 failures: &mut failures,
                 late: &mut Vec::new(),
+                limits: Default::default(),
             };
             if let Emitted::Rows(chunk) = aggregate.push(Port(0), chunk, &mut cx).expect("nothing fails") {
                 shown.extend(show(&chunk));

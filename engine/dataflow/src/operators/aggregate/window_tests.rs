@@ -100,6 +100,7 @@ impl Run {
             stores: &mut self.stores,
             failures: &mut Vec::new(),
             late: &mut late,
+            limits: Default::default(),
         };
         let emitted = act(&mut self.aggregate, &mut cx);
         self.late.extend(late.into_iter().map(|late| (self.pushed + late.row as i64, late.reason)));

@@ -100,6 +100,7 @@ impl Twin {
             stores: &mut self.stores,
             failures: &mut failures,
             late: &mut Vec::new(),
+            limits: Default::default(),
         };
         let emitted = act(self.join.as_mut(), &mut cx);
         let failures = failures.into_iter().map(|failure| (self.pushed + failure.row as i64, failure.reason));

@@ -65,6 +65,7 @@ impl Task {
             stores: &mut self.stores,
             failures: &mut Vec::new(),
             late: &mut Vec::new(),
+            limits: Default::default(),
         };
         act(&mut self.operators, &mut cx)
     }

@@ -96,6 +96,7 @@ impl Twin {
             stores: &mut self.stores,
             failures: &mut Vec::new(),
             late: &mut late,
+            limits: Default::default(),
         };
         let emitted = self.join.push(Port(rows[0].0), chunk(rows, self.pushed), &mut cx).expect("nothing fails");
         self.late.extend(late.into_iter().map(|late| (self.pushed + late.row as i64, late.reason)));
@@ -425,6 +426,7 @@ fn many_matches_come_out_in_pieces() {
             stores: &mut stores,
             failures: &mut Vec::new(),
             late: &mut Vec::new(),
+            limits: Default::default(),
         };
         let emitted = operator.push(Port(side), chunk, &mut cx).expect("nothing fails");
         let Emitted::Pieces(mut pieces) = emitted else { continue };
@@ -459,6 +461,7 @@ fn a_push_that_fails_changes_nothing() {
         stores: &mut twin.stores,
         failures: &mut Vec::new(),
         late: &mut Vec::new(),
+        limits: Default::default(),
     };
     let rows = [Row(R, "c", 1, 15), Row(R, "a", 1, 30)];
     let error = twin.join.push(Port(R), chunk(&rows, 2), &mut cx).expect_err("the row is damaged");

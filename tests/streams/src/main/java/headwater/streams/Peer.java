@@ -40,6 +40,7 @@ import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThr
 public final class Peer {
     private static final Duration END_MAX = Duration.ofMinutes(10);
     private static final long LOOK_MS = 10;
+    private static final long COMMITTED_LOOK_MS = 100;
     private static final String USAGE = "options: --bootstrap-server HOST:PORT [--topic bids] --to TOPIC"
             + " [--query q0|q1|q2|tumbling|hopping|session|join|pairs] [--auctions-topic auctions] [--id ID] [--threads N]"
             + " [--linger-ms MS] [--batch-bytes BYTES], or --bootstrap-server HOST:PORT --windows tumbling|hopping|session"
@@ -56,7 +57,7 @@ public final class Peer {
         Map<String, Object> place = Map.of(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, need(options, "--bootstrap-server"));
         try (Admin admin = Admin.create(place);
                 KafkaStreams streams = new KafkaStreams(topology(options), properties(options))) {
-            Map<TopicPartition, Long> ends = ends(admin, options.getOrDefault("--topic", "bids"));
+            Map<TopicPartition, Long> ends = ends(admin, List.of(options.getOrDefault("--topic", "bids")));
             streams.setUncaughtExceptionHandler(error -> {
                 failure.set(error);
                 return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
@@ -131,10 +132,18 @@ public final class Peer {
         }
     }
 
-    private static Map<TopicPartition, Long> ends(Admin admin, String topic) throws Exception {
-        var partitions = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions();
-        var asked = partitions.stream()
-                .collect(Collectors.toMap(found -> new TopicPartition(topic, found.partition()), found -> OffsetSpec.latest()));
+    /** The topics between the steps of the query. */
+    private static List<String> repartitions(Admin admin, String group) throws Exception {
+        return admin.listTopics().names().get().stream()
+                .filter(topic -> topic.startsWith(group + "-") && topic.endsWith("-repartition"))
+                .collect(Collectors.toList());
+    }
+
+    private static Map<TopicPartition, Long> ends(Admin admin, List<String> topics) throws Exception {
+        var described = admin.describeTopics(topics).allTopicNames().get();
+        Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
+        described.forEach((topic, found) -> found.partitions().forEach(
+                partition -> asked.put(new TopicPartition(topic, partition.partition()), OffsetSpec.latest())));
         Map<TopicPartition, Long> ends = new HashMap<>();
         for (Map.Entry<TopicPartition, ListOffsetsResultInfo> found : admin.listOffsets(asked).all().get().entrySet()) {
             if (found.getValue().offset() > 0) {
@@ -159,7 +168,11 @@ public final class Peer {
                 half = now;
             }
             if (now.records >= total && committed(admin, group, ends)) {
-                return json(half, Mark.now());
+                // What is in the topics between the steps of the query comes after it.
+                if (committed(admin, group, ends(admin, repartitions(admin, group)))) {
+                    return json(half, Mark.now());
+                }
+                Thread.sleep(COMMITTED_LOOK_MS);
             }
             if (now.seconds > END_MAX.toSeconds()) {
                 throw new IllegalStateException(now.records + " of " + total + " records after " + END_MAX);

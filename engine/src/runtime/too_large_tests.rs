@@ -1,0 +1,142 @@
+//! M2: a group that outgrows a record, of the changelog or of the sink (ksql#6711, ksql#5026, samza#1008). The row that makes it
+//! too large is rejected; the group keeps its value, and the query goes on with all others.
+//!
+//! Method: a query runs until idle over the memory transport, once for each record, after a topic was given a small limit. The
+//! memory transport counts the bytes of key and value.
+
+use std::sync::Arc;
+
+use headwater_connectors::transport::Transport as _;
+use headwater_connectors::transport::memory::MemoryTransport;
+use headwater_language::config::Settings;
+
+use super::for_tests::Process;
+use crate::{Engine, Session};
+
+const SOURCE: &str = "CREATE STREAM x (k STRING KEY, v STRING, t BIGINT) WITH (KAFKA_TOPIC = 'x', PARTITIONS = 1, VALUE_FORMAT = 'JSON', TIMESTAMP = 't');";
+const EVERY_CHANGE: &str = "SET 'cache.max.bytes.buffering' = '0';";
+
+/// A process whose tables are read from the state of their queries, as long as they run.
+async fn process(statements: &[&str]) -> Process {
+    let cluster = MemoryTransport::new();
+    let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
+    let mut process = Process { cluster, engine, session: Session::new(Settings::default()), now_ms: 1_000 };
+    for statement in statements {
+        process.ask(statement).await;
+    }
+    process
+}
+
+fn limit_changelogs(process: &Process, bytes: &str) {
+    let topics = process.cluster.admin().topics().expect("topics").into_iter().map(|topic| topic.name);
+    for name in topics.filter(|name| name.ends_with("-changelog")) {
+        process.cluster.set(&name, "max.message.bytes", bytes).expect("a topic");
+    }
+}
+
+async fn insert(process: &mut Process, key: &str, value: &str, time_ms: i64) {
+    process.ask(&format!("INSERT INTO x (k, v, t) VALUES ('{key}', '{value}', {time_ms});")).await;
+}
+
+/// Goal: the list stays at what the sink takes, also in the state, whichever way results come out; and it grows again once the sink
+/// takes more. Method: ten rows of two groups, one of which is soon too large; its state is seen when the limit is raised.
+#[tokio::test]
+async fn a_list_that_the_sink_refuses_does_not_grow_in_the_state() {
+    for setting in ["SHOW TABLES;", EVERY_CHANGE] {
+        let query = "CREATE TABLE t AS SELECT k, COLLECT_LIST(v) AS list, COUNT(*) AS n FROM x GROUP BY k;";
+        let mut process = process(&[setting, SOURCE, query]).await;
+        process.cluster.set("T", "max.message.bytes", "1000").expect("a topic");
+        for time_ms in 0..10 {
+            insert(&mut process, "a", &"y".repeat(200), time_ms).await;
+            insert(&mut process, "b", "z", time_ms).await;
+        }
+        assert_eq!(process.run().await, None);
+        let query = "SELECT k, ARRAY_LENGTH(list) AS l, n FROM t;";
+        assert_eq!(process.rows(query).await, ["a 4 4", "b 10 10"]);
+        let reported = process.rows("SELECT source_offset, source_topic FROM processing_log;").await;
+        assert_eq!(reported, ["10 x", "12 x", "14 x", "16 x", "18 x", "8 x"], "each row that does not fit");
+        let reasons = process.rows("SELECT DISTINCT reason FROM processing_log;").await.join("\n");
+        let expected = "with it, group a would be too large: the record has 1";
+        assert!(reasons.contains(expected) && reasons.contains("but topic \"T\" accepts at most 1000"), "{reasons}");
+        process.cluster.set("T", "max.message.bytes", "2000").expect("a topic");
+        insert(&mut process, "a", "w", 20).await;
+        assert_eq!(process.run().await, None);
+        assert_eq!(process.rows(query).await, ["a 5 5", "b 10 10"], "what was rejected is not in the state");
+    }
+}
+
+/// Goal: the same for the changelog, in which a query would fail to write the group with each attempt, for each kind of state.
+#[tokio::test]
+async fn a_group_that_the_changelog_refuses_stays_what_it_was() {
+    let queries = [
+        "CREATE TABLE t AS SELECT k, COLLECT_LIST(v) AS list FROM x GROUP BY k;",
+        "CREATE TABLE t AS SELECT k, COLLECT_LIST(v) AS list FROM x WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY k;",
+        "CREATE TABLE t AS SELECT k, COLLECT_LIST(v) AS list FROM x WINDOW SESSION (1 HOUR) GROUP BY k;",
+    ];
+    for (query, setting) in queries.iter().flat_map(|query| [(query, "SHOW TABLES;"), (query, EVERY_CHANGE)]) {
+        let mut process = process(&[setting, SOURCE, query]).await;
+        assert_eq!(process.run().await, None, "its topics exist");
+        limit_changelogs(&process, "1000");
+        for time_ms in 0..10 {
+            insert(&mut process, "a", &"y".repeat(200), time_ms).await;
+            insert(&mut process, "b", "z", time_ms).await;
+            if time_ms % 3 == 0 {
+                assert_eq!(process.run().await, None, "{query}");
+            }
+        }
+        assert_eq!(process.run().await, None, "{query}");
+        let lists = process.rows("SELECT k, ARRAY_LENGTH(list) AS l FROM t;").await;
+        assert_eq!(lists, ["a 4", "b 10"], "{query} {setting}");
+        let reasons = process.rows("SELECT reason FROM processing_log;").await;
+        let names =
+            |reason: &String| reason.contains("group a") && reason.contains("-changelog\" accepts at most 1000");
+        assert!(reasons.len() == 6 && reasons.iter().all(names), "{reasons:?}");
+    }
+}
+
+/// Goal: results that come out once do so, though their groups could not take all rows, and are not larger than they may be.
+#[tokio::test]
+async fn a_final_result_has_the_rows_that_fit() {
+    let query = "CREATE TABLE t AS SELECT k, COLLECT_LIST(v) AS list FROM x \
+                 WINDOW TUMBLING (SIZE 1 SECOND, GRACE PERIOD 0 SECONDS) GROUP BY k EMIT FINAL;";
+    for bytes in 860..880 {
+        let mut process = process(&[SOURCE, query]).await;
+        assert_eq!(process.run().await, None);
+        limit_changelogs(&process, &bytes.to_string());
+        for time_ms in 0..6 {
+            insert(&mut process, "a", &"y".repeat(200), time_ms).await;
+        }
+        insert(&mut process, "b", "z", 1_000).await;
+        assert_eq!(process.run().await, None);
+        let lists = process.rows("SELECT k, ARRAY_LENGTH(list) AS l FROM t;").await;
+        assert!(lists == ["a 4"] || lists == ["a 3"], "{bytes}: {lists:?}");
+    }
+}
+
+/// Goal: a key that is too large for the changelog is reported in short, and so is a row of a table.
+#[tokio::test]
+async fn keys_and_rows_of_tables_may_be_too_large_as_well() {
+    let table = "CREATE TABLE y (k STRING PRIMARY KEY, v STRING) WITH (KAFKA_TOPIC = 'y', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
+    let mut process = process(&[
+        SOURCE,
+        table,
+        "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM x GROUP BY k;",
+        "CREATE TABLE u AS SELECT k, v FROM y;",
+    ])
+    .await;
+    assert_eq!(process.run().await, None);
+    limit_changelogs(&process, "600");
+    insert(&mut process, &"long".repeat(200), "", 0).await;
+    insert(&mut process, "a", "", 0).await;
+    for value in ["first", &"w".repeat(700), ""] {
+        process.ask(&format!("INSERT INTO y VALUES ('a', '{value}');")).await;
+        process.ask(&format!("INSERT INTO y VALUES ('b', '{value}{value}');")).await;
+    }
+    process.ask("INSERT INTO y VALUES ('a', 'last');").await;
+    assert_eq!(process.run().await, None);
+    assert_eq!(process.rows("SELECT * FROM t;").await, ["a 1"]);
+    assert_eq!(process.rows("SELECT * FROM u;").await, ["a last", "b "]);
+    let reasons = process.rows("SELECT reason FROM processing_log;").await;
+    assert_eq!(reasons.len(), 3, "{reasons:?}");
+    assert!(reasons.iter().any(|reason| reason.contains("longlong…")), "{reasons:?}");
+}
