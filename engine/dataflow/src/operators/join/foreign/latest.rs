@@ -12,6 +12,7 @@ use headwater_language::topology::{Latest as Definition, TableStore};
 
 use super::index;
 use crate::chunk::Chunk;
+use crate::keeper::Keeper;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::Encoding;
 use crate::operators::grouping::{Groups, group};
@@ -122,6 +123,10 @@ impl Operator for Latest {
 
     fn barrier(&mut self, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         self.table.barrier(cx)
+    }
+
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        self.table.keeper()
     }
 
     fn grows(&self) -> bool {
