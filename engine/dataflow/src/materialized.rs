@@ -46,7 +46,9 @@ impl Materialized {
     pub(super) fn of(stages: &[Arc<Stage>]) -> Result<Self, &'static str> {
         let number = stages.iter().position(|stage| stage.is_last).ok_or("the query has no last step")?;
         let stage = stages[number].clone();
-        let [_] = stage.outputs.as_slice() else { return Err("the result of the query is not one topic") };
+        if stage.outputs.len() + usize::from(stage.kept_as.is_some()) != 1 {
+            return Err("the result of the query is not one topic");
+        }
         let kept = stage.kept.clone()?;
         Ok(Self { stage, number, kept })
     }
@@ -110,13 +112,16 @@ impl Materialized {
     pub fn reader(&self) -> Result<MaterializedReader, FormatError> {
         // Nothing is written, so that the limits of the topic do not matter.
         let placement = Placement { partitions: 1, limits: RecordLimits::default() };
-        let written = &self.stage.outputs[0];
+        let (stage, written) = (&self.stage, self.stage.outputs.first());
+        let as_written = written.map(|written| (&written.sink, &written.schema, written.rekeyed));
+        let as_kept = stage.kept_as.as_ref().map(|source| (source, &stage.schema, false));
+        let (sink, schema, rekeyed) = as_written.or(as_kept).expect("checked when it was compiled");
         let operators = self.stage.operators[self.kept.operator + 1..].iter();
         Ok(MaterializedReader {
             keeper: self.stage.operators[self.kept.operator].operator.clone(),
             later: operators.map(|wired| wired.operator.fresh()).collect(),
-            output: Output::new(&written.sink, &written.schema, written.rekeyed, placement)?,
-            topic: TopicPartition::new(written.sink.topic.as_str(), 0),
+            output: Output::new(sink, schema, rekeyed, placement)?,
+            topic: TopicPartition::new(sink.topic.as_str(), 0),
         })
     }
 

@@ -33,6 +33,8 @@ pub struct Stage {
     pub changelogs: Vec<Arc<str>>,
     /// The topics of the query's sources, which complaints name.
     pub origins: Arc<[Arc<str>]>,
+    /// The declaration of the records that stand for the result, if that is only in a store.
+    pub kept_as: Option<SourceDef>,
     /// The columns of the rows that its last operator emits.
     pub schema: SchemaRef,
     /// The operator that keeps the result of the query, or the reason why none does.
@@ -233,6 +235,7 @@ impl<'a> Wiring<'a> {
             outputs: self.outputs.into_iter().map(|(_, output)| output).collect(),
             changelogs: self.changelogs,
             origins: self.topology.sources().map(|source| Arc::from(source.topic.as_str())).collect(),
+            kept_as: self.topology.is_kept().then(|| self.topology.source().clone()),
             schema: self.schema,
             kept,
             is_last,

@@ -136,14 +136,14 @@ impl Keeps {
 }
 
 impl Shown {
-    /// The state of a share that starts here; `None` if the result of its query is not a table.
+    /// The state of a share that starts here; `None` if the result of its query is not a table, which is either written or kept.
     pub(super) fn of(
         job: &Job,
         status: &Arc<QueryStatus>,
         start: &Start,
         tasks: &mut Tasks,
     ) -> Result<Option<Self>, TransportError> {
-        if job.query.topology.sink().is_none_or(|sink| sink.kind != SourceKind::Table) {
+        if job.query.topology.sink().is_some_and(|sink| sink.kind != SourceKind::Table) {
             return Ok(None);
         }
         let materialized = job.compiled.materialized();

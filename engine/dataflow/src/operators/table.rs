@@ -43,6 +43,8 @@ pub struct Table {
     store: usize,
     emits_every_change: bool,
     gives_before: bool,
+    /// Whether nothing is emitted: the table is read from the store.
+    is_result: bool,
     /// The records that deleted rows in this epoch: the store has nothing for them.
     deletes: BTreeMap<Box<[u8]>, Delete>,
     /// The partition of the records in this epoch.
@@ -100,8 +102,9 @@ impl Table {
             row: States::encoding(values.iter().map(|field| field.as_ref().clone())).map_err(internal)?,
             places,
             store,
-            emits_every_change,
+            emits_every_change: emits_every_change && !table.is_result,
             gives_before,
+            is_result: table.is_result,
             deletes: BTreeMap::new(),
             source: None,
         })
@@ -292,7 +295,7 @@ impl Operator for Table {
         // Nothing fails from here on: if rows are pushed again after a failure, nothing must have changed.
         cx.stores[self.store].put(0, &keys, &values);
         cx.clocks.advance_with(&chunk, cx.source);
-        if !self.emits_every_change {
+        if !self.emits_every_change && !self.is_result {
             self.note_deletes(&chunk, &keys, &values, &lasts);
             self.source = Some(cx.source);
         }
@@ -300,7 +303,7 @@ impl Operator for Table {
     }
 
     fn barrier(&mut self, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
-        if self.emits_every_change {
+        if self.emits_every_change || self.is_result {
             return Ok(Emitted::Nothing);
         }
         let emitted = self.changed_keys(cx.stores[self.store].changes()?)?;

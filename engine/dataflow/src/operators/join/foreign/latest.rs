@@ -56,7 +56,7 @@ impl Latest {
         let field = |at: &usize| -> FieldRef { Arc::new(input.field(*at).clone().with_nullable(true)) };
         let kept: Vec<usize> = (0..input.fields().len()).filter(|at| ![version, has_row].contains(at)).collect();
         let schema: SchemaRef = Arc::new(input.project(&kept).map_err(internal)?);
-        let store = TableStore { store: definition.store.clone(), key: definition.key.clone() };
+        let store = TableStore { store: definition.store.clone(), key: definition.key.clone(), is_result: false };
         let table = Table::new(&store, &schema, first_store + 1, emits_every_change, gives_before)?;
         let encoding = Encoding::new(key.iter().map(field).collect()).map_err(internal)?;
         Ok(Self { key, encoding, version, has_row, kept, store: first_store, table: Box::new(table), schema })
