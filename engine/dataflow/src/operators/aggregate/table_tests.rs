@@ -12,7 +12,7 @@ use headwater_state::{MemoryStore, Store};
 
 use super::Aggregate;
 use crate::chunk::{Before, Chunk};
-use crate::clocks::{Clocks, SourcePartition};
+use crate::clocks::Clocks;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::for_tests::{cx, numbers};
 

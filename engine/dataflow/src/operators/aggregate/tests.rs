@@ -12,7 +12,7 @@ use headwater_state::{Changes, MemoryStore, Store};
 
 use super::Aggregate;
 use crate::chunk::{Chunk, Origins};
-use crate::clocks::{Clocks, SourcePartition};
+use crate::clocks::Clocks;
 use crate::operator::{Context, Emitted, Late, Operator, Port};
 use crate::operators::for_tests::{cx, numbers};
 

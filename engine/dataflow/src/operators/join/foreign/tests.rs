@@ -13,7 +13,7 @@ use headwater_state::{Changes, MemoryStore, Store};
 
 use super::{JoinForeign, Latest, Subscribe};
 use crate::chunk::Chunk;
-use crate::clocks::{Clocks, SourcePartition};
+use crate::clocks::Clocks;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::for_tests::{cx, numbers};
 use crate::operators::table::Table;

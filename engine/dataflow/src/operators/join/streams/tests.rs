@@ -10,7 +10,7 @@ use headwater_state::{Changes, MemoryStore, Store};
 use super::{JoinStreams, Time};
 use crate::chunk::{Chunk, Origins};
 use crate::clocks::{Clocks, SourcePartition};
-use crate::operator::{Context, Emitted, Late, Operator, Port};
+use crate::operator::{Emitted, Late, Operator, Port};
 use crate::operators::for_tests::{cx, numbers};
 
 /// A row: input, key, value, event time in ms.
