@@ -30,7 +30,7 @@ use rules::not_built;
 use super::define::real_first;
 use super::function;
 
-pub use scope::Scope;
+pub use scope::{Member, Scope};
 pub use sink::{CACHE_BYTES, Persistent, THREADS, THROWS_ON_INVALID_TIME, create_as, insert_select};
 pub use source_table::keep_source;
 
