@@ -76,7 +76,8 @@ impl DisplayAs for LatestPerKeyExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns: Vec<&str> = self.scan.schema.fields().iter().map(|c| c.name().as_str()).collect();
         write!(f, "LatestPerKeyExec: topic={}, columns=[{}], ", self.scan.spec.topic, columns.join(", "))?;
-        write_ranges(f, &self.scan.frozen)
+        write_ranges(f, &self.scan.frozen)?;
+        self.scan.why.as_ref().map_or(Ok(()), |why| write!(f, ", because {why}"))
     }
 }
 

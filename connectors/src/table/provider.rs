@@ -24,19 +24,26 @@ pub struct TopicTable {
     spec: Arc<TopicSpec>,
     schema: SchemaRef,
     counts: bool,
+    why: Option<Arc<str>>,
 }
 
 impl TopicTable {
     /// A table over the topic.
     pub fn new(spec: Arc<TopicSpec>) -> Self {
-        Self { schema: spec.schema(), spec, counts: false }
+        Self { schema: spec.schema(), spec, counts: false, why: None }
     }
 
     /// The same stream for counting records: a scan that needs no column then parses nothing, so that records that
     /// cannot be decoded are rows too. Any other scan parses every record.
     pub fn counted(&self) -> Self {
         let (spec, schema) = (self.spec.clone(), self.schema.clone());
-        Self { counts: spec.kind == RowKind::All, spec, schema }
+        Self { counts: spec.kind == RowKind::All, spec, schema, why: self.why.clone() }
+    }
+
+    /// The same table, whose plans say why the topic is read.
+    pub fn because(&self, why: &str) -> Self {
+        let (spec, schema) = (self.spec.clone(), self.schema.clone());
+        Self { spec, schema, counts: self.counts, why: Some(why.into()) }
     }
 
     /// The description of the topic's records.
@@ -79,8 +86,8 @@ impl TopicTable {
         let fields: Vec<_> = projection.iter().map(|i| self.schema.fields()[*i].clone()).collect();
         let schema = Arc::new(Schema::new(fields));
         let counts = self.counts && projection.is_empty();
-        let scan =
-            Scan { spec: self.spec.clone(), projection, schema, context: context.clone(), frozen, limit, counts };
+        let (spec, context, why) = (self.spec.clone(), context.clone(), self.why.clone());
+        let scan = Scan { spec, projection, schema, context, frozen, limit, counts, why };
         Ok(match self.spec.kind {
             RowKind::All => Arc::new(TopicScanExec::new(scan, state.config().target_partitions())),
             RowKind::LatestPerKey => Arc::new(LatestPerKeyExec::new(scan)),

@@ -47,6 +47,8 @@ pub struct Scan {
     pub limit: Option<usize>,
     /// Records are only counted: see [`RecordDecoder::counting`].
     pub counts: bool,
+    /// Why the topic is read, for EXPLAIN, if there is another source of the same rows.
+    pub why: Option<Arc<str>>,
 }
 
 impl Scan {

@@ -58,6 +58,12 @@ pub struct Origins {
 }
 
 impl Chunk {
+    /// Rows as they are in a state.
+    pub fn of_state(rows: RecordBatch, times_ms: Int64Array, offsets: Int64Array) -> Self {
+        let (headers, valued, windows, before, origins, clocks_ms) = (None, None, None, None, None, None);
+        Self { rows, times_ms, offsets, headers, valued, windows, before, origins, clocks_ms }
+    }
+
     /// The number of rows.
     pub fn len(&self) -> usize {
         self.offsets.len()

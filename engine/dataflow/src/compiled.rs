@@ -105,8 +105,8 @@ impl Compiled {
         self.merges
     }
 
-    /// How the result is read from the state of the query; `None` if the state does not have all of it.
-    pub fn materialized(&self) -> Option<Materialized> {
+    /// How the result is read from the state of the query, or the reason why the state does not have all of it.
+    pub fn materialized(&self) -> Result<Materialized, &'static str> {
         Materialized::of(&self.stages)
     }
 

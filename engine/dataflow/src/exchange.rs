@@ -280,6 +280,7 @@ mod tests {
 
     use super::*;
     use crate::clocks::SourcePartition;
+    use crate::operators::for_tests::numbers;
 
     /// The definition of an exchange by the STRING column `K`, with an INT column `V`, and a column that has the name of its own.
     fn topic() -> SourceDef {
@@ -455,11 +456,7 @@ mod tests {
     fn what_is_received_is_what_was_sent() {
         const KEYS: [&str; 3] = ["a", "b", "c"];
         let exchange = Exchange::of(&topic(), true);
-        let mut state = 7_u64;
-        let mut random = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % below
-        };
+        let mut random = numbers(3);
         for _ in 0..40 {
             // Rows of a table with other keys, each with its group and its value.
             let (mut table, mut changes) = (BTreeMap::new(), Vec::new());

@@ -1,7 +1,7 @@
-//! The result of a query as a table that can be read at any time: the rows of a store, and the steps after it.
+//! The result of a query as a table that can be read at any time: the rows of its stores, and the steps after them.
 //!
 //! ```text
-//! aggregate → filter → project → sink
+//! aggregate, table or join → filter → project → sink
 //!     └ keys and values of a snapshot → rows → the records that the sink has for these keys
 //! ```
 //!
@@ -9,45 +9,22 @@
 //! is not there either, and the timestamps are those of the records.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BinaryArray};
+use arrow::array::{Array, ArrayRef, BinaryArray, Int64Array};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use headwater_formats::format::FormatError;
 use headwater_formats::record::{OutBatch, RawBatch, RecordLimits, TopicPartition};
-use headwater_language::sql::parse_expr;
-use headwater_language::topology::{Action, Node, ResultColumn};
-use headwater_state::Scanned;
-use sqlparser::ast::Expr;
 
 use super::chunk::Chunk;
 use super::clocks::{Clocks, SourcePartition};
+use super::keeper::{Found, Keeper, Kept};
 use super::limits::Limits;
 use super::operator::{Context, Emitted, Operator, Port};
 use super::output::{Output, Placement};
 use super::stage::Stage;
-
-/// An operator whose store has the rows that it has emitted and that are still valid.
-pub trait Keeper: fmt::Debug {
-    /// The index of its store.
-    fn store(&self) -> usize;
-
-    /// The rows for some keys of the store and their values. Fails if they are damaged.
-    fn rows(&self, scanned: &Scanned) -> Result<Chunk, ArrowError>;
-
-    /// The types of the columns that make a key.
-    fn key_types(&self) -> Vec<DataType>;
-
-    /// The keys that these columns make, none of them null.
-    fn keys(&self, columns: &[ArrayRef]) -> Result<BinaryArray, ArrowError>;
-
-    /// The end of the window with this start, in ms; `None` without windows.
-    fn window_end(&self, start_ms: i64) -> Option<i64>;
-
-    /// Windows that start before this have expired at a stream time; `i64::MIN` without windows.
-    fn kept_from(&self, stream_time_ms: i64) -> i64;
-}
 
 /// How the result of a query is read from its state.
 #[derive(Clone)]
@@ -55,15 +32,6 @@ pub struct Materialized {
     stage: Arc<Stage>,
     number: usize,
     kept: Kept,
-}
-
-/// The operator of a stage that keeps the result.
-#[derive(Clone)]
-pub struct Kept {
-    /// Its index. Only operators follow that compute each row from one row.
-    operator: usize,
-    /// The columns of the result that are those of its key, in their order; `None` if one of them is missing.
-    keys: Option<Vec<String>>,
 }
 
 /// Reads the result from the state of one partition after the other.
@@ -74,41 +42,16 @@ pub struct MaterializedReader {
     topic: TopicPartition,
 }
 
-impl Kept {
-    /// The operator that keeps the result; `None` if none does. `operators` are those of the last stage in their order, and
-    /// `nodes` are its nodes.
-    pub fn of(operators: &[Arc<dyn Operator>], nodes: &[&Node]) -> Option<Self> {
-        let operator = operators.iter().position(|operator| operator.keeper().is_some())?;
-        let is_line = nodes.iter().all(|node| node.inputs.len() <= 1);
-        let repeats = operators[operator + 1..].iter().all(|later| later.repeats());
-        let aggregation = nodes.iter().find_map(|node| match &node.action {
-            Action::Aggregate(aggregation) if !aggregation.is_final => Some(aggregation),
-            _ => None,
-        })?;
-        let columns = nodes.iter().rev().find_map(|node| match &node.action {
-            Action::Project(projection) => Some(&projection.columns),
-            _ => None,
-        })?;
-        let key = |group: &String| columns.iter().find(|column| column.key && is_column(column, group));
-        let keys = aggregation.groups.iter().map(|group| Some(key(group)?.name.clone())).collect();
-        (is_line && repeats).then_some(Self { operator, keys })
-    }
-}
-
-/// Whether a column of the result is a column of the aggregation.
-fn is_column(column: &ResultColumn, group: &str) -> bool {
-    matches!(parse_expr(&column.expr), Ok(Expr::Identifier(name)) if name.value == group)
-}
-
 impl Materialized {
-    /// The result of the last stage; `None` if no operator keeps it, or if a later step is not the same whenever it is taken.
-    pub(super) fn of(stages: &[Arc<Stage>]) -> Option<Self> {
-        let number = stages.iter().position(|stage| stage.is_last)?;
+    /// The result of the last stage, or the reason why the state does not have all of it.
+    pub(super) fn of(stages: &[Arc<Stage>]) -> Result<Self, &'static str> {
+        let number = stages.iter().position(|stage| stage.is_last).ok_or("the query has no last step")?;
         let stage = stages[number].clone();
-        let [_] = stage.inputs.as_slice() else { return None };
-        let [_] = stage.outputs.as_slice() else { return None };
+        if stage.outputs.len() + usize::from(stage.kept_as.is_some()) != 1 {
+            return Err("the result of the query is not one topic");
+        }
         let kept = stage.kept.clone()?;
-        Some(Self { stage, number, kept })
+        Ok(Self { stage, number, kept })
     }
 
     /// The topic whose partitions are those of the state.
@@ -121,15 +64,33 @@ impl Materialized {
         self.number
     }
 
-    /// The index of the store in each of these tasks.
-    pub fn store(&self) -> usize {
-        self.keeper().store()
+    /// The indices of the stores in each of these tasks.
+    pub fn stores(&self) -> Range<usize> {
+        self.keeper().stores()
+    }
+
+    /// Those of the stores that are scanned for all rows, by their places among [`Self::stores`]. A key may be in several.
+    pub fn scanned(&self) -> Range<usize> {
+        self.keeper().scanned()
+    }
+
+    /// Whether the rows have the event times of the records in the topic.
+    pub fn has_times(&self) -> bool {
+        self.keeper().has_times()
+    }
+
+    /// Whether several partitions may have a row for one key: the source's records are where their producers have placed them.
+    pub fn may_repeat_keys(&self) -> bool {
+        self.stage.inputs.iter().any(|input| input.exchange.is_none())
     }
 
     /// The columns of the result that make a key of the state, with their types; `None` if they do not determine it.
     pub fn key_columns(&self) -> Option<Vec<(&str, DataType)>> {
-        let names = self.kept.keys.iter().flatten().map(String::as_str);
-        self.kept.keys.as_ref().map(|_| names.zip(self.keeper().key_types()).collect())
+        let (keeper, names) = (self.keeper(), self.kept.keys.as_ref()?);
+        let types = keeper.key_types();
+        let is_plain = types.iter().all(|data_type| !data_type.is_floating() && !data_type.is_nested());
+        let is_known = is_plain || keeper.has_canonical_keys();
+        is_known.then(|| names.iter().map(String::as_str).zip(types).collect())
     }
 
     /// The keys of the state for these values of [`Self::key_columns`], none of them null.
@@ -137,7 +98,7 @@ impl Materialized {
         self.keeper().keys(columns)
     }
 
-    /// The end of the window with this start, in ms; `None` if the result has no windows.
+    /// The end of the window with this start, in ms; `None` if the result has no windows of one length.
     pub fn window_end(&self, start_ms: i64) -> Option<i64> {
         self.keeper().window_end(start_ms)
     }
@@ -152,13 +113,16 @@ impl Materialized {
     pub fn reader(&self) -> Result<MaterializedReader, FormatError> {
         // Nothing is written, so that the limits of the topic do not matter.
         let placement = Placement { partitions: 1, limits: RecordLimits::default() };
-        let written = &self.stage.outputs[0];
+        let (stage, written) = (&self.stage, self.stage.outputs.first());
+        let as_written = written.map(|written| (&written.sink, &written.schema, written.rekeyed));
+        let as_kept = stage.kept_as.as_ref().map(|source| (source, &stage.schema, false));
+        let (sink, schema, rekeyed) = as_written.or(as_kept).expect("checked when it was compiled");
         let operators = self.stage.operators[self.kept.operator + 1..].iter();
         Ok(MaterializedReader {
             keeper: self.stage.operators[self.kept.operator].operator.clone(),
             later: operators.map(|wired| wired.operator.fresh()).collect(),
-            output: Output::new(&written.sink, &written.schema, written.rekeyed, placement)?,
-            topic: TopicPartition::new(written.sink.topic.as_str(), 0),
+            output: Output::new(sink, schema, rekeyed, placement)?,
+            topic: TopicPartition::new(sink.topic.as_str(), 0),
         })
     }
 
@@ -174,12 +138,11 @@ impl fmt::Debug for Materialized {
 }
 
 impl MaterializedReader {
-    /// The records of the result for some keys of a store and their values, with their positions as offsets in partition 0. A
+    /// The records of the result for some keys of the stores, with their positions as offsets in partition 0. A
     /// key whose row the query does not keep has none, and neither has one whose row cannot be written as a record. Fails if the
     /// state is damaged.
-    pub fn records(&mut self, scanned: &Scanned, now_ms: i64) -> Result<RawBatch, ArrowError> {
-        let keeper = self.keeper.keeper().expect("checked when it was compiled");
-        let mut chunk = keeper.rows(scanned)?;
+    pub fn records(&mut self, found: Found<'_>, now_ms: i64) -> Result<RawBatch, ArrowError> {
+        let mut chunk = self.keeper().rows(found)?;
         for operator in &mut self.later {
             if !chunk.is_empty() {
                 chunk = step(operator.as_mut(), chunk, now_ms)?;
@@ -190,6 +153,15 @@ impl MaterializedReader {
         }
         let (batch, _) = self.output.encode(&chunk, 0, now_ms)?;
         Ok(self.batch(Some(batch)))
+    }
+
+    /// The event times of the rows for some keys, each of which has a row. Fails if the state is damaged.
+    pub fn times_ms(&self, found: Found<'_>) -> Result<Int64Array, ArrowError> {
+        Ok(self.keeper().rows(found)?.times_ms)
+    }
+
+    fn keeper(&self) -> &dyn Keeper {
+        self.keeper.keeper().expect("checked when it was compiled")
     }
 
     fn batch(&self, written: Option<OutBatch>) -> RawBatch {

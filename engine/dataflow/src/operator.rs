@@ -13,8 +13,8 @@ use headwater_state::Store;
 
 use super::chunk::Chunk;
 use super::clocks::{Clocks, SourcePartition};
+use super::keeper::Keeper;
 use super::limits::Limits;
-use super::materialized::Keeper;
 
 /// An input of an operator or a task. An operator with one input has port 0, and a join has ports 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,7 +71,7 @@ pub trait Operator: fmt::Debug + Send + Sync {
         Ok(Emitted::Nothing)
     }
 
-    /// The operator as one that keeps its result in a store, if it is one.
+    /// The operator as one that keeps its result in its stores, if it is one.
     fn keeper(&self) -> Option<&dyn Keeper> {
         None
     }

@@ -15,8 +15,8 @@ use headwater_language::topology::{Action, Node, NodeId, Topology};
 
 use super::columns::referenced;
 use super::exchange::Exchange;
+use super::keeper::Kept;
 use super::lower::Lowering;
-use super::materialized::Kept;
 use super::operator::{Operator, Port};
 use super::options::CompileOptions;
 use super::output::{Output, Placement};
@@ -33,10 +33,12 @@ pub struct Stage {
     pub changelogs: Vec<Arc<str>>,
     /// The topics of the query's sources, which complaints name.
     pub origins: Arc<[Arc<str>]>,
+    /// The declaration of the records that stand for the result, if that is only in a store.
+    pub kept_as: Option<SourceDef>,
     /// The columns of the rows that its last operator emits.
     pub schema: SchemaRef,
-    /// The operator that keeps the result of the query, if one does.
-    pub kept: Option<Kept>,
+    /// The operator that keeps the result of the query, or the reason why none does.
+    pub kept: Result<Kept, &'static str>,
     /// Whether it is the last stage, which emits the result of the query.
     pub is_last: bool,
 }
@@ -223,7 +225,7 @@ impl<'a> Wiring<'a> {
         let is_here = |(node, place): (&'a Node, &Place)| (place.at == self.number).then_some(node);
         let nodes: Vec<_> = self.topology.nodes().iter().zip(self.places).filter_map(is_here).collect();
         let is_last = self.places.last().is_some_and(|last| last.at == self.number);
-        let operators: Vec<_> = self.operators.iter().map(|(_, operator)| operator.clone()).collect();
+        let kept = Kept::of(&self.operators, &nodes);
         let entries: Vec<_> = self.inputs.iter().map(|(id, _)| self.targets(id)).collect();
         let to: Vec<_> = self.operators.iter().map(|(id, _)| self.targets(id)).collect();
         let wired = |((_, operator), to)| Wired { operator, to };
@@ -233,8 +235,9 @@ impl<'a> Wiring<'a> {
             outputs: self.outputs.into_iter().map(|(_, output)| output).collect(),
             changelogs: self.changelogs,
             origins: self.topology.sources().map(|source| Arc::from(source.topic.as_str())).collect(),
+            kept_as: self.topology.is_kept().then(|| self.topology.source().clone()),
             schema: self.schema,
-            kept: Kept::of(&operators, &nodes).filter(|_| is_last),
+            kept,
             is_last,
         })
     }

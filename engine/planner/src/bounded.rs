@@ -27,7 +27,7 @@ use super::topics::{Sources, Tables};
 use super::windowed::Windowed;
 use super::{
     aggregate, around, beside, columns, counting, extremes, forms, groups, lambdas, naming, placement, star, twice,
-    using, wide, windowed, windows,
+    using, wide, windowed, windows, within,
 };
 
 /// Name of the catalog and schema of the sources; not visible to users.
@@ -151,6 +151,7 @@ fn rewrite(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Resul
     let mut body = query.body.clone();
     groups::settle(&mut body, state);
     let mut errors = forms::check(&body, state);
+    errors.extend(within::settle(query, &mut body, catalog));
     let windowed = windowed::read(query, catalog, state, &mut errors);
     errors.extend(placement::check(&body, state));
     forms::other_words(&mut body);
@@ -228,9 +229,6 @@ fn check_bounded(query: &ast::Query) -> Result<(), Vec<Diagnostic>> {
     }
     if let Some(partition_by) = &query.partition_by {
         refuse("PARTITION BY", partition_by.span, "Remove it: a bounded query has no key.");
-    }
-    for within in &query.within {
-        refuse("WITHIN", within.span, "Compare the two ROWTIMEs in the ON condition instead.");
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }

@@ -38,6 +38,7 @@ mod wide;
 mod wildcard;
 mod windowed;
 mod windows;
+mod within;
 mod yielding;
 
 pub use properties::property_names;

@@ -8,6 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use headwater_connectors::table::Progress;
 use headwater_connectors::transport::{Isolation, Transport};
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_planner::lookup::Lookup;
@@ -33,7 +34,7 @@ pub(crate) async fn rows(
         None => {
             let (states, transport, query) = (states.clone(), transport.clone(), lookup.query.clone());
             let taken = blocking(move || states.snapshot(transport.admin(), &query)).await?;
-            taken.map_err(|error| vec![failure::transport(&error)])?
+            taken.map_err(|error| vec![failure::transport(&error)])?.ok()
         }
     };
     let found = state.map_or(Ok(None), |state| find(lookup, state));
@@ -41,6 +42,11 @@ pub(crate) async fn rows(
 }
 
 fn find(lookup: &Lookup, state: StateSnapshot) -> Result<Option<Rows>> {
+    let reads = |name: &&str| lookup.schema.index_of(name).is_ok();
+    let lacks_time = !state.materialized.has_times() && reads(&ROWTIME);
+    if lacks_time || [ROWPARTITION, ROWOFFSET].iter().any(reads) {
+        return Ok(None);
+    }
     let Some(columns) = state.materialized.key_columns() else { return Ok(None) };
     let value = |(name, data_type): &(&str, _)| {
         let (_, value) = lookup.key.iter().find(|(column, _)| column == name)?;
@@ -62,7 +68,7 @@ fn find(lookup: &Lookup, state: StateSnapshot) -> Result<Option<Rows>> {
         progress: progress.clone(),
     };
     let mut batches = Vec::new();
-    read(&scan, &scan.state.partitions, 1, &mut |batch| {
+    read(&scan, 0..scan.state.partitions.len(), 1, &mut |batch| {
         batches.push(batch);
         true
     })?;

@@ -22,10 +22,14 @@ const EXCHANGE_SEGMENT_BYTES: i64 = 50 << 20;
 /// those. Fails if they have different numbers, or if a changelog is missing although the query has run. Blocks.
 pub(super) fn ensure(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> Result<(), TransportError> {
     let names = names(query, service_id);
-    let (Some(sink), false) = (query.topology.sink(), names.is_empty()) else { return Ok(()) };
+    if names.is_empty() {
+        return Ok(());
+    }
+    // A query without an output has the partitions of its input.
+    let output = query.topology.sink().unwrap_or_else(|| query.topology.source());
     let (missing, existing) = sorted(admin, names)?;
     let partitions = match existing.first() {
-        None => topics::partitions_of(admin, &sink.topic)?,
+        None => topics::partitions_of(admin, &output.topic)?,
         Some((_, partitions)) => *partitions,
     };
     check(&existing)?;

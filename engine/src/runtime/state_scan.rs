@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::compute::{filter_record_batch, take};
+use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use chrono::Utc;
@@ -18,7 +18,7 @@ use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder,
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use headwater_connectors::table::{Progress, spawn_reader};
-use headwater_dataflow::MaterializedReader;
+use headwater_dataflow::{Found, MaterializedReader};
 use headwater_formats::decode::{DecodedRows, RecordDecoder, TopicSpec};
 use headwater_formats::record::RawBatch;
 use headwater_state::{Scanned, Snapshot};
@@ -59,21 +59,28 @@ pub(super) struct StateScanExec {
 
 impl StateScan {
     /// The number of keys of a partition's state that a scan without lookups reads.
-    fn keys_in(&self, snapshot: &Snapshot) -> u64 {
+    fn keys_in(&self, stores: &[Snapshot]) -> u64 {
         let is_read = |start: &i64| self.windows.as_ref().is_none_or(|windows| windows.contains(start));
-        snapshot.windows().filter(|(start, _)| is_read(start)).map(|(_, keys)| keys as u64).sum()
+        let scanned = stores[self.state.materialized.scanned()].iter().flat_map(Snapshot::windows);
+        scanned.filter(|(start, _)| is_read(start)).map(|(_, keys)| keys as u64).sum()
     }
 
-    /// The parts of a partition's state that are read.
-    fn parts<'s>(&'s self, snapshot: &'s Snapshot, rows: usize) -> Box<dyn Iterator<Item = Part> + 's> {
+    /// The parts of a partition's state that are read, each with the place of its store.
+    fn parts<'s>(&'s self, stores: &'s [Snapshot], rows: usize) -> impl Iterator<Item = (usize, Part)> + 's {
+        let scanned = self.state.materialized.scanned();
+        scanned.flat_map(move |place| self.parts_of(&stores[place], rows).map(move |part| (place, part)))
+    }
+
+    /// The parts of a store that are read.
+    fn parts_of<'s>(&'s self, store: &'s Snapshot, rows: usize) -> Box<dyn Iterator<Item = Part> + 's> {
         match (&self.keys, &self.windows) {
             (Some(keys), windows) => {
                 let is_read = move |start: &i64| windows.as_ref().is_none_or(|windows| windows.contains(start));
-                let starts = snapshot.windows().map(|(start, _)| start).filter(is_read);
-                Box::new(starts.map(|start| found(snapshot, start, keys)))
+                let starts = store.windows().map(|(start, _)| start).filter(is_read);
+                Box::new(starts.map(|start| found(store, start, keys)))
             }
-            (None, Some(windows)) => Box::new(windows.iter().flat_map(move |start| snapshot.scan(start..=start, rows))),
-            (None, None) => Box::new(snapshot.scan(.., rows)),
+            (None, Some(windows)) => Box::new(windows.iter().flat_map(move |start| store.scan(start..=start, rows))),
+            (None, None) => Box::new(store.scan(.., rows)),
         }
     }
 }
@@ -82,12 +89,10 @@ impl StateScan {
 type Part = std::result::Result<Scanned, ArrowError>;
 
 /// Those of some keys that exist in a window.
-fn found(snapshot: &Snapshot, start: i64, keys: &BinaryArray) -> Part {
-    let values = snapshot.get(start, keys)?;
-    let found: UInt32Array =
-        (0..).zip(values.iter()).filter_map(|(row, value)| value.map(|_| row)).collect::<Vec<_>>().into();
-    let taken = |column: &BinaryArray| take(column, &found, None).map(|column| BinaryArray::from(column.to_data()));
-    Ok(Scanned { windows: Int64Array::from(vec![start; found.len()]), keys: taken(keys)?, values: taken(&values)? })
+fn found(store: &Snapshot, start: i64, keys: &BinaryArray) -> Part {
+    let values = store.get(start, keys)?;
+    let exist = (0..values.len()).map(|row| Some(values.is_valid(row))).collect();
+    rows_of(&Scanned { windows: Int64Array::from(vec![start; values.len()]), keys: keys.clone(), values }, &exist)
 }
 
 impl StateScanExec {
@@ -154,14 +159,14 @@ impl ExecutionPlan for StateScanExec {
         let (scan, rows) = (self.scan.clone(), task.session_config().batch_size());
         let outputs = self.properties.output_partitioning().partition_count();
         let keys_read = MetricBuilder::new(&self.metrics).counter("keys_read", partition);
-        let snapshots: Vec<_> = scan.state.partitions.iter().skip(partition).step_by(outputs).cloned().collect();
+        let own = (partition..scan.state.partitions.len()).step_by(outputs);
         if scan.keys.is_none() {
-            scan.progress.add_total(snapshots.iter().map(|snapshot| scan.keys_in(snapshot)).sum());
+            scan.progress.add_total(own.clone().map(|own| scan.keys_in(&scan.state.partitions[own])).sum());
         }
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.scan.schema.clone(), BATCHES_AHEAD_MAX);
         let tx = builder.tx();
         spawn_reader(&mut builder, move || {
-            let keys = read(&scan, &snapshots, rows, &mut |batch| {
+            let keys = read(&scan, own, rows, &mut |batch| {
                 // Nobody receives after the query was cancelled.
                 (batch.num_rows() == 0 || tx.blocking_send(Ok(batch)).is_ok()) && !tx.is_closed()
             })?;
@@ -180,7 +185,7 @@ impl ExecutionPlan for StateScanExec {
 /// Returns the number of keys that were read.
 pub(super) fn read(
     scan: &StateScan,
-    partitions: &[Snapshot],
+    partitions: impl Iterator<Item = usize>,
     rows: usize,
     show: &mut dyn FnMut(RecordBatch) -> bool,
 ) -> Result<usize> {
@@ -188,12 +193,13 @@ pub(super) fn read(
     let decoder = RecordDecoder::new(&scan.spec, &scan.projection).map_err(external)?;
     let reader = scan.state.materialized.reader().map_err(external)?;
     let (left, is_lookup) = (scan.limit.unwrap_or(usize::MAX), scan.keys.is_some());
-    let mut reading = Reading { reader, decoder, left, progress: &scan.progress, is_lookup };
+    let mut reading = Reading { state: &scan.state, reader, decoder, left, progress: &scan.progress, is_lookup };
+    let parts = |own: usize| scan.parts(&scan.state.partitions[own], rows).map(move |part| (own, part));
     let mut keys = 0;
-    for part in partitions.iter().flat_map(|snapshot| scan.parts(snapshot, rows)) {
+    for (own, (place, part)) in partitions.flat_map(parts) {
         let part = part?;
         keys += part.keys.len();
-        if !show(reading.rows(&part)?) || reading.left == 0 {
+        if !show(reading.rows(own, place, &part)?) || reading.left == 0 {
             break;
         }
     }
@@ -202,6 +208,7 @@ pub(super) fn read(
 
 /// Turns parts of a state into rows of the table.
 struct Reading<'s> {
+    state: &'s StateSnapshot,
     reader: MaterializedReader,
     decoder: RecordDecoder,
     /// The number of rows that are still wanted.
@@ -212,9 +219,11 @@ struct Reading<'s> {
 }
 
 impl Reading<'_> {
-    /// The rows of the table for a part of its state.
-    fn rows(&mut self, part: &Scanned) -> Result<RecordBatch> {
-        let raw = self.reader.records(part, Utc::now().timestamp_millis())?;
+    /// The rows of the table for a part of its state: a store at its place in a partition.
+    fn rows(&mut self, partition: usize, place: usize, part: &Scanned) -> Result<RecordBatch> {
+        let latest = self.latest(partition, place, part)?;
+        let found = Found { stores: &self.state.partitions[partition], place, keys: latest.as_ref().unwrap_or(part) };
+        let raw = self.reader.records(found, Utc::now().timestamp_millis())?;
         let keys = part.keys.len() as u64;
         if self.is_lookup {
             self.progress.add_total(keys);
@@ -227,6 +236,40 @@ impl Reading<'_> {
         self.left -= rows.num_rows();
         Ok(rows)
     }
+
+    /// The rows of a part without those of which another partition has a later row: a source whose records were not placed by
+    /// their keys can have several. `None` if that is all of them. The later one is that of the later event time or, if they are
+    /// equal, of the higher partition, as in a table that is read from its topic.
+    fn latest(&self, partition: usize, place: usize, part: &Scanned) -> Result<Option<Scanned>> {
+        if !self.state.materialized.may_repeat_keys() || part.keys.is_empty() {
+            return Ok(None);
+        }
+        let mut is_latest = vec![true; part.keys.len()];
+        for (number, stores) in self.state.partitions.iter().enumerate().filter(|(number, _)| *number != partition) {
+            let values = stores[place].get(part.windows.value(0), &part.keys)?;
+            let has_other = BooleanArray::from_iter((0..values.len()).map(|row| Some(values.is_valid(row))));
+            if has_other.true_count() == 0 {
+                continue;
+            }
+            let others = rows_of(&Scanned { values, ..part.clone() }, &has_other)?;
+            let times = self.reader.times_ms(Found { stores, place, keys: &others })?;
+            let ours = Found { stores: &self.state.partitions[partition], place, keys: &rows_of(part, &has_other)? };
+            let ours = self.reader.times_ms(ours)?;
+            let rows = (0..has_other.len()).filter(|row| has_other.value(*row));
+            for (row, (other, our)) in rows.zip(times.values().iter().zip(ours.values())) {
+                is_latest[row] &= (*other, number) < (*our, partition);
+            }
+        }
+        let is_latest = BooleanArray::from(is_latest);
+        Ok((is_latest.true_count() < is_latest.len()).then(|| rows_of(part, &is_latest)).transpose()?)
+    }
+}
+
+/// Some rows of a part.
+fn rows_of(part: &Scanned, rows: &BooleanArray) -> Part {
+    let bytes = |column: &BinaryArray| filter(column, rows).map(|column| column.as_binary().clone());
+    let windows = filter(&part.windows, rows)?.as_primitive().clone();
+    Ok(Scanned { windows, keys: bytes(&part.keys)?, values: bytes(&part.values)? })
 }
 
 /// The rows of records that have a value.

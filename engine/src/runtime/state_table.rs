@@ -7,19 +7,19 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use headwater_connectors::table::{ScanContext, TopicTable};
 use headwater_connectors::transport::{Admin, Isolation, TransportError};
-use headwater_formats::decode::{ColumnOrigin, ROWOFFSET, ROWPARTITION, TopicSpec};
+use headwater_formats::decode::{ColumnOrigin, ROWOFFSET, ROWPARTITION, ROWTIME, TopicSpec};
 use headwater_language::catalog::QueryDef;
 use parking_lot::Mutex;
 
 use super::state_keys;
 use super::state_scan::{StateScan, StateScanExec};
 use super::state_windows;
-use super::states::{StateSnapshot, States};
+use super::states::{StateSnapshot, States, Unread};
 
 /// The states that one bounded query reads, each taken when a scan first asks for it.
 #[derive(Debug)]
@@ -28,8 +28,11 @@ pub(super) struct FrozenStates {
     taken: Mutex<BTreeMap<String, Slot>>,
 }
 
-/// The state of a query once it is taken; `None` inside if it is not in this process. The first scan takes it; the others wait.
-type Slot = Arc<Mutex<Option<Option<Arc<StateSnapshot>>>>>;
+/// The state of a query, or why it is not read.
+type Taken = Result<Arc<StateSnapshot>, Unread>;
+
+/// The state of a query once it is taken. The first scan takes it; the others wait.
+type Slot = Arc<Mutex<Option<Taken>>>;
 
 impl FrozenStates {
     /// Nothing is taken yet.
@@ -37,8 +40,8 @@ impl FrozenStates {
         Self { states: states.clone(), taken: Mutex::default() }
     }
 
-    /// The state of a query; `None` if it is not all in this process. Blocks. Fails if the cluster does not answer.
-    fn take(&self, admin: &dyn Admin, query: &QueryDef) -> Result<Option<Arc<StateSnapshot>>, TransportError> {
+    /// The state of a query. Blocks. Fails if the cluster does not answer.
+    fn take(&self, admin: &dyn Admin, query: &QueryDef) -> Result<Taken, TransportError> {
         let slot = self.taken.lock().entry(query.id.clone()).or_default().clone();
         let mut taken = slot.lock();
         if let Some(known) = &*taken {
@@ -68,21 +71,29 @@ impl StateTable {
         self.topic.spec()
     }
 
-    /// Whether only the topic has these columns: the addresses of its records.
-    fn is_addressed(&self, projection: &[usize]) -> bool {
+    /// Whether a column with this name is read.
+    fn reads(&self, projection: &[usize], name: &str) -> bool {
         let schema = self.topic.schema();
-        projection.iter().any(|at| [ROWPARTITION, ROWOFFSET].contains(&schema.field(*at).name().as_str()))
+        projection.iter().any(|at| schema.field(*at).name() == name)
     }
 
-    /// The state of the query; `None` if the topic must be read.
-    async fn state(&self, context: &ScanContext, projection: &[usize]) -> Result<Option<Arc<StateSnapshot>>> {
-        if context.isolation == Isolation::ReadUncommitted || self.is_addressed(projection) {
-            return Ok(None);
+    /// The state of the query, unless the topic must be read for these columns and predicates.
+    async fn state(&self, context: &ScanContext, projection: &[usize], filters: &[Expr]) -> DataFusionResult<Taken> {
+        if context.isolation == Isolation::ReadUncommitted {
+            return Ok(Err(Unread::Uncommitted));
+        }
+        if let Some(address) = [ROWPARTITION, ROWOFFSET].into_iter().find(|name| self.reads(projection, name)) {
+            return Ok(Err(Unread::Without(address)));
         }
         let (frozen, query, transport) = (self.frozen.clone(), self.query.clone(), context.transport.clone());
         let taken = tokio::task::spawn_blocking(move || frozen.take(transport.admin(), &query)).await;
         let external = |error: Box<dyn std::error::Error + Send + Sync>| DataFusionError::External(error);
-        taken.map_err(|error| external(error.into()))?.map_err(|error| external(error.into()))
+        let taken = taken.map_err(|error| external(error.into()))?.map_err(|error| external(error.into()))?;
+        Ok(taken.and_then(|state| match () {
+            () if !state_windows::has_all(&state, filters) => Err(Unread::Expired),
+            () if !state.materialized.has_times() && self.reads(projection, ROWTIME) => Err(Unread::Without(ROWTIME)),
+            () => Ok(state),
+        }))
     }
 
     /// Whether a predicate is on columns of the key, so that it may limit what is read.
@@ -108,7 +119,7 @@ impl TableProvider for StateTable {
         self.topic.table_type()
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
         let mut answers = self.topic.supports_filters_pushdown(filters)?;
         for (answer, filter) in answers.iter_mut().zip(filters) {
             if self.is_on_key(filter) {
@@ -124,15 +135,19 @@ impl TableProvider for StateTable {
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let context = session.config().get_extension::<ScanContext>();
         let context = context.ok_or_else(|| DataFusionError::Internal("a scan without a scan context".to_owned()))?;
         let all = projection.cloned().unwrap_or_else(|| (0..self.schema().fields().len()).collect());
-        let state = self.state(&context, &all).await?;
-        let Some(state) = state.filter(|state| state_windows::has_all(state, filters)) else {
-            return self.topic.scan(session, projection, filters, limit).await;
+        let state = match self.state(&context, &all, filters).await? {
+            Ok(state) => state,
+            Err(why) => {
+                let topic = self.topic.because(&why.to_string());
+                return topic.scan(session, projection, filters, limit).await;
+            }
         };
-        let starts: BTreeSet<i64> = state.partitions.iter().flat_map(|p| p.windows().map(|(start, _)| start)).collect();
+        let scanned = state.partitions.iter().flat_map(|stores| &stores[state.materialized.scanned()]);
+        let starts: BTreeSet<i64> = scanned.flat_map(|store| store.windows().map(|(start, _)| start)).collect();
         let scan = StateScan {
             keys: state_keys::keys(&state.materialized, filters)?,
             windows: state_windows::windows(&state.materialized, &starts, filters, session)?,

@@ -145,6 +145,117 @@ async fn windows_that_have_expired_are_read_from_the_topic() {
     }
 }
 
+/// Goal: sessions are in the state until they expire, and are found in the topic afterwards, also after a restart.
+#[tokio::test]
+async fn sessions_that_have_expired_are_read_from_the_topic() {
+    let create = "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s WINDOW SESSION (5 SECONDS, RETENTION 20 SECONDS, \
+                  GRACE PERIOD 0 SECONDS) GROUP BY k;";
+    let mut process = Process::with(&[create, "INSERT INTO s (ROWTIME, k) VALUES (1000, 'a'), (2000, 'a');"]).await;
+    let mut driver = process.driver().await;
+    process.drive(&mut [&mut driver]);
+    let all = "SELECT k, windowstart, windowend, n FROM t WHERE k IN ('a', 'b');";
+    assert!(process.reads_state(all).await, "none has expired");
+    assert_eq!(process.rows(all).await, ["a 1000 2000 2"]);
+    // The rows go to several partitions, each of which expires by the time that it knows.
+    for time_ms in [11_000, 30_000] {
+        let rows: Vec<String> = (0..20).map(|key| format!("({time_ms}, 'k{key}'), ({time_ms}, 'a')")).collect();
+        process.ask(&format!("INSERT INTO s (ROWTIME, k) VALUES {};", rows.join(", "))).await;
+        process.drive(&mut [&mut driver]);
+    }
+    for _ in 0..2 {
+        assert!(!process.reads_state(all).await);
+        assert_eq!(process.rows(all).await, ["a 1000 2000 2", "a 11000 11000 20", "a 30000 30000 20"]);
+        for predicate in ["windowstart > 10500", "windowend > 10500", "windowend IN (11000, 30000)"] {
+            let query = format!("SELECT windowstart FROM t WHERE k = 'a' AND {predicate};");
+            assert!(process.reads_state(&query).await, "{predicate}");
+            assert_eq!(process.rows(&query).await, ["11000", "30000"], "{predicate}");
+        }
+        drop(driver);
+        driver = process.driver().await;
+        process.drive(&mut [&mut driver]);
+    }
+}
+
+/// Goal: EXPLAIN says why a topic is read.
+#[tokio::test]
+async fn a_plan_says_why_the_topic_is_read() {
+    let mut process = Process::with(&[
+        "CREATE TABLE u (k STRING PRIMARY KEY, w INT) WITH (KAFKA_TOPIC = 'u', PARTITIONS = 4, FORMAT = 'JSON');",
+        "CREATE TABLE c AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;",
+        "CREATE TABLE t AS SELECT c.k AS k, n, w FROM c LEFT JOIN u ON c.k = u.k;",
+        "CREATE TABLE n AS SELECT k, UNIX_TIMESTAMP() AS now FROM u;",
+    ])
+    .await;
+    let (mut counts, mut join) = (process.driver_of("CTAS_C_3").await, process.driver_of("CTAS_T_4").await);
+    let mut now = process.driver_of("CTAS_N_5").await;
+    process.drive(&mut [&mut counts, &mut join, &mut now]);
+    assert!(process.plan("SELECT * FROM t;").await.contains("StateScanExec"));
+    for (query, why) in [
+        ("SELECT k, ROWTIME FROM t;", "the state of its query does not have ROWTIME"),
+        ("SELECT k, ROWOFFSET FROM c;", "the state of its query does not have ROWOFFSET"),
+        ("SELECT * FROM n;", "a step after the state gives another result each time"),
+    ] {
+        let plan = process.plan(query).await;
+        assert!(plan.contains(&format!(", because {why}")), "{query}\n{plan}");
+    }
+    drop(join);
+    let plan = process.plan("SELECT * FROM t;").await;
+    assert!(plan.contains(", because the state of its query is not all in this process"), "{plan}");
+}
+
+/// P1: rows known to exist are not there, because the bytes of a key are unlike those of the state, or the owner of its partition
+/// is another process (ksql#4170, ksql#8378, ksql#4142). 10 partitions, each format of keys, tables of all kinds, two processes.
+#[tokio::test]
+async fn each_key_has_one_row_from_either_process() {
+    const ROWS: usize = 1_000;
+    for format in ["KAFKA", "JSON", "DELIMITED"] {
+        let declare = |name: &str, kind: &str, key: &str| {
+            format!(
+                "CREATE {kind} {name} (k STRING {key}, v INT) WITH (KAFKA_TOPIC = '{name}', PARTITIONS = 10, \
+                 KEY_FORMAT = '{format}', VALUE_FORMAT = 'JSON');"
+            )
+        };
+        let mut one = Process::with(&[
+            &declare("st", "STREAM", "KEY"),
+            &declare("ta", "TABLE", "PRIMARY KEY"),
+            "CREATE TABLE counts AS SELECT k, COUNT(*) AS v FROM st GROUP BY k;",
+            "CREATE TABLE copy AS SELECT k, v FROM ta;",
+            "CREATE TABLE both_sides AS SELECT ta.k AS k, counts.v AS v FROM ta JOIN counts ON ta.k = counts.k;",
+        ])
+        .await;
+        for name in ["st", "ta"] {
+            let rows: Vec<String> = (0..ROWS).map(|key| format!("('key-{key}', 1)")).collect();
+            one.ask(&format!("INSERT INTO {name} (k, v) VALUES {};", rows.join(", "))).await;
+        }
+        let queries = ["CTAS_COUNTS_4", "CTAS_COPY_5", "CTAS_BOTH_SIDES_6"];
+        let mut two = Process::new(&one.cluster.clone(), "b");
+        let (mut of_one, mut of_two) = (Vec::new(), Vec::new());
+        for query in queries {
+            of_one.push(one.driver_of(query).await);
+        }
+        one.drive(&mut of_one.iter_mut().collect::<Vec<_>>());
+        for is_shared in [false, true] {
+            if is_shared {
+                for query in queries {
+                    of_two.push(two.driver_of(query).await);
+                }
+                one.drive(&mut of_one.iter_mut().chain(&mut of_two).collect::<Vec<_>>());
+            }
+            for process in [&mut one, &mut two] {
+                for table in ["counts", "copy", "both_sides"] {
+                    let all = process.rows(&format!("SELECT COUNT(*) AS n, SUM(v) AS total FROM {table};")).await;
+                    assert_eq!(all, ["1000 1000"], "{format} {table}");
+                    for key in (0..ROWS).step_by(if is_shared { 499 } else { 97 }) {
+                        let query = format!("SELECT v FROM {table} WHERE k = 'key-{key}';");
+                        assert_eq!(process.rows(&query).await, ["1"], "{format} {table} {key}");
+                    }
+                }
+            }
+            assert_eq!(one.plan("SELECT * FROM both_sides;").await.contains("StateScanExec"), !is_shared);
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_computed_again_is_read_from_the_topic() {
     let create = "CREATE TABLE t AS SELECT k, COUNT(*) AS n, UNIX_TIMESTAMP() AS at FROM s GROUP BY k;";

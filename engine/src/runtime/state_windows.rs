@@ -18,7 +18,8 @@ use super::states::StateSnapshot;
 /// keeps them.
 pub(super) fn has_all(state: &StateSnapshot, filters: &[Expr]) -> bool {
     let from = || filters.iter().filter_map(|filter| earliest(filter, &state.materialized)).max();
-    !state.keeps.has_expired || state.keeps.from_ms.is_none_or(|kept| from().is_some_and(|from| from >= kept))
+    let has_windows_from = |kept: i64| kept == i64::MIN || from().is_some_and(|from| from >= kept);
+    !state.keeps.has_expired || state.keeps.from_ms.is_none_or(has_windows_from)
 }
 
 /// A start before which no window satisfies a predicate; `None` if it does not say.
@@ -26,8 +27,8 @@ fn earliest(filter: &Expr, materialized: &Materialized) -> Option<i64> {
     let start = |expr: &Expr, bound: &Expr| match (expr, bound) {
         (Expr::Column(column), Expr::Literal(ScalarValue::Int64(Some(ms)), _)) => match column.name.as_str() {
             WINDOWSTART => Some(*ms),
-            // A window's length is the end of one that starts at 0.
-            WINDOWEND => ms.checked_sub(materialized.window_end(0)?),
+            // A window's length is the end of one that starts at 0. A session is kept as long as its end.
+            WINDOWEND => ms.checked_sub(materialized.window_end(0).unwrap_or(0)),
             _ => None,
         },
         _ => None,
@@ -35,8 +36,10 @@ fn earliest(filter: &Expr, materialized: &Materialized) -> Option<i64> {
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
             Operator::Eq => start(left, right).or_else(|| start(right, left)),
-            Operator::Gt | Operator::GtEq => start(left, right),
-            Operator::Lt | Operator::LtEq => start(right, left),
+            Operator::GtEq => start(left, right),
+            Operator::Gt => start(left, right).map(|from| from.saturating_add(1)),
+            Operator::LtEq => start(right, left),
+            Operator::Lt => start(right, left).map(|from| from.saturating_add(1)),
             Operator::And => earliest(left, materialized).max(earliest(right, materialized)),
             Operator::Or => Some(earliest(left, materialized)?.min(earliest(right, materialized)?)),
             _ => None,

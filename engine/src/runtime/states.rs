@@ -5,6 +5,7 @@
 //! a reader waits for the reply to a commit in progress. Otherwise the reader asks the cluster which commits there are.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use headwater_connectors::transport::{Admin, Position, TransportError};
 use headwater_dataflow::{Materialized, TaskId};
 use headwater_formats::record::TopicPartition;
 use headwater_language::catalog::QueryDef;
+use headwater_language::definition::SourceKind;
 use headwater_state::{Snapshot, View};
 use parking_lot::{Mutex, RwLock};
 
@@ -40,7 +42,8 @@ pub(super) struct Shown {
     query: Arc<QueryDef>,
     group: String,
     status: Arc<QueryStatus>,
-    materialized: Materialized,
+    /// How the result is read from it, or why it cannot be.
+    materialized: Result<Materialized, &'static str>,
     /// The number of partitions of the query's state, in all processes.
     partitions: i32,
     /// Which windows it kept when the share began.
@@ -51,7 +54,8 @@ pub(super) struct Shown {
 /// The state of a share at its last commit.
 #[derive(Debug)]
 struct Committed {
-    views: BTreeMap<i32, View>,
+    /// The stores with the result, by partition.
+    views: BTreeMap<i32, Vec<View>>,
     /// The committed offset of each partition that the share reads.
     offsets: BTreeMap<TopicPartition, i64>,
     /// Whether a later commit is in progress.
@@ -64,6 +68,33 @@ enum Known {
     Ours,
     /// These positions are committed.
     Positions(BTreeMap<TopicPartition, Option<Position>>),
+}
+
+/// Why the state of a query is not read.
+#[derive(Clone, Debug)]
+pub(super) enum Unread {
+    /// It is not all in this process, or not restored yet.
+    NotHere,
+    /// It does not have the result, for this reason.
+    NotKept(&'static str),
+    /// Windows that may satisfy the predicates have expired.
+    Expired,
+    /// It does not have these columns.
+    Without(&'static str),
+    /// Records that are not committed are read, too.
+    Uncommitted,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotHere => f.write_str("the state of its query is not all in this process"),
+            Self::NotKept(why) => f.write_str(why),
+            Self::Expired => f.write_str("windows have expired from the state of its query"),
+            Self::Without(what) => write!(f, "the state of its query does not have {what}"),
+            Self::Uncommitted => f.write_str("records that are not committed are read"),
+        }
+    }
 }
 
 /// Which windows a state keeps.
@@ -82,8 +113,8 @@ pub(super) struct StateSnapshot {
     pub(super) query: Arc<QueryDef>,
     /// How its result is read from it.
     pub(super) materialized: Materialized,
-    /// The state of each partition, in order.
-    pub(super) partitions: Vec<Snapshot>,
+    /// The stores of each partition, in order.
+    pub(super) partitions: Vec<Vec<Snapshot>>,
     /// Which windows it has.
     pub(super) keeps: Keeps,
 }
@@ -105,23 +136,30 @@ impl Keeps {
 }
 
 impl Shown {
-    /// The state of a share that starts here; `None` if the result of its query cannot be read from it.
+    /// The state of a share that starts here; `None` if the result of its query is not a table, which is either written or kept.
     pub(super) fn of(
         job: &Job,
         status: &Arc<QueryStatus>,
         start: &Start,
         tasks: &mut Tasks,
     ) -> Result<Option<Self>, TransportError> {
-        let Some(materialized) = job.compiled.materialized() else { return Ok(None) };
-        let Some(partitions) = start.partitions.get(materialized.topic()).copied() else { return Ok(None) };
-        let mut views = BTreeMap::new();
-        for id in tasks.ids().into_iter().filter(|id: &TaskId| id.stage == materialized.stage()) {
-            views.insert(id.partition, tasks.get(id)?.view(materialized.store()));
+        if job.query.topology.sink().is_some_and(|sink| sink.kind != SourceKind::Table) {
+            return Ok(None);
+        }
+        let materialized = job.compiled.materialized();
+        let (mut views, mut partitions, mut kept) = (BTreeMap::new(), 0, Keeps::default());
+        if let Ok(materialized) = &materialized {
+            let Some(of_state) = start.partitions.get(materialized.topic()).copied() else { return Ok(None) };
+            partitions = of_state;
+            for id in tasks.ids().into_iter().filter(|id: &TaskId| id.stage == materialized.stage()) {
+                let task = tasks.get(id)?;
+                views.insert(id.partition, materialized.stores().map(|store| task.view(store)).collect());
+            }
+            let of_notes = start.notes.values().map(|note| Keeps::of_note(materialized, note));
+            kept = of_notes.fold(Keeps::default(), Keeps::and);
         }
         let offsets = start.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect();
         let committed = RwLock::new(Committed { views, offsets, has_next: false });
-        let kept = start.notes.values().map(|note| Keeps::of_note(&materialized, note));
-        let kept = kept.fold(Keeps::default(), Keeps::and);
         let (query, group, status) = (job.query.clone(), job.group(), status.clone());
         Ok(Some(Self { query, group, status, materialized, partitions, kept, committed }))
     }
@@ -170,7 +208,7 @@ impl Shown {
     }
 
     /// The state of each partition, if it has all commits that are known.
-    fn at(&self, known: &Known) -> Option<Vec<(i32, Snapshot)>> {
+    fn at(&self, known: &Known) -> Option<Vec<(i32, Vec<Snapshot>)>> {
         let committed = self.committed.read();
         let is_current = match known {
             Known::Ours => !committed.has_next,
@@ -178,7 +216,8 @@ impl Shown {
                 known.get(partition).and_then(Option::as_ref).is_none_or(|position| position.offset <= *offset)
             }),
         };
-        is_current.then(|| committed.views.iter().map(|(partition, view)| (*partition, view.snapshot())).collect())
+        let stores = |views: &Vec<View>| views.iter().map(View::snapshot).collect();
+        is_current.then(|| committed.views.iter().map(|(partition, views)| (*partition, stores(views))).collect())
     }
 }
 
@@ -202,18 +241,21 @@ impl States {
         if is_sure { together(&shown, &Known::Ours, all) } else { None }
     }
 
-    /// The state of a query with all commits that the cluster has now; `None` if it is not all in this process. Blocks. Fails if
-    /// the cluster does not answer.
+    /// The state of a query with all commits that the cluster has now, or why it is not read. Blocks. Fails if the cluster does not
+    /// answer.
     pub(super) fn snapshot(
         &self,
         admin: &dyn Admin,
         query: &QueryDef,
-    ) -> Result<Option<StateSnapshot>, TransportError> {
+    ) -> Result<Result<StateSnapshot, Unread>, TransportError> {
         let shown = self.of(query);
-        let Some(first) = shown.first() else { return Ok(None) };
+        let Some(first) = shown.first() else { return Ok(Err(Unread::NotHere)) };
+        if let Err(why) = &first.materialized {
+            return Ok(Err(Unread::NotKept(why)));
+        }
         let all = usize::try_from(first.partitions).unwrap_or(0);
         if !are_all_here(&shown, all) {
-            return Ok(None);
+            return Ok(Err(Unread::NotHere));
         }
         let read = |shown: &Arc<Shown>| shown.committed.read().offsets.keys().cloned().collect::<Vec<_>>();
         let known = match shown.iter().all(|shown| shown.is_in_touch()) {
@@ -226,25 +268,25 @@ impl States {
         for _ in 0..=PATIENCE.as_millis() / LOOK.as_millis() {
             let shown = self.of(query);
             if let Some(state) = together(&shown, &known, all) {
-                return Ok(Some(state));
+                return Ok(Ok(state));
             }
             if !are_all_here(&shown, all) {
-                return Ok(None);
+                break;
             }
             std::thread::sleep(LOOK);
         }
-        Ok(None)
+        Ok(Err(Unread::NotHere))
     }
 }
 
 /// The state of these shares; `None` if one lacks a commit that is known, or if they do not have all partitions.
 fn together(shown: &[Arc<Shown>], known: &Known, partitions: usize) -> Option<StateSnapshot> {
-    let here: BTreeMap<i32, Snapshot> = shown.iter().filter_map(|shown| shown.at(known)).flatten().collect();
+    let here: BTreeMap<i32, Vec<Snapshot>> = shown.iter().filter_map(|shown| shown.at(known)).flatten().collect();
     let first = shown.first().filter(|_| here.len() == partitions)?;
-    let kept = shown.iter().map(|shown| shown.kept).chain(here.values().map(Keeps::of));
+    let kept = shown.iter().map(|shown| shown.kept).chain(here.values().flatten().map(Keeps::of));
     Some(StateSnapshot {
         query: first.query.clone(),
-        materialized: first.materialized.clone(),
+        materialized: first.materialized.clone().ok()?,
         keeps: kept.fold(Keeps::default(), Keeps::and),
         partitions: here.into_values().collect(),
     })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headwater_language::catalog::{Catalog, QueryDef};
-use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_QUERY};
+use headwater_language::diagnostic::{Diagnostic, IN_USE, Span, UNKNOWN_QUERY};
 use headwater_language::sql::ast;
 
 use super::Context;
@@ -19,6 +19,26 @@ pub(super) async fn chosen(
         ast::QueryChoice::All => (catalog.queries().map(|query| query.id.clone()).collect(), Span::default()),
         ast::QueryChoice::Id(name) => (vec![find(&catalog, name)?.id.clone()], name.span),
     })
+}
+
+/// The ids of the queries that a statement may end or pause, and where it names them. The query of a SOURCE TABLE is part of that
+/// table: it is left out of ALL, and refused by its id.
+pub(super) async fn chosen_to_stop(
+    choice: &ast::QueryChoice,
+    what: &str,
+    context: &mut Context<'_>,
+) -> Result<(Vec<String>, Span), Vec<Diagnostic>> {
+    let (mut ids, span) = chosen(choice, context).await?;
+    let catalog = context.catalog().await?;
+    let kept = |id: &String| catalog.query(id).filter(|query| query.topology.is_kept()).map(|query| query.computed());
+    if let (ast::QueryChoice::Id(_), Some(table)) = (choice, ids.first().and_then(kept)) {
+        let message = format!("query {} cannot be {what}: it keeps the rows of the SOURCE TABLE \"{table}\"", ids[0]);
+        let error =
+            Diagnostic::new(IN_USE, message).at(span).hint(format!("It ends with the table: DROP TABLE {table};"));
+        return Err(vec![error]);
+    }
+    ids.retain(|id| kept(id).is_none());
+    Ok((ids, span))
 }
 
 /// The query with this id, ignoring case, or an error with the nearest id.

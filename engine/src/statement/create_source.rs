@@ -1,9 +1,11 @@
-//! CREATE STREAM and CREATE TABLE over a topic, which is created if the statement asks for it.
+//! CREATE STREAM and CREATE TABLE over a topic, which is created if the statement asks for it. A query keeps the rows of a SOURCE TABLE.
 
 use headwater_language::catalog::CatalogChange;
 use headwater_language::sql::ast;
+use headwater_planner::continuous::keep_source;
 use headwater_planner::define::{FormatDefaults, define, source_kind};
 
+use super::persist::ensure_processing_log;
 use super::wording::{capital, exists_already};
 use super::{Answered, Context, topic};
 use crate::answer::Answer;
@@ -20,15 +22,28 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
     let unbuilt = definition.source.unbuilt_format();
     // Checked before a topic is created, too.
     let source = Box::new(definition.source.clone());
-    let change = CatalogChange::DefineSource { source, replace: create.or_replace };
+    let (change, is_kept) = match keep_source(&source, context.text, context.settings()) {
+        Some(query) => (
+            CatalogChange::DefineQuery { source: Some(source), query: Box::new(query), replace: create.or_replace },
+            true,
+        ),
+        None => (CatalogChange::DefineSource { source, replace: create.or_replace }, false),
+    };
     dry_run(&catalog, &change, span)?;
+    if is_kept {
+        ensure_processing_log(context).await?;
+    }
     let transport = context.process.transport().clone();
     blocking(move || topic::ensure(transport.admin(), &definition, span)).await??;
-    context.publish(change, span).await?;
+    let after = context.publish(change, span).await?;
     let kind = capital(source_kind(create.kind).word());
+    let by = after.query_behind(&create.name).filter(|_| is_kept).map(|query| format!(" by query {}", query.id));
+    if is_kept {
+        context.process.work_on();
+    }
     let warning = |error| format!("{error}: its records cannot be read or written");
     Ok(Answer::Done {
-        message: format!("{kind} \"{}\" created", create.name.value),
+        message: format!("{kind} \"{}\" created{}", create.name.value, by.unwrap_or_default()),
         warnings: unbuilt.map(warning).into_iter().collect(),
     })
 }

@@ -55,7 +55,7 @@ fn make_topics(
 }
 
 /// Declares the processing log, a stream like any other, with the first persistent query.
-async fn ensure_processing_log(context: &mut Context<'_>) -> Result<(), Vec<Diagnostic>> {
+pub(super) async fn ensure_processing_log(context: &mut Context<'_>) -> Result<(), Vec<Diagnostic>> {
     let (catalog, process) = (context.catalog().await?, context.process);
     if catalog.source(PROCESSING_LOG).is_some() {
         return Ok(());
@@ -66,7 +66,8 @@ async fn ensure_processing_log(context: &mut Context<'_>) -> Result<(), Vec<Diag
     let mut session = Session::default();
     let mut declaring = Context::new(process, &mut session, statement);
     declaring.plan_with(catalog);
-    let made = create_source::run(create, &mut declaring).await;
+    // It may be a SOURCE TABLE that is being created, whose query reports bad records, too.
+    let made = Box::pin(create_source::run(create, &mut declaring)).await;
     let known = process.remembered_catalog().await?;
     // Another process may have declared it first.
     let exists = known.source(PROCESSING_LOG).is_some();

@@ -3,13 +3,13 @@
 use headwater_language::catalog::CatalogChange;
 use headwater_language::sql::ast;
 
-use super::choice::{chosen, done_to};
+use super::choice::{chosen_to_stop, done_to};
 use super::cleanup::cleanup;
 use super::{Answered, Context};
 
 /// Ends the queries. Those that run in this process have committed when it returns.
 pub(crate) async fn run(choice: &ast::QueryChoice, context: &mut Context<'_>) -> Answered {
-    let (ids, span) = chosen(choice, context).await?;
+    let (ids, span) = chosen_to_stop(choice, "terminated", context).await?;
     let before = context.catalog().await?;
     let mut after = before.clone();
     for id in &ids {

@@ -135,6 +135,7 @@ impl Store for MemoryStore {
     }
 
     fn set_kept_from(&mut self, start: i64) {
+        self.has_expired = true;
         self.kept_from = self.kept_from.max(start);
     }
 

@@ -39,7 +39,8 @@ pub trait Store: Debug + Send {
     /// Removes all keys of a window. For windows that expire in the order of their starts, [`Self::expire`] costs less.
     fn remove_window(&mut self, window: i64);
 
-    /// Has the next seal tell readers that windows that start before `start` may have been removed.
+    /// Has the next seal tell readers that windows that start before `start` may have been removed, or what is kept in one window
+    /// for them: [`Self::has_expired`] is true from then on.
     fn set_kept_from(&mut self, start: i64);
 
     /// The changes since the last seal, ordered by window and key. A key whose value is the same as then is left out. Fails as
@@ -57,7 +58,7 @@ pub trait Store: Debug + Send {
     /// What readers in other threads see: the restored values and those of committed epochs.
     fn view(&self) -> View;
 
-    /// Whether windows were dropped or removed, with all of their keys.
+    /// Whether windows were dropped or removed, with all of their keys, or readers told that they may have been.
     fn has_expired(&self) -> bool;
 
     /// Applies records of the changelog in order: keys in the form of [`Changes::record_keys`], with a null value for a removed

@@ -33,9 +33,9 @@ pub(super) async fn judge(engine: &Engine) -> Vec<String> {
             continue;
         };
         let bounded = Query { emit: None, partition_by: None, ..create.query };
-        let (wanted, found) = match bounded.window {
-            Some(_) => in_windows(engine, &bounded, query.sink()).await,
-            None => {
+        let (wanted, found) = match bounded.window.is_some() || !bounded.within.is_empty() {
+            true => as_outermost(engine, &bounded, query.sink()).await,
+            false => {
                 let names: Vec<String> = result.columns.iter().map(|c| format!("`{}`", c.name)).collect();
                 let (names, groups) = (names.join(", "), grouped(&query.topology));
                 let wanted = format!("SELECT {names} FROM ({bounded}) AS judged{groups};");
@@ -52,10 +52,10 @@ pub(super) async fn judge(engine: &Engine) -> Vec<String> {
     complaints
 }
 
-/// The rows of a bounded query with windows, and those that the continuous query has written, both with the bounds of the windows.
-/// WINDOW is only allowed in the outermost query, so the columns are in the order of the bounded query.
-async fn in_windows(engine: &Engine, bounded: &Query, sink: &str) -> (Vec<String>, Vec<String>) {
-    let bounded = sql::with_bounds(bounded);
+/// The rows of a bounded query with WINDOW or WITHIN, and those that the continuous query has written, both with the bounds of the
+/// windows. These clauses are only allowed in the outermost query, so the columns are in the order of the bounded query.
+async fn as_outermost(engine: &Engine, bounded: &Query, sink: &str) -> (Vec<String>, Vec<String>) {
+    let bounded = if bounded.window.is_some() { sql::with_bounds(bounded) } else { bounded.clone() };
     let wanted = lines(engine, &format!("{bounded};")).await;
     let names: Vec<String> = header(&wanted).map(|name| format!("`{name}`")).collect();
     let found = sorted(engine, &format!("SELECT {} FROM `{sink}`;", names.join(", "))).await;

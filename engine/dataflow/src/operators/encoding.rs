@@ -29,6 +29,11 @@ impl Encoding {
         Ok(Self { all: (0..layout.fields.len()).collect(), layout })
     }
 
+    /// The types of the columns.
+    pub fn types(&self) -> Vec<DataType> {
+        self.layout.fields.iter().map(|field| field.data_type().clone()).collect()
+    }
+
     /// Encodes the columns, as one value for each row. Fails if the values exceed 2 GiB.
     pub fn encode(&self, columns: &[ArrayRef], rows: usize) -> Result<BinaryArray, ArrowError> {
         let encoded = FormatKind::Compact.encoder(&self.layout).map_err(internal)?.encode(columns, rows, None);

@@ -1,4 +1,5 @@
-//! What the tests of operators share: rows of a table with an INT column `a`, and what comes out as text.
+//! What the tests of operators share: rows of a table with an INT column `a`, and what comes out as text; contexts, and numbers that
+//! look random.
 
 use std::sync::Arc;
 
@@ -11,14 +12,17 @@ use headwater_language::sql::parse_expr;
 
 use crate::chunk::{Before, Chunk};
 
-/// A context of its own, in which nothing has happened.
+/// A context with these clocks and stores, or with its own, in which nothing has happened.
 macro_rules! cx {
     () => {
+        cx!(&mut Default::default(), &mut [])
+    };
+    ($clocks:expr, $stores:expr) => {
         $crate::operator::Context {
             now_ms: 0,
-            clocks: &mut Default::default(),
+            clocks: $clocks,
             source: $crate::clocks::SourcePartition { source: 0, partition: 0 },
-            stores: &mut [],
+            stores: $stores,
             failures: &mut Vec::new(),
             late: &mut Vec::new(),
             limits: Default::default(),
@@ -26,6 +30,15 @@ macro_rules! cx {
     };
 }
 pub(crate) use cx;
+
+/// Numbers that look random, each below a bound, from a seed (a linear congruence).
+pub(crate) fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed.wrapping_mul(2) + 1;
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    }
+}
 
 fn schema() -> Arc<Schema> {
     Arc::new(Schema::new(vec![Field::new("A", DataType::Int32, true)]))

@@ -5,7 +5,7 @@ mod encoding;
 mod explode;
 mod filter;
 #[cfg(test)]
-mod for_tests;
+pub mod for_tests;
 mod grouping;
 mod join;
 mod project;

@@ -5,6 +5,7 @@
 //! that has no row changes nothing and is not emitted.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -12,16 +13,17 @@ use arrow::array::{
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{concat, nullif, take};
-use arrow::datatypes::{Field, FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
-use headwater_formats::decode::{ROWOFFSET, ROWTIME};
+use headwater_formats::decode::{ROWOFFSET, ROWTIME, WINDOWEND, WINDOWSTART};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::TableStore;
-use headwater_state::Changes;
+use headwater_state::{Changes, Scanned};
 
 use crate::chunk::{Before, Chunk, Origins};
 use crate::clocks::SourcePartition;
+use crate::keeper::{Found, Keeper};
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::{Encoding, States};
 use crate::operators::grouping::{Groups, group};
@@ -41,6 +43,8 @@ pub struct Table {
     store: usize,
     emits_every_change: bool,
     gives_before: bool,
+    /// Whether nothing is emitted: the table is read from the store.
+    is_result: bool,
     /// The records that deleted rows in this epoch: the store has nothing for them.
     deletes: BTreeMap<Box<[u8]>, Delete>,
     /// The partition of the records in this epoch.
@@ -98,8 +102,9 @@ impl Table {
             row: States::encoding(values.iter().map(|field| field.as_ref().clone())).map_err(internal)?,
             places,
             store,
-            emits_every_change,
+            emits_every_change: emits_every_change && !table.is_result,
             gives_before,
+            is_result: table.is_result,
             deletes: BTreeMap::new(),
             source: None,
         })
@@ -294,7 +299,7 @@ impl Operator for Table {
         // Nothing fails from here on: if rows are pushed again after a failure, nothing must have changed.
         cx.stores[self.store].put(0, &keys, &values);
         cx.clocks.advance_with(&chunk, cx.source);
-        if !self.emits_every_change {
+        if !self.emits_every_change && !self.is_result {
             self.note_deletes(&chunk, &keys, &values, &lasts);
             self.source = Some(cx.source);
         }
@@ -302,12 +307,18 @@ impl Operator for Table {
     }
 
     fn barrier(&mut self, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
-        if self.emits_every_change {
+        if self.emits_every_change || self.is_result {
             return Ok(Emitted::Nothing);
         }
         let emitted = self.changed_keys(cx.stores[self.store].changes()?)?;
         self.deletes.clear();
         Ok(Emitted::from(emitted))
+    }
+
+    /// The rows of a table with windows are only shown, never kept in a topic.
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        let is_bound = |field: &FieldRef| [WINDOWSTART, WINDOWEND].contains(&field.name().as_str());
+        (!self.schema.fields().iter().any(is_bound)).then_some(self)
     }
 
     fn grows(&self) -> bool {
@@ -316,5 +327,27 @@ impl Operator for Table {
 
     fn fresh(&self) -> Box<dyn Operator> {
         Box::new(Self { deletes: BTreeMap::new(), source: None, ..self.clone() })
+    }
+}
+
+impl Keeper for Table {
+    fn stores(&self) -> Range<usize> {
+        self.store..self.store + 1
+    }
+
+    fn rows(&self, found: Found<'_>) -> Result<Chunk, ArrowError> {
+        let Scanned { keys, values, .. } = found.keys;
+        let states = States::decode(&self.row, values)?;
+        let rows = self.joined(&self.key.decode(keys)?, &states)?;
+        let (times_ms, offsets) = (states.times_ms, states.offsets);
+        Ok(Chunk::of_state(rows, times_ms, offsets))
+    }
+
+    fn key_types(&self) -> Vec<DataType> {
+        self.key.types()
+    }
+
+    fn keys(&self, columns: &[ArrayRef]) -> Result<BinaryArray, ArrowError> {
+        self.key.encode(columns, columns.first().map_or(0, |column| column.len()))
     }
 }

@@ -15,6 +15,7 @@ use super::Table;
 use crate::chunk::{Chunk, Origins};
 use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Operator, Port};
+use crate::operators::for_tests::{cx, numbers};
 
 fn schema() -> SchemaRef {
     let field = |name: &str, data_type| Field::new(name, data_type, true);
@@ -62,7 +63,8 @@ const SOURCE: SourcePartition = SourcePartition { source: 1, partition: 7 };
 
 impl Twin {
     fn new(emits_every_change: bool, gives_before: bool) -> Self {
-        let table = TableStore { store: "table-1".to_owned(), key: vec!["L".to_owned(), "K".to_owned()] };
+        let table =
+            TableStore { store: "table-1".to_owned(), key: vec!["L".to_owned(), "K".to_owned()], is_result: false };
         let table = Table::new(&table, &schema(), 0, emits_every_change, gives_before).expect("its columns exist");
         let stores: Vec<Box<dyn Store>> = vec![Box::new(MemoryStore::default())];
         Self { table, stores, clocks: Clocks::default(), failures: Vec::new(), pushed: 0 }
@@ -70,15 +72,9 @@ impl Twin {
 
     fn with(&mut self, act: impl FnOnce(&mut Table, &mut Context<'_>) -> Emitted) -> Vec<String> {
         let mut failures: Vec<Failure> = Vec::new();
-        let mut cx = Context {
-            now_ms: 0,
-            clocks: &mut self.clocks,
-            source: SOURCE,
-            stores: &mut self.stores,
-            failures: &mut failures,
-            late: &mut Vec::new(),
-            limits: Default::default(),
-        };
+        let mut cx = cx!(&mut self.clocks, &mut self.stores);
+        cx.source = SOURCE;
+        cx.failures = &mut failures;
         let emitted = act(&mut self.table, &mut cx);
         let reported = |failure: Failure| (self.pushed + failure.row as i64, failure.expr + ": " + &failure.reason);
         self.failures.extend(failures.into_iter().map(reported));
@@ -239,15 +235,6 @@ fn a_push_that_fails_changes_nothing() {
     });
     assert_eq!((twin.clocks.latest(), twin.stores[0].len()), (Some(1), 1));
     assert_eq!(twin.push(&[(B, X, v(2), 2)]), ["1@2 bx: -→2@1"]);
-}
-
-/// Numbers that look random, from a seed (a linear congruence).
-fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
-    let mut state = seed.wrapping_mul(2) + 1;
-    move |below| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    }
 }
 
 fn records(random: &mut impl FnMut(u64) -> u64) -> Vec<Record> {

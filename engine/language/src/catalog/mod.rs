@@ -71,9 +71,9 @@ impl Catalog {
         self.queries.values()
     }
 
-    /// The query that CREATE … AS created together with this stream.
-    pub fn query_behind(&self, sink: &str) -> Option<&Arc<QueryDef>> {
-        self.queries.values().find(|q| q.owns_sink && q.sink() == sink)
+    /// The query that was created together with this stream or table, by CREATE … AS or CREATE SOURCE TABLE.
+    pub fn query_behind(&self, name: &str) -> Option<&Arc<QueryDef>> {
+        self.queries.values().find(|q| q.owns_sink && q.computed() == name)
     }
 
     /// The queries that read or write a stream.
@@ -127,6 +127,11 @@ impl Catalog {
     }
 
     fn define_query(&mut self, source: Option<&SourceDef>, query: &QueryDef, replace: bool) -> Result<(), Refusal> {
+        if let (true, Some(source)) = (query.topology.is_kept(), source) {
+            // The table that it keeps is also what it reads. Such a table replaces nothing.
+            self.define_source(source, replace)?;
+            return self.add_query(None, query);
+        }
         for needed in query.sources().chain(source.is_none().then(|| query.sink())) {
             self.sources.get(needed).ok_or_else(|| Refusal::Unknown(needed.to_owned()))?;
         }
@@ -146,7 +151,12 @@ impl Catalog {
         if let Some(source) = source {
             self.define_source(source, replace)?;
         }
-        let id = match (&standing, query.numbered) {
+        self.add_query(standing.as_ref(), query)
+    }
+
+    /// Adds a query, in the place of one that exists if there is one.
+    fn add_query(&mut self, standing: Option<&Arc<QueryDef>>, query: &QueryDef) -> Result<(), Refusal> {
+        let id = match (standing, query.numbered) {
             (Some(standing), _) => standing.id.clone(),
             (None, true) => format!("{}_{}", query.id, self.changes),
             (None, false) => query.id.clone(),
@@ -158,7 +168,7 @@ impl Catalog {
             QueryDef { id: id.clone(), numbered: false, paused: false, made: self.changes, ..query.clone() };
         if let Some(standing) = standing {
             // It continues at the position of the query that it replaces.
-            let QueryDef { paused, made, resumed, began, .. } = *standing;
+            let QueryDef { paused, made, resumed, began, .. } = **standing;
             let (restart, unique) = (standing.restart.clone(), standing.unique.clone());
             query = QueryDef { paused, made, resumed, restart, began, unique, ..query };
         }

@@ -42,7 +42,7 @@ pub struct QueryDef {
     /// for none. If there is no committed position although this is set, the position has expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<u64>,
-    /// Whether CREATE … AS created it together with its sink, so that it is dropped with the sink.
+    /// Whether it was created together with its sink by CREATE … AS, or with the table that it keeps, so that it is dropped with that.
     pub owns_sink: bool,
 }
 
@@ -121,9 +121,14 @@ impl QueryDef {
         self.topology.sources().any(|source| source.topic == topic)
     }
 
-    /// Name of the stream it writes.
+    /// Name of the stream or table it writes; empty for a query that only keeps its source.
     pub fn sink(&self) -> &str {
         self.topology.sink().map_or("", |sink| &sink.name)
+    }
+
+    /// Name of the stream or table that it computes: the one that it writes or, for CREATE SOURCE TABLE, the one that it keeps.
+    pub fn computed(&self) -> &str {
+        self.topology.sink().map_or_else(|| self.topology.source().name.as_str(), |sink| &sink.name)
     }
 
     /// The value of a property when the query was created; empty if it was not recorded.

@@ -173,6 +173,13 @@ pub const PROPERTIES: &[Property] = &[
         about: "Whether a record without a valid time in its TIMESTAMP column stops a new continuous query instead of being skipped.",
     },
     Property {
+        name: "source.table.materialization.enabled",
+        alias: Some("ksql.source.table.materialization.enabled"),
+        default: "true",
+        kind: ValueKind::Boolean,
+        about: "Whether a query keeps the rows of each new SOURCE TABLE, so that they can be read by key.",
+    },
+    Property {
         name: DECIMAL_DIVISION,
         alias: None,
         default: "round",

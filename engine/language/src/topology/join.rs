@@ -11,6 +11,9 @@ pub struct TableStore {
     pub store: String,
     /// The columns of the key.
     pub key: Vec<String>,
+    /// Whether the store is the result of the query: nothing is passed on, and the table is read from the store. Since version 5.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_result: bool,
 }
 
 /// A join of two inputs by one column of each. Port 0 is the left input, port 1 the right one. Its rows have the columns of the

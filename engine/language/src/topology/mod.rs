@@ -270,6 +270,11 @@ impl Topology {
         })
     }
 
+    /// Whether its result is in a store, and neither written to a topic nor shown.
+    pub fn is_kept(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(&node.action, Action::Table(table) if table.is_result))
+    }
+
     /// The exchanges, as definitions whose topics lack the query's prefix.
     pub fn exchanges(&self) -> impl Iterator<Item = &SourceDef> {
         self.nodes.iter().filter_map(|node| match &node.action {

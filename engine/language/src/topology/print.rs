@@ -27,7 +27,7 @@ impl Display for Topology {
             let end = if at == 0 { "" } else { "\n" };
             write!(f, "{end}{:indent$}> {}", "", node.action, indent = 2 * depth)?;
         }
-        if self.sink().is_none() {
+        if self.sink().is_none() && !self.is_kept() {
             let depth = depths.last().map_or(0, |last| last + 1);
             write!(f, "\n{:indent$}> [ SHOW ]", "", indent = 2 * depth)?;
         }
@@ -66,7 +66,8 @@ impl Display for Action {
             Self::Aggregate(aggregation) => aggregation.fmt(f),
             Self::Table(table) => {
                 let key = quoted(table.key.iter().map(String::as_str));
-                write!(f, "[ TABLE ] by {key}, store \"{}\"", table.store)
+                write!(f, "[ TABLE ] by {key}, store \"{}\"", table.store)?;
+                f.write_str(if table.is_result { ", read from the store" } else { "" })
             }
             Self::Join(join) => join.fmt(f),
             Self::Subscribe(Subscribe { foreign_key, store, .. }) => {

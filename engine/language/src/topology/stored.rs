@@ -6,6 +6,7 @@
 //! 2         steps   explode
 //! 3         steps   functions
 //! 4         nodes   exchange, aggregate, table, join, subscribe, foreign_join, latest
+//! 5         nodes   a table that is the result
 //! ```
 //!
 //! A topology is written for the oldest program that can run it, so that several releases can share a command topic.
@@ -20,7 +21,7 @@ use super::{Action, Exploded, Node, NodeId, Projection, Topology};
 use crate::definition::{FunctionDef, SourceDef};
 
 /// The version of the shape that this program knows; a higher one was written by a newer program.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The first version that is written as nodes.
 const NODES: u32 = 4;
@@ -75,6 +76,7 @@ pub(super) fn version_of<'a>(actions: impl Iterator<Item = &'a Action>, function
     let of = |action: &Action| match action {
         Action::Source(_) | Action::Filter { .. } | Action::Project(_) | Action::Sink(_) => 1,
         Action::Explode { .. } => 2,
+        Action::Table(table) if table.is_result => 5,
         Action::Exchange(_) | Action::Aggregate(_) | Action::Table(_) | Action::Join(_) => NODES,
         Action::Subscribe(_) | Action::ForeignJoin(_) | Action::Latest(_) => NODES,
     };

@@ -12,6 +12,9 @@
 //! ```
 //!
 //! If there are no streams, the tables count as streams.
+//!
+//! A carrier can also add the stream time of each record of a stream: the highest time so far in its partition. It is that of all
+//! records, also of those that a join leaves out.
 
 use std::sync::Arc;
 
@@ -19,7 +22,12 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::datasource::source_as_provider;
 use datafusion::functions::core::expr_fn::greatest;
-use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, TableScan, Union, Unnest, cast};
+use datafusion::functions_aggregate::min_max::max_udaf;
+use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::{
+    Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, TableScan, Union, Unnest, WindowFrame,
+    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast,
+};
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind};
 
 use super::super::topics::TopicTable;
@@ -32,6 +40,8 @@ struct Record {
     partition: Column,
     /// The offset, followed by the positions of array elements that became rows.
     positions: Vec<Column>,
+    /// The stream times of its partition at the record and before it, if they are carried.
+    stream_times: Option<[Column; 2]>,
     table: bool,
 }
 
@@ -39,7 +49,9 @@ impl Record {
     /// The same record with its columns renamed.
     fn renamed(self, mut name: impl FnMut(Column) -> Column) -> Self {
         let (time, partition) = (name(self.time), name(self.partition));
-        Self { time, partition, positions: self.positions.into_iter().map(name).collect(), table: self.table }
+        let stream_times = self.stream_times.map(|times| times.map(&mut name));
+        let positions = self.positions.into_iter().map(name).collect();
+        Self { time, partition, positions, stream_times, table: self.table }
     }
 }
 
@@ -54,6 +66,25 @@ impl Addressed {
     /// The number of streams that a row is made of. Tables count as none.
     pub fn streams(&self) -> usize {
         self.records.iter().filter(|record| !record.table).count()
+    }
+
+    /// Whether a row is made of several records.
+    pub fn is_joined(&self) -> bool {
+        self.records.len() > 1
+    }
+
+    /// The stream times of the partition that a row belongs to, at the row and before it. A row of several streams belongs to the
+    /// one whose record came last: they come in the order of their stream times. Empty if they are not carried.
+    pub fn stream_times(&self) -> Vec<Expr> {
+        let of = |at: usize| -> Vec<Expr> {
+            let times = self.records.iter().filter_map(|record| record.stream_times.as_ref());
+            times.map(|times| Expr::Column(times[at].clone())).collect()
+        };
+        match &[of(0), of(1)] {
+            [at, _] if at.is_empty() => Vec::new(),
+            [at, before] if at.len() == 1 => vec![at[0].clone(), before[0].clone()],
+            [at, before] => vec![greatest(at.clone()), greatest(before.clone())],
+        }
     }
 
     /// Time, lane and the numbers of the position; empty if rows have no address.
@@ -87,20 +118,34 @@ pub struct Carrier {
     prefix: &'static str,
     /// The number of columns named so far, so that all names differ.
     named: usize,
+    /// Whether stream times are carried, too.
+    has_stream_times: bool,
 }
 
 impl Carrier {
     /// A carrier whose columns have names of their own.
     pub fn named(prefix: &'static str) -> Self {
-        Self { prefix, named: 0 }
+        Self { prefix, named: 0, has_stream_times: false }
+    }
+
+    /// Adds the addresses of the rows to the columns of a plan, and the stream times of its streams.
+    pub fn carry_with_stream_times(&mut self, plan: LogicalPlan) -> Result<Addressed> {
+        self.has_stream_times = true;
+        let carried = self.carry(plan);
+        self.has_stream_times = false;
+        carried
     }
 
     /// Adds the addresses of the rows to the columns of a plan.
     pub fn carry(&mut self, plan: LogicalPlan) -> Result<Addressed> {
         match plan {
             LogicalPlan::TableScan(scan) => {
-                let records = record(&scan).into_iter().collect();
-                Ok(Addressed { plan: LogicalPlan::TableScan(scan), records })
+                let record = record(&scan);
+                let plan = LogicalPlan::TableScan(scan);
+                match record {
+                    Some(record) if self.has_stream_times && !record.table => self.with_stream_times(plan, record),
+                    record => Ok(Addressed { plan, records: record.into_iter().collect() }),
+                }
             }
             LogicalPlan::Filter(_)
             | LogicalPlan::Sort(_)
@@ -123,6 +168,25 @@ impl Carrier {
             LogicalPlan::Unnest(unnest) => self.unnest(unnest),
             plan => Ok(Addressed { plan, records: Vec::new() }),
         }
+    }
+
+    /// The scan of a stream with the stream times of its records.
+    fn with_stream_times(&mut self, scan: LogicalPlan, record: Record) -> Result<Addressed> {
+        let (names, offset) = ([self.name(), self.name()], Expr::Column(record.positions[0].clone()));
+        let highest = |last: WindowFrameBound, name: &String| {
+            let first = WindowFrameBound::Preceding(ScalarValue::UInt64(None));
+            let time = cast(Expr::Column(record.time.clone()), DataType::Int64);
+            let call = Expr::from(WindowFunction::new(WindowFunctionDefinition::AggregateUDF(max_udaf()), vec![time]));
+            let call = call.partition_by(vec![Expr::Column(record.partition.clone())]);
+            let call = call.order_by(vec![offset.clone().sort(true, true)]);
+            let frame = WindowFrame::new_bounds(WindowFrameUnits::Rows, first, last);
+            call.window_frame(frame).build().map(|call| call.alias(name.clone()))
+        };
+        let before = WindowFrameBound::Preceding(ScalarValue::UInt64(Some(1)));
+        let times = [highest(WindowFrameBound::CurrentRow, &names[0])?, highest(before, &names[1])?];
+        let plan = LogicalPlanBuilder::from(scan).window(times)?.build()?;
+        let stream_times = Some(names.map(Column::new_unqualified));
+        Ok(Addressed { plan, records: vec![Record { stream_times, ..record }] })
     }
 
     /// The plan over inputs that pass their addresses on, with the records of each input.
@@ -200,7 +264,10 @@ impl Carrier {
         let (Some(time), Some(partition)) = (columns.next(), columns.next()) else {
             return Ok(Addressed { plan, records: Vec::new() });
         };
-        Ok(Addressed { plan, records: vec![Record { time, partition, positions: columns.collect(), table }] })
+        Ok(Addressed {
+            plan,
+            records: vec![Record { time, partition, positions: columns.collect(), stream_times: None, table }],
+        })
     }
 
     fn join(&mut self, plan: LogicalPlan) -> Result<Addressed> {
@@ -248,5 +315,5 @@ fn record(scan: &TableScan) -> Option<Record> {
         [ROWTIME, ROWPARTITION, ROWOFFSET].map(|name| Column::new(Some(scan.table_name.clone()), name));
     let are_there = [&time, &partition, &offset].iter().all(|column| scan.projected_schema.has_column(column));
     let table = topic.spec().kind == RowKind::LatestPerKey;
-    are_there.then_some(Record { time, partition, positions: vec![offset], table })
+    are_there.then_some(Record { time, partition, positions: vec![offset], stream_times: None, table })
 }

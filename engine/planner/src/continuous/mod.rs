@@ -12,6 +12,7 @@ mod query;
 mod rules;
 mod scope;
 mod sink;
+mod source_table;
 pub(crate) mod window;
 
 use datafusion::execution::session_state::SessionState;
@@ -29,8 +30,9 @@ use rules::not_built;
 use super::define::real_first;
 use super::function;
 
-pub use scope::Scope;
+pub use scope::{Member, Scope};
 pub use sink::{CACHE_BYTES, Persistent, THREADS, THROWS_ON_INVALID_TIME, create_as, insert_select};
+pub use source_table::keep_source;
 
 /// A push query.
 #[derive(Clone, Debug, PartialEq)]

@@ -179,6 +179,11 @@ impl<'a> Streaming<'a> {
         !matches!(&self.select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty())
     }
 
+    /// Whether all rows are one group: aggregates are selected, and there is no GROUP BY.
+    pub fn is_one_group(&self) -> bool {
+        !self.has_group_by() && self.has_aggregates()
+    }
+
     /// The windows of its groups, or their errors; `None` without WINDOW.
     pub fn windows(&self) -> Option<Result<AggregateWindow, Vec<Diagnostic>>> {
         let written = self.query.window.as_ref()?;

@@ -93,7 +93,7 @@ pub fn create_as(
     let natural = declaration::natural(&lowered);
     let mut definition = define_made(&declared, text, catalog, &FormatDefaults::from(settings), &natural)?;
     // A key that stays keeps its window.
-    let kept = source.window.filter(|_| !lowered.projection.rekeyed);
+    let kept = source.window.filter(|_| !lowered.projection.rekeyed && !query.is_grouped());
     definition.source.window = lowered.windows().map_or(kept, |windows| Some(windows.def));
     set_retention(&mut definition, &create.properties, lowered.windows())?;
     lowered.write_keys_as(&definition.source.key);
@@ -173,7 +173,8 @@ fn check_dead_letters(topology: &Topology, properties: &QueryProperties) -> Resu
     Err(vec![Diagnostic::new(PROPERTY_VALUE, message).at(dead.span).detail(detail)])
 }
 
-fn query_def(
+/// A persistent query, whose id begins with `prefix`, with the settings that it keeps.
+pub(super) fn query_def(
     prefix: String,
     text: &str,
     topology: Topology,

@@ -9,6 +9,9 @@
 //!     Window: stream time, by partition                  Window: stream time, by partition
 //!       Filter groups without NULL                         Filter groups without NULL
 //! ```
+//!
+//! Over a join, stream time is computed below it, where all records of a stream are. A row of two streams has the later one: its record
+//! comes last, since records are joined in the order of the stream times of their partitions.
 
 use std::sync::Arc;
 
@@ -57,7 +60,12 @@ pub fn settle(plan: LogicalPlan, windowed: Windowed) -> Result<LogicalPlan> {
 
 fn in_windows(aggregate: Aggregate, windowed: Windowed, carrier: &mut Carrier) -> Result<Aggregate> {
     let Aggregate { input, group_expr, mut aggr_expr, .. } = aggregate;
-    let addressed = carrier.carry(Arc::unwrap_or_clone(input))?;
+    let input = Arc::unwrap_or_clone(input);
+    let mut addressed = carrier.carry(input.clone())?;
+    if addressed.is_joined() {
+        // Records that the join leaves out advance stream time, too.
+        addressed = carrier.carry_with_stream_times(input)?;
+    }
     let arrival = Arrival::of(&addressed, windowed)?;
     let (bounds, groups): (Vec<Expr>, Vec<Expr>) = group_expr.into_iter().partition(|group| bound::of(group).is_some());
     let (plan, groups, mut group_expr) = present(addressed.plan, groups)?;
@@ -109,30 +117,29 @@ fn present(plan: LogicalPlan, groups: Vec<Expr>) -> Result<(LogicalPlan, Vec<Exp
     Ok((plan, computed, named))
 }
 
-/// Where the rows of one stream come from.
+/// Where rows come from.
 struct Arrival {
     time: Expr,
     partition: Expr,
     /// The offset, and what follows it.
     positions: Vec<Expr>,
+    /// The stream times at a row and before it; empty if they are those of the rows themselves.
+    stream_times: Vec<Expr>,
 }
 
 impl Arrival {
-    /// Fails if the rows do not come from one stream.
+    /// Fails if the rows do not come from a stream, or for sessions from several.
     fn of(addressed: &Addressed, windowed: Windowed) -> Result<Self> {
         let refuse =
             |code, message: &str| DataFusionError::External(Box::new(Diagnostic::new(code, message).at(windowed.span)));
-        match addressed.streams() {
-            0 => Err(refuse(STREAMING, "WINDOW is only for rows of a stream")),
-            1 => {
-                let mut address = addressed.exprs().into_iter();
-                let (Some(time), Some(partition)) = (address.next(), address.next()) else {
-                    return Err(refuse(STREAMING, "WINDOW is only for rows of a stream"));
-                };
-                Ok(Self { time, partition, positions: address.collect() })
-            }
-            _ => Err(refuse(NOT_SUPPORTED, "WINDOW over a join of streams is not supported yet")),
+        if addressed.streams() > 1 && windowed.windows.def == WindowDef::Session {
+            return Err(refuse(NOT_SUPPORTED, "WINDOW SESSION over a join of streams is not supported yet"));
         }
+        let mut address = addressed.exprs().into_iter();
+        let (Some(time), Some(partition), true) = (address.next(), address.next(), addressed.streams() > 0) else {
+            return Err(refuse(STREAMING, "WINDOW is only for rows of a stream"));
+        };
+        Ok(Self { time, partition, positions: address.collect(), stream_times: addressed.stream_times() })
     }
 
     /// The highest time of the rows up to `last` in the partition of each row.
@@ -143,14 +150,23 @@ impl Arrival {
         call.partition_by(vec![self.partition.clone()]).order_by(order).window_frame(until(last)).build()
     }
 
-    /// The stream time of each row.
-    fn stream_time(&self) -> Result<Expr> {
-        Ok(self.highest(WindowFrameBound::CurrentRow)?.alias(STREAM_TIME))
+    /// The rows with the stream time of each, and with that before it if it `has_previous`.
+    fn with_stream_times(&self, plan: LogicalPlan, has_previous: bool) -> Result<LogicalPlan> {
+        let names = [STREAM_TIME, PREVIOUS];
+        let names = &names[..1 + usize::from(has_previous)];
+        if !self.stream_times.is_empty() {
+            let times = self.stream_times.iter().zip(names).map(|(time, name)| time.clone().alias(*name));
+            let columns = plan.schema().columns().into_iter().map(Expr::Column).chain(times);
+            return LogicalPlanBuilder::from(plan).project(columns.collect::<Vec<_>>())?.build();
+        }
+        let lasts = [WindowFrameBound::CurrentRow, WindowFrameBound::Preceding(ScalarValue::UInt64(Some(1)))];
+        let times = lasts.into_iter().zip(names).map(|(last, name)| Ok(self.highest(last)?.alias(*name)));
+        LogicalPlanBuilder::from(plan).window(times.collect::<Result<Vec<_>>>()?)?.build()
     }
 
     /// A row for each window that is open when the row arrives.
     fn in_time_windows(&self, plan: LogicalPlan, windowed: Windowed) -> Result<LogicalPlan> {
-        let plan = LogicalPlanBuilder::from(plan).window([self.stream_time()?])?.build()?;
+        let plan = self.with_stream_times(plan, false)?;
         let windows = time::windows(windowed.windows, vec![self.time.clone(), column(STREAM_TIME)]).alias(WINDOW);
         let columns = plan.schema().columns().into_iter().map(Expr::Column).chain([windows]);
         let plan = LogicalPlanBuilder::from(plan).project(columns.collect::<Vec<_>>())?;
@@ -161,7 +177,6 @@ impl Arrival {
     /// The rows that are not late for their session, with its start. Rows of several partitions arrive in the order of their
     /// stream times.
     fn in_sessions(&self, plan: LogicalPlan, windowed: Windowed, groups: &[Expr]) -> Result<LogicalPlan> {
-        let previous = self.highest(WindowFrameBound::Preceding(ScalarValue::UInt64(Some(1))))?.alias(PREVIOUS);
         let (time, partition) = (self.time.clone(), self.partition.clone());
         let arrival: Vec<Expr> =
             [column(STREAM_TIME), partition.clone()].into_iter().chain(self.positions.clone()).collect();
@@ -169,7 +184,7 @@ impl Arrival {
         let floor = of_groups(lateness::floor(windowed.windows, floor), groups, arrival.clone())?.alias(FLOOR);
         let start = sessions::start(windowed.windows, vec![time.clone(), column(FLOOR)]);
         let start = of_groups(start, groups, [time].into_iter().chain(arrival).collect())?.alias(WINDOW);
-        let plan = LogicalPlanBuilder::from(plan).window([self.stream_time()?, previous])?.window([floor])?;
+        let plan = LogicalPlanBuilder::from(self.with_stream_times(plan, true)?).window([floor])?;
         plan.filter(column(FLOOR).is_not_null())?.window([start])?.build()
     }
 }

@@ -70,12 +70,13 @@ impl Memory {
         }
         let keys = BinaryArray::from_iter_values(noted.keys());
         let stored = store.get(SESSIONS, &keys)?;
-        let mut values = Vec::with_capacity(noted.len());
+        let (mut values, mut removed) = (Vec::with_capacity(noted.len()), None);
         for ((key, times), stored) in noted.iter().zip(&stored) {
             let mut value = Vec::new();
             for (bounds, state, share) in sessions(states, stored.unwrap_or_default())? {
                 let expiry = windows.expiry(bounds[1]);
                 if has_expired(expiry, &share.contributors, clocks) {
+                    removed = removed.max(Some(bounds[1]));
                     continue;
                 }
                 list::push(&mut value, (bounds, state));
@@ -86,6 +87,10 @@ impl Memory {
             values.push((!value.is_empty()).then_some(value));
         }
         store.put(SESSIONS, &keys, &BinaryArray::from_iter(values));
+        // One that starts later than all that were removed end is still there.
+        if let Some(end) = removed {
+            store.set_kept_from(end.saturating_add(1));
+        }
         Ok(())
     }
 

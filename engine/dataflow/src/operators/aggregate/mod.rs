@@ -18,6 +18,7 @@ mod expiry;
 mod finals;
 mod folding;
 mod history;
+mod kept;
 mod large;
 mod list;
 mod memory;
@@ -39,21 +40,19 @@ mod with_sessions;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BinaryArray};
+use arrow::array::{ArrayRef, BinaryArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_functions::fold::{Fold, constant, fold};
-use headwater_functions::in_one_form;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::{AggregateCall, Aggregation};
-use headwater_state::Scanned;
 
 use crate::chunk::Chunk;
 use crate::clocks::SourcePartition;
-use crate::materialized::Keeper;
+use crate::keeper::Keeper;
 use crate::operator::{Context, Emitted, Late, Operator, Port};
 use crate::operators::encoding::{Encoding, States};
 use crate::operators::internal;
@@ -258,10 +257,8 @@ impl Operator for Aggregate {
         self.emission == Emission::Final
     }
 
-    /// Sessions are read from the topic of the result, and so are results that are emitted once.
     fn keeper(&self) -> Option<&dyn Keeper> {
-        let has_rows = self.emission != Emission::Final && !matches!(self.windows, Some(Windows::Session(_)));
-        has_rows.then_some(self)
+        Some(self)
     }
 
     fn grows(&self) -> bool {
@@ -270,43 +267,6 @@ impl Operator for Aggregate {
 
     fn fresh(&self) -> Box<dyn Operator> {
         Box::new(Self { memory: None, ..self.clone() })
-    }
-}
-
-impl Keeper for Aggregate {
-    fn store(&self) -> usize {
-        self.store
-    }
-
-    fn rows(&self, scanned: &Scanned) -> Result<Chunk, ArrowError> {
-        let Scanned { windows, keys, values } = emission::of_groups(scanned)?;
-        let states = States::decode(&self.state, &values)?;
-        let (groups, bounds) = (self.key.decode(&keys)?, self.bounds_of(windows));
-        let results = emission::Results { groups, bounds, results: self.results(&states), valued: None, before: None };
-        self.chunk(results, states.times_ms, states.offsets, None)
-    }
-
-    fn key_types(&self) -> Vec<DataType> {
-        self.schema.fields()[..self.groups.len()].iter().map(|field| field.data_type().clone()).collect()
-    }
-
-    fn keys(&self, columns: &[ArrayRef]) -> Result<BinaryArray, ArrowError> {
-        let columns = columns.iter().map(in_one_form).collect::<Result<Vec<_>, _>>()?;
-        self.key.encode(&columns, columns.first().map_or(0, |column| column.len()))
-    }
-
-    fn window_end(&self, start_ms: i64) -> Option<i64> {
-        match self.windows {
-            Some(Windows::Time(windows)) => Some(windows.end(start_ms)),
-            _ => None,
-        }
-    }
-
-    fn kept_from(&self, stream_time_ms: i64) -> i64 {
-        match self.windows {
-            Some(Windows::Time(windows)) => windows.kept_from(stream_time_ms),
-            _ => i64::MIN,
-        }
     }
 }
 

@@ -12,8 +12,9 @@ use headwater_state::{MemoryStore, Store};
 
 use super::Aggregate;
 use crate::chunk::{Before, Chunk};
-use crate::clocks::{Clocks, SourcePartition};
+use crate::clocks::Clocks;
 use crate::operator::{Context, Emitted, Operator, Port};
+use crate::operators::for_tests::{cx, numbers};
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("K", DataType::Utf8, true), Field::new("X", DataType::Int32, true)]))
@@ -75,15 +76,7 @@ impl Twin {
     }
 
     fn with(&mut self, act: impl FnOnce(&mut Aggregate, &mut Context<'_>) -> Emitted) -> Vec<String> {
-        let mut cx = Context {
-            now_ms: 0,
-            clocks: &mut self.clocks,
-            source: SourcePartition { source: 0, partition: 0 },
-            stores: &mut self.stores,
-            failures: &mut Vec::new(),
-            late: &mut Vec::new(),
-            limits: Default::default(),
-        };
+        let mut cx = cx!(&mut self.clocks, &mut self.stores);
         match act(&mut self.aggregate, &mut cx) {
             Emitted::Nothing => Vec::new(),
             Emitted::Rows(chunk) => shown(&chunk),
@@ -161,15 +154,6 @@ fn a_row_that_stays_in_its_group_changes_it_once() {
         ["2 x: 1,1→1,1", "3 x: 1,1→0,0", "4 x: 0,0→1,0", "5 x: 1,0→0,0", "5 y: 1,0→2,1", "7 z: -→1,1", "8 z: 1,1→0,0"];
     assert_eq!(twin.push(&changes), expected);
     assert_eq!(twin.barrier(), [""; 0]);
-}
-
-/// Numbers that look random, from a seed (a linear congruence).
-fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
-    let mut state = seed.wrapping_mul(2) + 1;
-    move |below| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    }
 }
 
 /// The random changes of a table, and the table after them.

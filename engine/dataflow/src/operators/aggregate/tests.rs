@@ -12,8 +12,9 @@ use headwater_state::{Changes, MemoryStore, Store};
 
 use super::Aggregate;
 use crate::chunk::{Chunk, Origins};
-use crate::clocks::{Clocks, SourcePartition};
+use crate::clocks::Clocks;
 use crate::operator::{Context, Emitted, Late, Operator, Port};
+use crate::operators::for_tests::{cx, numbers};
 
 pub fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("K", DataType::Utf8, true), Field::new("X", DataType::Int32, true)]))
@@ -96,15 +97,8 @@ impl Twin {
 
     pub fn with(&mut self, act: impl FnOnce(&mut Aggregate, &mut Context<'_>) -> Emitted) -> Vec<String> {
         let mut late: Vec<Late> = Vec::new();
-        let mut cx = Context {
-            now_ms: 0,
-            clocks: &mut self.clocks,
-            source: SourcePartition { source: 0, partition: 0 },
-            stores: &mut self.stores,
-            failures: &mut Vec::new(),
-            late: &mut late,
-            limits: Default::default(),
-        };
+        let mut cx = cx!(&mut self.clocks, &mut self.stores);
+        cx.late = &mut late;
         let emitted = act(&mut self.aggregate, &mut cx);
         self.late.extend(late.into_iter().map(|late| (self.pushed + late.row as i64, late.reason)));
         match emitted {
@@ -234,15 +228,6 @@ fn a_group_has_the_origin_of_its_last_change() {
         twin.with(|aggregate, cx| keep(aggregate.barrier(cx).expect("nothing fails")));
         assert_eq!(origins, expected[..origins.len()]);
         assert_eq!(origins.len(), if every_change { 3 } else { 2 });
-    }
-}
-
-/// Numbers that look random, from a seed (a linear congruence).
-pub fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
-    let mut state = seed.wrapping_mul(2) + 1;
-    move |below| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
     }
 }
 
@@ -381,15 +366,8 @@ fn a_rejected_row_is_left_out_of_all_calls() {
             let (times_ms, offsets) = (offsets.clone().into(), offsets.into());
             let chunk = Chunk { rows: part, times_ms, offsets, origins: None, ..chunk(&[], 0) };
             let (mut failures, mut clocks) = (Vec::new(), Clocks::default());
-            let mut cx = Context {
-                now_ms: 0,
-                clocks: &mut clocks,
-                source: SourcePartition { source: 0, partition: 0 },
-                stores: &mut stores,
-                failures: &mut failures,
-                late: &mut Vec::new(),
-                limits: Default::default(),
-            };
+            let mut cx = cx!(&mut clocks, &mut stores);
+            cx.failures = &mut failures;
             if let Emitted::Rows(chunk) = aggregate.push(Port(0), chunk, &mut cx).expect("nothing fails") {
                 shown.extend(show(&chunk));
             }

@@ -10,10 +10,11 @@ use headwater_state::{MemoryStore, Store};
 
 use super::Aggregate;
 use super::model::Model;
-use super::tests::{aggregation, numbers, schema};
+use super::tests::{aggregation, schema};
 use crate::chunk::{Chunk, Origins};
 use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Late, Operator, Port};
+use crate::operators::for_tests::{cx, numbers};
 
 /// A row: key, event time in ms, partition.
 pub type Row = (&'static str, i64, i32);
@@ -93,15 +94,9 @@ impl Run {
 
     fn with(&mut self, act: impl FnOnce(&mut Aggregate, &mut Context<'_>) -> Emitted) -> Vec<Shown> {
         let mut late: Vec<Late> = Vec::new();
-        let mut cx = Context {
-            now_ms: 0,
-            clocks: &mut self.clocks,
-            source: SourcePartition { source: 9, partition: 9 },
-            stores: &mut self.stores,
-            failures: &mut Vec::new(),
-            late: &mut late,
-            limits: Default::default(),
-        };
+        let mut cx = cx!(&mut self.clocks, &mut self.stores);
+        cx.source = SourcePartition { source: 9, partition: 9 };
+        cx.late = &mut late;
         let emitted = act(&mut self.aggregate, &mut cx);
         self.late.extend(late.into_iter().map(|late| (self.pushed + late.row as i64, late.reason)));
         match emitted {

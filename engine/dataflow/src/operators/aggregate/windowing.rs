@@ -72,7 +72,7 @@ impl TimeWindows {
 
     /// Windows that start at this time or later are kept at a stream time, both in ms since the epoch.
     pub fn kept_from(self, stream_time_ms: i64) -> i64 {
-        stream_time_ms.checked_sub(self.retention_ms).map_or(i64::MIN, |start| start.saturating_add(1))
+        kept_from(stream_time_ms, self.retention_ms)
     }
 
     /// When a window is no longer kept, in stream time; `None` if that is later than any time.
@@ -109,10 +109,19 @@ impl SessionWindows {
         end_ms.checked_add(self.retention_ms)
     }
 
+    /// Sessions that start at this time or later, and so end no earlier, are kept at a stream time, both in ms since the epoch.
+    pub fn kept_from(self, stream_time_ms: i64) -> i64 {
+        kept_from(stream_time_ms, self.retention_ms)
+    }
+
     /// Why a row is late, whose session closed at `close_ms`.
     pub fn late(self, [start_ms, end_ms]: [i64; 2], close_ms: i64, stream_time_ms: i64) -> String {
         late(&format!("its session [{start_ms}, {end_ms}]"), close_ms, self.grace_ms, stream_time_ms)
     }
+}
+
+fn kept_from(stream_time_ms: i64, retention_ms: i64) -> i64 {
+    stream_time_ms.checked_sub(retention_ms).map_or(i64::MIN, |start| start.saturating_add(1))
 }
 
 fn late(window: &str, close_ms: i64, grace_ms: i64, stream_time_ms: i64) -> String {

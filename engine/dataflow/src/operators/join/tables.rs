@@ -12,6 +12,7 @@
 //! existed neither before nor after a change is not emitted, so a delete follows only where there was a row.
 
 mod changes;
+mod kept;
 mod touched;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ use headwater_state::Store;
 
 use super::side::{Side, existing};
 use crate::chunk::Chunk;
+use crate::keeper::Keeper;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::Encoding;
 use crate::operators::grouping::{Groups, group};
@@ -191,6 +193,10 @@ impl Operator for JoinTables {
         let emitted = self.changed_keys(cx.stores)?;
         self.touched = Touched::default();
         Ok(emitted)
+    }
+
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        Some(self)
     }
 
     fn grows(&self) -> bool {

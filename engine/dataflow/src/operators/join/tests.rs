@@ -13,6 +13,7 @@ use super::{JoinStreamTable, JoinTables};
 use crate::chunk::{Chunk, Origins};
 use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Operator, Port};
+use crate::operators::for_tests::{cx, numbers};
 
 /// A row: side, key, value (none for a delete), event time.
 type Row = (usize, Option<&'static str>, Option<i32>, i64);
@@ -93,15 +94,8 @@ impl Twin {
 
     fn with(&mut self, act: impl FnOnce(&mut dyn Operator, &mut Context<'_>) -> Emitted) -> Vec<String> {
         let mut failures = Vec::new();
-        let mut cx = Context {
-            now_ms: 0,
-            clocks: &mut self.clocks,
-            source: SourcePartition { source: 0, partition: 0 },
-            stores: &mut self.stores,
-            failures: &mut failures,
-            late: &mut Vec::new(),
-            limits: Default::default(),
-        };
+        let mut cx = cx!(&mut self.clocks, &mut self.stores);
+        cx.failures = &mut failures;
         let emitted = act(self.join.as_mut(), &mut cx);
         let failures = failures.into_iter().map(|failure| (self.pushed + failure.row as i64, failure.reason));
         self.failures.extend(failures);
@@ -233,15 +227,6 @@ fn a_left_join_of_tables_knows_what_was_out() {
     assert_eq!(by_epoch.barrier(), ["15@9 a - <- a 1 3"]);
     assert_eq!(by_epoch.barrier(), [""; 0]);
     assert!(by_epoch.stores.iter().all(|store| store.is_empty()));
-}
-
-/// Numbers that look random, from a seed (a linear congruence).
-fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
-    let mut state = seed.wrapping_mul(2) + 1;
-    move |below| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    }
 }
 
 /// Random rows of both sides, each at a time of its own.

@@ -48,7 +48,10 @@ pub struct Grouped {
 pub fn lower(query: &Streaming<'_>, compiler: &Compiler<'_>) -> Result<Grouped, Vec<Diagnostic>> {
     let names = Names::of(query);
     let mut grouping = Grouping { query, compiler, names, columns: Vec::new(), args: Vec::new(), errors: Vec::new() };
-    let groups: Vec<ResultColumn> = query.groups.iter().filter_map(|group| grouping.group(group)).collect();
+    let mut groups: Vec<ResultColumn> = query.groups.iter().filter_map(|group| grouping.group(group)).collect();
+    if query.is_one_group() {
+        groups.push(grouping.group_of_all());
+    }
     let calls: Vec<AggregateCall> = query.aggregates().iter().filter_map(|call| grouping.call(call)).collect();
     let Grouping { columns, args, mut errors, .. } = grouping;
     let window = query.windows().transpose().map_err(|found| errors.extend(found)).ok().flatten();
@@ -114,6 +117,12 @@ impl Grouping<'_> {
     fn group(&mut self, group: &Expr) -> Option<ResultColumn> {
         let name = self.column_of(group, "KSQL_COL_");
         Some(ResultColumn { name, key: true, ..self.compiled(group)? })
+    }
+
+    /// The column of a group that has all rows.
+    fn group_of_all(&mut self) -> ResultColumn {
+        let name = self.names.free(None, "KSQL_COL_", 0);
+        ResultColumn { name, expr: "1".to_owned(), ty: SqlType::Int, key: true }
     }
 
     /// A call; `None` if an equal one has a column already.

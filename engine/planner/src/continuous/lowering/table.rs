@@ -22,5 +22,5 @@ pub fn step(query: &Streaming<'_>) -> Option<Action> {
     let source = query.only_source().filter(|source| source.kind == SourceKind::Table)?;
     let columns = source.columns_of(&ColumnRole::Key).map(|column| column.name.clone());
     let bounds = BOUNDS.iter().filter(|_| source.window.is_some()).map(|bound| (*bound).to_owned());
-    Some(Action::Table(TableStore { store: STORE.to_owned(), key: columns.chain(bounds).collect() }))
+    Some(Action::Table(TableStore { store: STORE.to_owned(), key: columns.chain(bounds).collect(), is_result: false }))
 }

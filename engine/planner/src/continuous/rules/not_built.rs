@@ -7,7 +7,7 @@ use headwater_functions::aggregate;
 use headwater_language::diagnostic::{Diagnostic, format_refusal};
 use headwater_language::sql::ast;
 use headwater_language::sql::{place, walk};
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArguments, Spanned as _, Visitor};
+use sqlparser::ast::{DuplicateTreatment, Expr, Function, FunctionArg, FunctionArguments, Spanned as _, Visitor};
 
 use super::{Rule, not_yet};
 use crate::callee::is_aggregate;
@@ -34,18 +34,14 @@ pub fn can_be_lowered(query: &Streaming<'_>) -> bool {
     errors.is_empty()
 }
 
-/// Whether GROUP BY is supported in this query: its result is shown or is a table, and its sources are not windowed.
+/// Whether GROUP BY is supported in this query: its result is shown or is a table. What is shown may also be one group of all rows.
 fn is_grouping_built(query: &Streaming<'_>) -> bool {
-    let makes_table = match query.purpose {
-        Purpose::Show => true,
-        Purpose::Create(create) => create.kind == ast::SourceKind::Table,
-        Purpose::Insert(_) => false,
+    let (makes_table, has_groups) = match query.purpose {
+        Purpose::Show => (true, !query.groups.is_empty() || query.is_one_group()),
+        Purpose::Create(create) => (create.kind == ast::SourceKind::Table, !query.groups.is_empty()),
+        Purpose::Insert(_) => (false, false),
     };
-    makes_table
-        && query.scope.members.iter().all(|member| member.source.window.is_none())
-        && !query.groups.is_empty()
-        && !query.groups.iter().any(is_of_several)
-        && query.query.partition_by.is_none()
+    makes_table && has_groups && !query.groups.iter().any(is_of_several) && query.query.partition_by.is_none()
 }
 
 /// Whether a GROUP BY expression defines several groupings (GROUPING SETS, CUBE, ROLLUP).
@@ -129,17 +125,40 @@ impl Visitor for Calls<'_> {
         } else if is_aggregate(&name, self.query.state) && !self.is_built(&name) {
             self.errors.push(not_yet(&format!("the aggregate {name} in a continuous query"), span));
         } else if is_aggregate(&name, self.query.state) && !has_plain_arguments(call) {
-            let clauses = match call.null_treatment {
-                Some(_) => "IGNORE NULLS or RESPECT NULLS",
-                None => "DISTINCT, FILTER or ORDER BY",
-            };
-            self.errors.push(not_yet(&format!("{name} with {clauses} in a continuous query"), span));
+            self.errors.push(self.decorated(&name, call).at(span));
         }
         ControlFlow::Continue(())
     }
 }
 
 impl Calls<'_> {
+    /// The error for an aggregate with a clause that continuous queries do not have. The hint is how to write it without.
+    fn decorated(&self, name: &str, call: &Function) -> Diagnostic {
+        let not_yet = |what: &str| not_yet(&format!("{name} with {what} in a continuous query"), self.query.span());
+        let FunctionArguments::List(list) = &call.args else { return not_yet("this form of arguments") };
+        let argument = list.args.first().map(ToString::to_string).unwrap_or_default();
+        if let Some(condition) = &call.filter {
+            let value = if argument == "*" { "1" } else { &argument };
+            let hint = format!("Use CASE: {name}(CASE WHEN {condition} THEN {value} END).");
+            return not_yet("FILTER").hint(hint);
+        }
+        if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
+            let distinct = match name {
+                "COUNT" => "COUNT_DISTINCT",
+                "COLLECT_LIST" => "COLLECT_SET",
+                "TOPK" => "TOPKDISTINCT",
+                "COLLECT_SET" | "MIN" | "MAX" => name,
+                _ => return not_yet("DISTINCT"),
+            };
+            let arguments: Vec<String> = list.args.iter().map(ToString::to_string).collect();
+            return not_yet("DISTINCT").hint(format!("Use {distinct}({}).", arguments.join(", ")));
+        }
+        match call.null_treatment {
+            Some(_) => not_yet("IGNORE NULLS or RESPECT NULLS"),
+            None => not_yet("ORDER BY or another clause"),
+        }
+    }
+
     /// Whether an aggregate is supported here: those of the dialect are, but not others of DataFusion.
     fn is_built(&self, name: &str) -> bool {
         aggregate::find(name).is_some() && is_grouping_built(self.query)

@@ -23,13 +23,16 @@ pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     errors.push(Diagnostic::new(STREAMING, message).at(list.span));
 }
 
-/// Rows of a windowed table cannot be written to another topic.
+/// Rows of a windowed table cannot be written to another topic, and neither can their groups.
 pub fn windowed(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let Some(source) = query.only_source().filter(|source| source.kind == SourceKind::Table) else { return };
-    if source.window.is_some() && query.purpose.sink().is_some() && !query.is_grouped() {
+    if source.window.is_some() && query.purpose.sink().is_some() {
+        let name = &source.name;
         let message =
-            format!("\"{}\" is a windowed table: its rows can be shown, but not written to another topic", source.name);
-        errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
+            format!("\"{name}\" is a windowed table: its rows can be shown, but not written to another topic");
+        let error = Diagnostic::new(STREAMING, message).at(query.span());
+        let hint = "Group them while they are shown, with SELECT … EMIT CHANGES, or in a query without EMIT.";
+        errors.push(if query.is_grouped() { error.hint(hint) } else { error });
     }
 }
 

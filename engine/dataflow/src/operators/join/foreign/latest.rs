@@ -12,6 +12,7 @@ use headwater_language::topology::{Latest as Definition, TableStore};
 
 use super::index;
 use crate::chunk::Chunk;
+use crate::keeper::Keeper;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::Encoding;
 use crate::operators::grouping::{Groups, group};
@@ -55,7 +56,7 @@ impl Latest {
         let field = |at: &usize| -> FieldRef { Arc::new(input.field(*at).clone().with_nullable(true)) };
         let kept: Vec<usize> = (0..input.fields().len()).filter(|at| ![version, has_row].contains(at)).collect();
         let schema: SchemaRef = Arc::new(input.project(&kept).map_err(internal)?);
-        let store = TableStore { store: definition.store.clone(), key: definition.key.clone() };
+        let store = TableStore { store: definition.store.clone(), key: definition.key.clone(), is_result: false };
         let table = Table::new(&store, &schema, first_store + 1, emits_every_change, gives_before)?;
         let encoding = Encoding::new(key.iter().map(field).collect()).map_err(internal)?;
         Ok(Self { key, encoding, version, has_row, kept, store: first_store, table: Box::new(table), schema })
@@ -122,6 +123,10 @@ impl Operator for Latest {
 
     fn barrier(&mut self, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         self.table.barrier(cx)
+    }
+
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        self.table.keeper()
     }
 
     fn grows(&self) -> bool {

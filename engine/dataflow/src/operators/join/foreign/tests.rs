@@ -13,8 +13,9 @@ use headwater_state::{Changes, MemoryStore, Store};
 
 use super::{JoinForeign, Latest, Subscribe};
 use crate::chunk::Chunk;
-use crate::clocks::{Clocks, SourcePartition};
+use crate::clocks::Clocks;
 use crate::operator::{Context, Emitted, Operator, Port};
+use crate::operators::for_tests::{cx, numbers};
 use crate::operators::table::Table;
 
 /// A record of the left table: key, and the right row it refers to with its text; `None` deletes it.
@@ -58,15 +59,7 @@ impl Task {
     }
 
     fn with(&mut self, act: impl FnOnce(&mut [Box<dyn Operator>], &mut Context<'_>) -> Vec<Chunk>) -> Vec<Chunk> {
-        let mut cx = Context {
-            now_ms: 0,
-            clocks: &mut self.clocks,
-            source: SourcePartition { source: 0, partition: 0 },
-            stores: &mut self.stores,
-            failures: &mut Vec::new(),
-            late: &mut Vec::new(),
-            limits: Default::default(),
-        };
+        let mut cx = cx!(&mut self.clocks, &mut self.stores);
         act(&mut self.operators, &mut cx)
     }
 
@@ -142,7 +135,7 @@ impl Query {
         let name = |name: &str| name.to_owned();
         let left = schema(&["L_ID", "L_V", "L_REF"]);
         let key = vec![name("L_ID")];
-        let table = TableStore { store: name("left"), key: key.clone() };
+        let table = TableStore { store: name("left"), key: key.clone(), is_result: false };
         let table = Table::new(&table, &left, 0, every, true).expect("it is supported");
         let subscribe = SubscribeDefinition {
             kind,
@@ -409,15 +402,6 @@ fn an_older_answer_changes_nothing() {
     assert_eq!(query.take(), [""; 0]);
 }
 
-/// Numbers that look random, from a seed (a linear congruence).
-fn numbers(seed: u64) -> impl FnMut(usize) -> usize {
-    let mut state = seed.wrapping_mul(2) + 1;
-    move |below| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % below
-    }
-}
-
 /// Goal: in whatever order rows, requests and answers arrive, the end is the join of both tables. Method: random changes of both
 /// tables from each seed, steps in random order, commits and restarts in between; in the end a nested loop over both tables.
 #[test]
@@ -426,7 +410,8 @@ fn random_interleavings_end_with_the_join() {
     const RIGHT: [&str; 5] = ["r1", "r2", "r3", "r", "r12"];
     const TEXTS: [&str; 3] = ["x", "y", "z"];
     for seed in 0..80 {
-        let mut random = numbers(seed);
+        let mut numbers = numbers(seed);
+        let mut random = |below: usize| numbers(below as u64) as usize;
         let kind = [JoinKind::Inner, JoinKind::Left][seed as usize % 2];
         let mut query = Query::new(kind, seed % 4 < 2);
         let (mut left, mut right) = (BTreeMap::new(), BTreeMap::new());

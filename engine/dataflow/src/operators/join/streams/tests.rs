@@ -10,7 +10,8 @@ use headwater_state::{Changes, MemoryStore, Store};
 use super::{JoinStreams, Time};
 use crate::chunk::{Chunk, Origins};
 use crate::clocks::{Clocks, SourcePartition};
-use crate::operator::{Context, Emitted, Late, Operator, Port};
+use crate::operator::{Emitted, Late, Operator, Port};
+use crate::operators::for_tests::{cx, numbers};
 
 /// A row: input, key, value, event time in ms.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,15 +90,8 @@ impl Twin {
     /// Pushes rows of one input.
     fn push(&mut self, rows: &[Row]) -> Vec<String> {
         let mut late: Vec<Late> = Vec::new();
-        let mut cx = Context {
-            now_ms: 0,
-            clocks: &mut self.clocks,
-            source: SourcePartition { source: 0, partition: 0 },
-            stores: &mut self.stores,
-            failures: &mut Vec::new(),
-            late: &mut late,
-            limits: Default::default(),
-        };
+        let mut cx = cx!(&mut self.clocks, &mut self.stores);
+        cx.late = &mut late;
         let emitted = self.join.push(Port(rows[0].0), chunk(rows, self.pushed), &mut cx).expect("nothing fails");
         self.late.extend(late.into_iter().map(|late| (self.pushed + late.row as i64, late.reason)));
         self.pushed += rows.len() as i64;
@@ -320,15 +314,6 @@ impl Model {
     }
 }
 
-/// Numbers that look random, from a seed (a linear congruence).
-fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
-    let mut state = seed.wrapping_mul(2) + 1;
-    move |below| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    }
-}
-
 fn random_rows(random: &mut impl FnMut(u64) -> u64, jitter: u64) -> Vec<Row> {
     const KEYS: [&str; 4] = ["a", "b", "c", ""];
     let mut time = 0;
@@ -419,15 +404,7 @@ fn many_matches_come_out_in_pieces() {
         let rows = rows.expect("it has these columns");
         let numbers: Vec<Row> = (0..600).map(|value| Row(L, "k", value, 5)).collect();
         let chunk = chunk(&numbers, 0).with_rows(rows);
-        let mut cx = Context {
-            now_ms: 0,
-            clocks: &mut clocks,
-            source: SourcePartition { source: 0, partition: 0 },
-            stores: &mut stores,
-            failures: &mut Vec::new(),
-            late: &mut Vec::new(),
-            limits: Default::default(),
-        };
+        let mut cx = cx!(&mut clocks, &mut stores);
         let emitted = operator.push(Port(side), chunk, &mut cx).expect("nothing fails");
         let Emitted::Pieces(mut pieces) = emitted else { continue };
         assert_eq!(pieces.position(), Some((0, false)));
@@ -454,15 +431,7 @@ fn a_push_that_fails_changes_nothing() {
     assert_eq!(damaged.len(), 2, "a row, and the time of the join");
     let row = damaged.slice(0, 1);
     twin.stores[L].put(0, &row, &arrow::array::BinaryArray::from_vec(vec![b"damaged"]));
-    let mut cx = Context {
-        now_ms: 0,
-        clocks: &mut twin.clocks,
-        source: SourcePartition { source: 0, partition: 0 },
-        stores: &mut twin.stores,
-        failures: &mut Vec::new(),
-        late: &mut Vec::new(),
-        limits: Default::default(),
-    };
+    let mut cx = cx!(&mut twin.clocks, &mut twin.stores);
     let rows = [Row(R, "c", 1, 15), Row(R, "a", 1, 30)];
     let error = twin.join.push(Port(R), chunk(&rows, 2), &mut cx).expect_err("the row is damaged");
     assert!(error.to_string().contains("a row in the state of a join is damaged"), "{error}");

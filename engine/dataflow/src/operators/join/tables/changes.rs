@@ -70,7 +70,7 @@ impl Rows {
     }
 
     /// The later of a time and that of a row, if it exists.
-    fn latest(&self, row: usize, time_ms: i64) -> i64 {
+    pub(super) fn latest(&self, row: usize, time_ms: i64) -> i64 {
         let exists = self.exists.as_ref().is_none_or(|exists| exists.value(row));
         if exists { time_ms.max(self.columns[0].as_primitive::<Int64Type>().value(row)) } else { time_ms }
     }
@@ -114,7 +114,7 @@ impl JoinTables {
     }
 
     /// Rows of both sides, joined, where `exist` says which of them exist. One that does not has its key nevertheless, for a delete.
-    fn joined(
+    pub(super) fn joined(
         &self,
         key: &ArrayRef,
         rows: &[Rows; 2],

@@ -34,7 +34,7 @@ impl Joining<'_> {
         let foreign_key = self.key_name(&join.left.0, join.left.1, 0);
         let left = self.left_table(join, &key, &foreign_key)?;
         let left_columns = self.exchange_columns(&left);
-        let table = Action::Table(TableStore { store: TABLE.to_owned(), key: key.clone() });
+        let table = Action::Table(TableStore { store: TABLE.to_owned(), key: key.clone(), is_result: false });
         let table = add(&mut self.builder, table, &[&left]);
         let subscribe = Action::Subscribe(Subscribe {
             kind: join.kind,

@@ -1,0 +1,98 @@
+//! WITHIN in bounded queries: a condition on the times of the joined rows.
+//!
+//! ```text
+//! FROM l JOIN r WITHIN (1 MINUTE, 2 MINUTES) ON l.k = r.k
+//! FROM l JOIN r ON (l.k = r.k) AND r.ROWTIME >= l.ROWTIME - 60000 AND r.ROWTIME <= l.ROWTIME + 120000
+//! ```
+//!
+//! All records are there, so that none is late and GRACE PERIOD changes nothing. The time of rows that were joined before is the
+//! latest one of their streams.
+
+use headwater_formats::decode::ROWTIME;
+use headwater_language::catalog::Catalog;
+use headwater_language::definition::SourceKind;
+use headwater_language::diagnostic::{Diagnostic, STREAMING};
+use headwater_language::sql::{ast, call};
+use sqlparser::ast::{
+    BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, Query as SqlQuery, SetExpr, Value,
+};
+
+use super::continuous::{Member, Scope};
+
+/// Replaces each WITHIN of a query, whose body is `body`, by a condition. Returns the errors.
+pub fn settle(query: &ast::Query, body: &mut SqlQuery, catalog: &Catalog) -> Vec<Diagnostic> {
+    let Some(first) = query.within.first() else { return Vec::new() };
+    let refuse = |span, message: &str| Diagnostic::new(STREAMING, message).at(span);
+    let SetExpr::Select(select) = body.body.as_mut() else { return Vec::new() };
+    let scope = Scope::read(select, catalog);
+    let ([from], Some(scope)) = (select.from.as_mut_slice(), scope) else {
+        return vec![refuse(first.span, "WITHIN is only for joins of streams that FROM names")];
+    };
+    let mut errors = Vec::new();
+    for within in &query.within {
+        let at = within.value.join;
+        let (left, right) = (&scope.members[..=at], &scope.members[at + 1]);
+        let times: Vec<Expr> = left.iter().filter(|member| is_stream(member)).map(time).collect();
+        match on(&mut from.joins[at]) {
+            Some(condition) if !times.is_empty() && is_stream(right) => {
+                let bounds = bounds(&latest(times), &time(right), within.value);
+                *condition = bounds.into_iter().fold(condition.clone(), and);
+            }
+            Some(_) => errors.push(refuse(within.span, "WITHIN is only for a join of two streams")),
+            None => errors.push(refuse(within.span, "WITHIN needs a join with an ON condition")),
+        }
+    }
+    errors
+}
+
+fn is_stream(member: &Member) -> bool {
+    member.source.kind == SourceKind::Stream
+}
+
+/// The time of a source's rows.
+fn time(member: &Member) -> Expr {
+    Expr::CompoundIdentifier(vec![Ident::with_quote('`', &member.alias), Ident::new(ROWTIME)])
+}
+
+/// The latest of some times.
+fn latest(mut times: Vec<Expr>) -> Expr {
+    if times.len() == 1 { times.remove(0) } else { call("GREATEST", times) }
+}
+
+/// The conditions on the time of the right row. A time that is too long never ends.
+fn bounds(left: &Expr, right: &Expr, within: ast::Within) -> Vec<Expr> {
+    let bound = |op, shift, ms: i64| {
+        let ms = Expr::value(Value::Number(ms.to_string(), false));
+        binary(right.clone(), op, binary(left.clone(), shift, ms))
+    };
+    let since = within.before.ms().map(|ms| bound(BinaryOperator::GtEq, BinaryOperator::Minus, ms));
+    let until = within.after.ms().map(|ms| bound(BinaryOperator::LtEq, BinaryOperator::Plus, ms));
+    since.into_iter().chain(until).collect()
+}
+
+fn and(condition: Expr, bound: Expr) -> Expr {
+    let condition = if let Expr::BinaryOp { op: BinaryOperator::Or, .. } = condition {
+        Expr::Nested(Box::new(condition))
+    } else {
+        condition
+    };
+    binary(condition, BinaryOperator::And, bound)
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+/// The ON condition of a join.
+fn on(join: &mut Join) -> Option<&mut Expr> {
+    match &mut join.join_operator {
+        JoinOperator::Join(JoinConstraint::On(condition))
+        | JoinOperator::Inner(JoinConstraint::On(condition))
+        | JoinOperator::Left(JoinConstraint::On(condition))
+        | JoinOperator::LeftOuter(JoinConstraint::On(condition))
+        | JoinOperator::Right(JoinConstraint::On(condition))
+        | JoinOperator::RightOuter(JoinConstraint::On(condition))
+        | JoinOperator::FullOuter(JoinConstraint::On(condition)) => Some(condition),
+        _ => None,
+    }
+}
