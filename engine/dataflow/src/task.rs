@@ -115,8 +115,9 @@ pub struct Task {
     stores: Vec<Box<dyn Store>>,
     /// The stream times of the source partitions that its rows came from.
     clocks: Clocks,
-    /// Those that the changelog has, with the changes that were sealed last.
-    logged_clocks: Clocks,
+    /// What the changelog has of them and of the number of received rows, with the changes that were sealed last; empty if
+    /// nothing.
+    note: Vec<u8>,
     /// The port of the records that were handled last.
     port: Port,
     /// Whether rows for exchanges are passed on as they are, instead of as records of their topics.
@@ -204,7 +205,7 @@ impl Task {
             outputs,
             stores: stage.changelogs.iter().map(store).collect(),
             clocks: Clocks::default(),
-            logged_clocks: Clocks::default(),
+            note: Vec::new(),
             port: Port(0),
             exchanges_rows: false,
             received: 0,

@@ -23,7 +23,7 @@ pub use listing::{
 pub use plan::{ExecutedPlan, Plan};
 pub use query::{
     Condition, Lag, OpenTransaction, PartitionLag, ProcessFailure, QueryDescription, QueryFailure, QueryListing,
-    QueryState, QueryStatistics,
+    QueryState, QueryStatistics, RestoreProgress,
 };
 pub use source::{PartitionExtent, SourceDescription, SourceQuery, TopicDescription};
 

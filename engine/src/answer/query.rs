@@ -44,6 +44,21 @@ pub struct QueryState {
     pub condition: Condition,
     /// Offsets of its input that were deleted before they were read.
     pub lost: u64,
+    /// How far it is while it restores its state in this process.
+    pub restore: Option<RestoreProgress>,
+}
+
+/// How far the restore of a query's state is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RestoreProgress {
+    /// Records restored so far. Offsets of records that compaction removed count as restored.
+    pub done: u64,
+    /// Records to restore.
+    pub total: u64,
+    /// Records restored per second since it began; 0 before that is known.
+    pub per_second: u64,
+    /// How long the rest takes at that rate, in seconds; `None` before that is known.
+    pub left_s: Option<u64>,
 }
 
 /// What a query is doing.
@@ -51,6 +66,8 @@ pub struct QueryState {
 pub enum Condition {
     /// It runs in this process.
     Running,
+    /// It restores its state in this process, and will then run.
+    Restoring,
     /// Other processes run it.
     RunningElsewhere,
     /// No process runs it.
@@ -81,6 +98,8 @@ pub struct ProcessFailure {
 pub struct QueryStatistics {
     /// What it is doing here.
     pub condition: Condition,
+    /// How far it is while it restores its state.
+    pub restore: Option<RestoreProgress>,
     /// The partitions of its input that it has here.
     pub partitions: Vec<i32>,
     /// Records read.

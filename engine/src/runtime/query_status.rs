@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use headwater_connectors::transport::Lost;
+use headwater_connectors::transport::{Lost, TransportError};
 use headwater_dataflow::Complaint;
 use headwater_formats::record::TopicPartition;
 use headwater_language::diagnostic::Diagnostic;
 use parking_lot::Mutex;
+
+use super::progress::Measured;
+use crate::answer::RestoreProgress;
 
 /// How many of the latest complaints and failures are kept.
 const ERRORS_KEPT_MAX: usize = 10;
@@ -73,12 +76,20 @@ pub struct QueryStatus {
     resumed: AtomicU64,
     /// When its driver last showed signs of life, in ms since the epoch.
     beat_ms: AtomicI64,
+    /// Signs that it makes progress, also within one step of its driver.
+    signs: AtomicU64,
+    /// It was asked to end.
+    ends: AtomicBool,
+    /// It no longer exists.
+    dropped: AtomicBool,
     changing: Mutex<Changing>,
 }
 
 #[derive(Debug)]
 struct Changing {
     state: State,
+    /// How far its restore is, while there is one.
+    restore: Option<Measured>,
     /// Attempts that failed since the last commit.
     attempts: u64,
     share: Vec<i32>,
@@ -93,6 +104,8 @@ struct Changing {
 pub struct StatusSnapshot {
     /// What it is doing.
     pub state: State,
+    /// How far it is while it restores its state.
+    pub restore: Option<RestoreProgress>,
     /// Records read since it started here.
     pub records_read: u64,
     /// Bytes of their keys and values.
@@ -128,6 +141,7 @@ impl Default for QueryStatus {
     fn default() -> Self {
         let changing = Changing {
             state: State::Starting,
+            restore: None,
             attempts: 0,
             share: Vec::new(),
             errors: VecDeque::new(),
@@ -145,6 +159,9 @@ impl Default for QueryStatus {
             has_position: AtomicBool::new(false),
             resumed: AtomicU64::new(0),
             beat_ms: AtomicI64::new(i64::MAX),
+            signs: AtomicU64::new(0),
+            ends: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
             changing: Mutex::new(changing),
         }
     }
@@ -154,6 +171,36 @@ impl QueryStatus {
     /// Records that the driver is alive.
     pub fn beat(&self, now_ms: i64) {
         self.beat_ms.store(now_ms, Ordering::Relaxed);
+        self.signs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records progress within a long step, which is then not taken for a call that hangs. Fails if the query was asked to end.
+    pub(super) fn go_on(&self) -> Result<(), TransportError> {
+        self.signs.fetch_add(1, Ordering::Relaxed);
+        match self.ends.load(Ordering::Relaxed) {
+            true => Err(TransportError::other("the query was asked to end")),
+            false => Ok(()),
+        }
+    }
+
+    /// Asks the query to end, also within a long step.
+    pub(super) fn end(&self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+
+    /// Records that the query no longer exists: nothing of it need be kept when it ends.
+    pub(super) fn drop_query(&self) {
+        self.dropped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the query no longer exists.
+    pub(super) fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// A number that grows with each sign of progress.
+    pub(super) fn signs(&self) -> u64 {
+        self.signs.load(Ordering::Relaxed)
     }
 
     /// Ms since the last [`beat`](Self::beat); `None` before the first.
@@ -200,6 +247,16 @@ impl QueryStatus {
         let mut changing = self.changing.lock();
         changing.share = partitions.map(|p| p.partition).collect();
         changing.state = if restoring { State::Restoring } else { State::Running };
+        if !restoring {
+            changing.restore = None;
+        }
+    }
+
+    /// Records how far the restore of its state is: the number of records that are restored, and of all.
+    pub(super) fn restoring(&self, (done, total): (u64, u64), now_ms: i64) {
+        let mut changing = self.changing.lock();
+        let begun = changing.restore.unwrap_or_else(|| Measured::begin(total, now_ms));
+        changing.restore = Some(begun.advanced((done, total), now_ms));
     }
 
     /// Records a commit and counts what it contains: what is not committed never happened.
@@ -237,6 +294,9 @@ impl QueryStatus {
         }
         let mut changing = self.changing.lock();
         changing.attempts += u64::from(failed);
+        if state != State::Restoring {
+            changing.restore = None;
+        }
         changing.state = state;
     }
 
@@ -256,6 +316,7 @@ impl QueryStatus {
         let seconds = (to_ms - from_ms) as f64 / 1000.0;
         StatusSnapshot {
             state: changing.state.clone(),
+            restore: changing.restore.map(Measured::progress),
             attempts: changing.attempts,
             resumed: self.resumed.load(Ordering::Relaxed),
             records_read: count(&self.records_read),

@@ -2,6 +2,7 @@
 //! the outbox, up to the next commit.
 
 mod barrier;
+mod dumps;
 pub(super) mod merge;
 mod output;
 mod plans;
@@ -25,6 +26,7 @@ use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
 use super::refusals::Refusals;
 use super::restore::Restore;
+use super::snapshots::Keeper;
 use super::start::{Start, StartContext};
 use super::states::{Shown, States};
 use super::tasks::Tasks;
@@ -63,6 +65,8 @@ pub(super) struct Share {
     exchanges: BTreeSet<Arc<str>>,
     /// The restore in progress; nothing is read until it is done.
     restore: Option<Restore>,
+    /// Keeps local snapshots of the stores, if there is a folder for them.
+    keeper: Option<Keeper>,
     /// What is read once everything in `phase` is, the next one last.
     later: Vec<ReadPlan>,
     /// The partitions that must be read to their ends before the next of `later`.
@@ -92,6 +96,8 @@ pub(super) struct Share {
     pub(super) open_since_ms: Option<i64>,
     /// The partitions that are not yet read to their end, of a job that runs until idle.
     pub(super) unfinished: BTreeMap<TopicPartition, i64>,
+    /// The committed offset of each partition.
+    pub(super) positioned: BTreeMap<TopicPartition, i64>,
     /// Commits in progress, oldest first, and the number of commits finished before them.
     pub(super) committing: VecDeque<Committing>,
     pub(super) committed: u64,
@@ -115,7 +121,7 @@ impl Share {
         partitions: &[TopicPartition],
         now_ms: i64,
     ) -> Result<(Self, Start), TransportError> {
-        let Opening { transport, job, goal, member, inputs, positioned, refusals, status } = *opening;
+        let Opening { transport, job, goal, member, inputs, positioned, refusals, status, snapshots } = *opening;
         // Transactions of a former owner are ended first: only then are its offsets and its state final.
         let placements = opening.placements()?;
         let (limits, log_missing) = opening.complaint_limits()?;
@@ -127,7 +133,11 @@ impl Share {
         let start = Start::find(&context, partitions)?;
         let mut tasks = Tasks::open(&job.compiled, inputs, &placements, &start.notes)?;
         let shown = Shown::of(job, status, &start, &mut tasks)?.map(Arc::new);
-        let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
+        let shelf = if job.compiled.has_state() { snapshots.of(admin, &job.query) } else { None };
+        let restore = Restore::begin(transport, job, shelf.clone(), &mut tasks, status, now_ms)?;
+        if let Some(restore) = &restore {
+            status.restoring(restore.progress(), now_ms);
+        }
         let whole = plan(job, &start)?;
         let mut later = match is_whole(inputs, partitions, &start) {
             true => {
@@ -139,6 +149,7 @@ impl Share {
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = later.iter().flat_map(|plan| &plan.ranges).filter_map(end).collect();
         let plan = later.pop().ok_or_else(|| TransportError::internal("a share reads nothing"))?;
+        let inputs_of = tasks.ids();
         let share = Self {
             phase: partitions_of(&plan),
             later,
@@ -148,6 +159,8 @@ impl Share {
             tasks,
             exchanges: inputs.exchanges(),
             restore,
+            keeper: shelf.map(|shelf| dumps::keeper(shelf, transport, job, &inputs_of, now_ms)),
+            positioned: start.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect(),
             shown,
             gaps: start.gaps.clone(),
             current: None,
@@ -176,12 +189,18 @@ impl Share {
     }
 
     /// Restores what arrives within `wait`. Returns true once all state is restored.
-    pub(super) fn restore(&mut self, now_ms: i64, wait: Duration) -> Result<bool, TransportError> {
+    pub(super) fn restore(
+        &mut self,
+        status: &QueryStatus,
+        now_ms: i64,
+        wait: Duration,
+    ) -> Result<bool, TransportError> {
         let Some(restore) = &mut self.restore else { return Ok(true) };
         self.busy_at_ms = now_ms;
         let is_done = restore.step(&mut self.tasks, wait)?;
-        if is_done {
-            self.restore = None;
+        status.restoring(restore.progress(), now_ms);
+        if is_done && let Some(restore) = self.restore.take() {
+            self.restored(&restore);
         }
         Ok(is_done)
     }
@@ -203,14 +222,21 @@ impl Share {
         epoch: Epoch,
         positions: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
+        self.position(positions);
         match &self.shown {
             Some(shown) => shown.commit(positions, !self.committing.is_empty(), || self.tasks.committed(epoch)),
             None => self.tasks.committed(epoch),
         }
     }
 
+    fn position(&mut self, positions: &BTreeMap<TopicPartition, Position>) {
+        let offsets = positions.iter().map(|(partition, position)| (partition.clone(), position.offset));
+        self.positioned.extend(offsets);
+    }
+
     /// Records the positions after transaction markers, which are committed without any change of the state.
-    pub(super) fn passed_markers(&self, positions: &BTreeMap<TopicPartition, Position>) {
+    pub(super) fn passed_markers(&mut self, positions: &BTreeMap<TopicPartition, Position>) {
+        self.position(positions);
         self.shown.iter().for_each(|shown| shown.pass(positions));
     }
 

@@ -14,6 +14,7 @@ use headwater_language::config::Settings;
 
 use super::driver::Driver;
 use super::for_tests::Process;
+use super::query_status::State;
 use crate::answer::Condition;
 use crate::{Engine, Session};
 
@@ -159,6 +160,10 @@ async fn a_restore_that_is_killed_begins_again() {
             driver.step(process.now_ms, Duration::ZERO).expect("a step");
         }
         assert!(!process.reads_state("SELECT * FROM t;").await, "it is being restored");
+        let status = driver.status();
+        let progress = status.restore.expect("it is shown how far it is");
+        assert!(status.state == State::Restoring && progress.total >= KEYS as u64, "{progress:?}");
+        assert!((1..progress.total).contains(&progress.done), "{progress:?}");
         if is_asked_to_end {
             driver.finish(process.now_ms).expect("it ends");
         }

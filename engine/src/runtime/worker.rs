@@ -19,6 +19,7 @@ use super::command_log::{CommandLog, Known};
 use super::descriptors::Descriptors;
 use super::query_status::StatusSnapshot;
 use super::signal::Signal;
+use super::snapshots::Snapshots;
 use super::states::States;
 use super::supervisor::{Ran, Supervisor};
 
@@ -43,9 +44,15 @@ struct Shared {
 
 impl Worker {
     /// A worker that is still idle.
-    pub fn new(transport: Arc<dyn Transport>, log: Arc<CommandLog>, service_id: &str, states: &Arc<States>) -> Self {
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        log: Arc<CommandLog>,
+        service_id: &str,
+        states: &Arc<States>,
+        snapshots: &Arc<Snapshots>,
+    ) -> Self {
         let board = Mutex::new(Board::new(transport.clone(), service_id));
-        let supervisor = Mutex::new(Supervisor::new(transport, service_id, states));
+        let supervisor = Mutex::new(Supervisor::new(transport, service_id, states, snapshots));
         let (unread, descriptors) = (Mutex::default(), Mutex::default());
         let shared = Shared { log, supervisor, board, descriptors, unread, end: Signal::default() };
         Self { shared: Arc::new(shared), thread: Mutex::new(None) }

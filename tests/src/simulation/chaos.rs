@@ -74,7 +74,8 @@ fn one_in(call: Call) -> u32 {
         | Call::OffsetsForTimes
         | Call::TopicSettings
         | Call::CommittedOffsets
-        | Call::GroupMembers => 6,
+        | Call::GroupMembers
+        | Call::ClusterId => 6,
         Call::OpenSources
         | Call::OpenSink
         | Call::Write

@@ -77,6 +77,8 @@ calls! {
     RecordLimits,
     /// [`Admin::group_members`](crate::transport::Admin::group_members)
     GroupMembers,
+    /// [`Admin::cluster_id`](crate::transport::Admin::cluster_id)
+    ClusterId,
 }
 
 /// How a call fails.

@@ -27,6 +27,9 @@ impl Share {
                 Command::Exchange(exchanged) => self.deliver(exchanged, raw, status, now_ms)?,
                 Command::Log(changes) => {
                     self.epoch_bytes += changes.payload_bytes();
+                    if let Some(keeper) = &mut self.keeper {
+                        keeper.logged(&changes);
+                    }
                     self.outbox.put(Work::Write(changes, MadeOf::State))?;
                 }
                 Command::Complain(complaint) => self.complain(&complaint, raw, status),

@@ -2,7 +2,7 @@
 
 use headwater_engine::answer::{
     Condition, Lag, OpenTransaction, PartitionLag, ProcessFailure, QueryDescription, QueryFailure, QueryState,
-    QueryStatistics,
+    QueryStatistics, RestoreProgress,
 };
 
 use super::time::{to_the_millisecond, to_the_second};
@@ -30,15 +30,24 @@ pub(super) fn sections(described: &QueryDescription) -> Vec<Section> {
     sections
 }
 
-/// The state of a query, and how many offsets it lost.
-pub(super) fn state(QueryState { condition: is, lost }: QueryState) -> String {
+/// The state of a query, how far its restore is, and how many offsets it lost.
+pub(super) fn state(QueryState { condition: is, lost, restore }: QueryState) -> String {
+    let restored = restore.filter(|_| is == Condition::Restoring).map(restored);
+    let notes: Vec<String> = restored.into_iter().chain((lost > 0).then(|| format!("{lost} offsets lost"))).collect();
     let word = condition(is);
-    if lost > 0 { format!("{word} ({lost} offsets lost)") } else { word.to_owned() }
+    if notes.is_empty() { word.to_owned() } else { format!("{word} ({})", notes.join("; ")) }
+}
+
+/// How far a restore is.
+fn restored(RestoreProgress { done, total, per_second, left_s }: RestoreProgress) -> String {
+    let left = left_s.map(|seconds| format!(", {per_second} per second, {seconds} s left"));
+    format!("{done} of {total} records{}", left.unwrap_or_default())
 }
 
 fn condition(condition: Condition) -> &'static str {
     match condition {
         Condition::Running => "RUNNING",
+        Condition::Restoring => "RESTORING",
         Condition::RunningElsewhere => "RUNNING ELSEWHERE",
         Condition::NotRunning => "NOT RUNNING",
         Condition::Paused => "PAUSED",
@@ -66,7 +75,7 @@ pub(super) fn statistics(did: &QueryStatistics) -> Section {
     let partitions: Vec<String> = did.partitions.iter().map(ToString::to_string).collect();
     let last_message = did.last_message_ms.and_then(to_the_millisecond);
     let mut rows = vec![
-        ("Status", condition(did.condition).to_owned()),
+        ("Status", state(QueryState { condition: did.condition, lost: 0, restore: did.restore })),
         ("Partitions here", partitions.join(", ")),
         ("Records read", did.records_read.to_string()),
         ("Bytes read", did.bytes_read.to_string()),
@@ -137,7 +146,17 @@ mod tests {
 
     #[test]
     fn a_state_includes_lost_offsets() {
-        assert_eq!(state(QueryState { condition: Condition::NotRunning, lost: 0 }), "NOT RUNNING");
-        assert_eq!(state(QueryState { condition: Condition::Running, lost: 60 }), "RUNNING (60 offsets lost)");
+        let is = |condition, lost| QueryState { condition, lost, restore: None };
+        assert_eq!(state(is(Condition::NotRunning, 0)), "NOT RUNNING");
+        assert_eq!(state(is(Condition::Running, 60)), "RUNNING (60 offsets lost)");
+    }
+
+    #[test]
+    fn a_state_includes_how_far_a_restore_is() {
+        let is = |restore| QueryState { condition: Condition::Restoring, lost: 0, restore: Some(restore) };
+        let begun = RestoreProgress { done: 0, total: 9_000, per_second: 0, left_s: None };
+        assert_eq!(state(is(begun)), "RESTORING (0 of 9000 records)");
+        let later = RestoreProgress { done: 3_000, per_second: 1_500, left_s: Some(4), ..begun };
+        assert_eq!(state(is(later)), "RESTORING (3000 of 9000 records, 1500 per second, 4 s left)");
     }
 }
