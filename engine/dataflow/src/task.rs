@@ -39,6 +39,7 @@ use super::position::TaskPosition;
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use super::stage::{Input, Stage, Target};
 use super::withheld::Withheld;
+use time::latest;
 
 /// The number of a commit of one query in one process, starting at 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,6 +156,8 @@ pub(super) struct TaskInput {
     pending: Option<Chunk>,
     /// Complaints about records whose rows have not all been emitted.
     withheld: Withheld,
+    /// The event time and the offset of the record of a source with the highest event time, of those that arrived here.
+    latest: Option<(i64, i64)>,
 }
 
 /// Rows that are left to be processed.
@@ -189,7 +192,7 @@ impl Task {
         let input = |input: &Input| -> Result<TaskInput, FormatError> {
             let origin = TopicPartition::new(input.spec.topic.clone(), partition);
             let (entry, withheld) = (input.entry.clone(), Withheld::default());
-            Ok(TaskInput { origin, decoder: input.decoder()?, entry, pending: None, withheld })
+            Ok(TaskInput { origin, decoder: input.decoder()?, entry, pending: None, withheld, latest: None })
         };
         let inputs = stage.inputs.iter().map(input).collect::<Result<_, _>>()?;
         let outputs = stage.outputs.iter().map(|output| output.open(placements)).collect::<Result<_, _>>()?;
@@ -392,7 +395,9 @@ impl Task {
                 None => chunk,
             };
             if !chunk.is_empty() {
-                self.inputs[port.0].pending = Some(chunk);
+                let input = &mut self.inputs[port.0];
+                input.latest = latest(input.latest, &chunk);
+                input.pending = Some(chunk);
             }
         }
         match self.merges {

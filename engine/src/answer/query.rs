@@ -120,10 +120,76 @@ pub struct QueryStatistics {
     pub commits: u64,
     /// When the last commit with records was made, in ms since the epoch; `None` before the first.
     pub last_message_ms: Option<i64>,
+    /// Records that were skipped or processed only in part, by cause; none that has not occurred.
+    pub faults: Vec<RecordFaults>,
+    /// The state that it has here.
+    pub state: StateFacts,
     /// Why it is failing, if it is.
     pub failure: Option<QueryFailure>,
     /// The latest complaints and failures, newest last.
     pub errors: Vec<String>,
+}
+
+/// Records that a query skipped or processed only in part, for one cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordFaults {
+    /// The cause.
+    pub cause: FaultCause,
+    /// The number of reports about such records.
+    pub count: u64,
+    /// The topic, partition and offset of the first of them.
+    pub first: (String, i32, i64),
+}
+
+/// Why a record was skipped or processed only in part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultCause {
+    /// Its window had closed.
+    Late,
+    /// It has no key, and is neither a row of a table nor joined.
+    Keyless,
+    /// It could not be decoded.
+    Undecoded,
+    /// An expression failed.
+    Failed,
+    /// The result could not be written.
+    Unwritten,
+}
+
+/// The state of a query in one process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateFacts {
+    /// Its stores, over all partitions that it has here.
+    pub stores: Vec<StoreFacts>,
+    /// The stream times of the source partitions that it has here.
+    pub stream_times: Vec<StreamTime>,
+    /// The number of results that wait until their windows close; `None` if there are never any, or if they have not been counted
+    /// since the state was restored.
+    pub pending: Option<u64>,
+}
+
+/// One store of a query in one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreFacts {
+    /// Its changelog topic.
+    pub changelog: String,
+    /// The number of its keys.
+    pub keys: u64,
+    /// Its approximate memory, in bytes.
+    pub bytes: u64,
+}
+
+/// The stream time of a partition that a query reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamTime {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The stream time, in ms since the epoch.
+    pub time_ms: i64,
+    /// The offset of the record that set it, if it is known.
+    pub offset: Option<i64>,
 }
 
 /// Why a query fails in this process.
@@ -166,6 +232,8 @@ pub struct PartitionLag {
     /// The highest event time of the records read, in ms since the epoch, if the query has windows or other state: it decides
     /// which rows are late.
     pub stream_time_ms: Option<i64>,
+    /// The offset of the record with that event time, if it is known.
+    pub stream_time_offset: Option<i64>,
     /// The transaction that blocks readers.
     pub open_transaction: Option<OpenTransaction>,
 }

@@ -34,6 +34,7 @@ pub use super::share::StepOutcome;
 use super::share::{Committing, Share};
 use super::snapshots::{Marks, Snapshots};
 use super::states::States;
+use crate::answer::StateFacts;
 use crate::failure;
 use headwater_dataflow::Epoch;
 use headwater_language::catalog::QueryDef;
@@ -130,6 +131,10 @@ impl Driver {
                     share.lose_gaps(&self.job, &self.status, now_ms)?;
                     share.show(&self.states);
                     self.status.set_state(State::Running);
+                    share
+                        .facts(&self.job, &self.inputs, now_ms)
+                        .into_iter()
+                        .for_each(|facts| self.status.set_facts(facts));
                 }
                 return Ok(StepOutcome::Worked);
             }
@@ -248,6 +253,7 @@ impl Driver {
 
     fn give_up(&mut self) {
         self.share = None;
+        self.status.set_facts(StateFacts::default());
         self.status.set_share([].iter(), false);
     }
 
@@ -348,6 +354,9 @@ impl Driver {
             }
             share.apply(epoch, &offsets)?;
             share.keep(epoch, now_ms)?;
+            if let Some(facts) = share.facts(&self.job, &self.inputs, now_ms) {
+                self.status.set_facts(facts);
+            }
             self.refusals.committed(&offsets);
             self.status.committed(tally, now_ms);
         }

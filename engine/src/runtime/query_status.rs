@@ -1,16 +1,16 @@
 //! The status of a running query, for everyone to read: counters, its partitions, its latest errors.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use headwater_connectors::transport::{Lost, TransportError};
-use headwater_dataflow::Complaint;
+use headwater_dataflow::{Complaint, ComplaintKind};
 use headwater_formats::record::TopicPartition;
 use headwater_language::diagnostic::Diagnostic;
 use parking_lot::Mutex;
 
 use super::progress::Measured;
-use crate::answer::RestoreProgress;
+use crate::answer::{FaultCause, RecordFaults, RestoreProgress, StateFacts};
 
 /// How many of the latest complaints and failures are kept.
 const ERRORS_KEPT_MAX: usize = 10;
@@ -33,13 +33,17 @@ pub enum State {
 }
 
 /// What a query did between two commits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     records_read: u64,
     bytes_read: u64,
     records_written: u64,
     complaints: u64,
+    faults: Faults,
 }
+
+/// The number of complaints for each cause, and the address of the first record.
+type Faults = BTreeMap<FaultCause, (u64, TopicPartition, i64)>;
 
 impl Tally {
     /// Counts records that were read, and the bytes of their keys and values.
@@ -54,8 +58,20 @@ impl Tally {
     }
 
     /// Counts a complaint.
-    pub fn complained(&mut self) {
+    pub fn complained(&mut self, complaint: &Complaint) {
         self.complaints += 1;
+        let first = || (0, complaint.origin.clone(), complaint.offset);
+        self.faults.entry(cause(complaint)).or_insert_with(first).0 += 1;
+    }
+}
+
+fn cause(complaint: &Complaint) -> FaultCause {
+    match complaint.kind {
+        _ if complaint.is_keyless() => FaultCause::Keyless,
+        ComplaintKind::Late => FaultCause::Late,
+        ComplaintKind::Deserialization => FaultCause::Undecoded,
+        ComplaintKind::Processing => FaultCause::Failed,
+        ComplaintKind::Serialization => FaultCause::Unwritten,
     }
 }
 
@@ -94,6 +110,8 @@ struct Changing {
     attempts: u64,
     share: Vec<i32>,
     errors: VecDeque<String>,
+    faults: Faults,
+    facts: StateFacts,
     /// Time in ms and records read at the last two commits that were some seconds apart.
     rate: [(i64, u64); 2],
     last_message_ms: Option<i64>,
@@ -132,6 +150,10 @@ pub struct StatusSnapshot {
     pub share: Vec<i32>,
     /// The latest errors, newest last.
     pub errors: Vec<String>,
+    /// Records that were skipped or processed only in part, by cause.
+    pub faults: Vec<RecordFaults>,
+    /// The state that it has here.
+    pub facts: StateFacts,
 }
 
 /// Shortest time over which a rate is measured, in ms.
@@ -145,6 +167,8 @@ impl Default for QueryStatus {
             attempts: 0,
             share: Vec::new(),
             errors: VecDeque::new(),
+            faults: Faults::new(),
+            facts: StateFacts::default(),
             rate: [(0, 0); 2],
             last_message_ms: None,
         };
@@ -269,6 +293,9 @@ impl QueryStatus {
         count(&self.complaints, tally.complaints);
         let read = self.records_read.load(Ordering::Relaxed);
         let mut changing = self.changing.lock();
+        for (cause, (count, partition, offset)) in tally.faults {
+            changing.faults.entry(cause).or_insert((0, partition, offset)).0 += count;
+        }
         changing.last_message_ms = Some(now_ms);
         changing.attempts = 0;
         if changing.rate[1].0 == 0 {
@@ -279,6 +306,11 @@ impl QueryStatus {
         } else {
             changing.rate[1] = (now_ms, read);
         }
+    }
+
+    /// Sets what state it has here.
+    pub(super) fn set_facts(&self, facts: StateFacts) {
+        self.changing.lock().facts = facts;
     }
 
     /// Sets how often it has been resumed.
@@ -330,6 +362,13 @@ impl QueryStatus {
             last_message_ms: changing.last_message_ms,
             share: changing.share.clone(),
             errors: changing.errors.iter().cloned().collect(),
+            faults: changing.faults.iter().map(faults).collect(),
+            facts: changing.facts.clone(),
         }
     }
+}
+
+fn faults((cause, (count, partition, offset)): (&FaultCause, &(u64, TopicPartition, i64))) -> RecordFaults {
+    let first = (partition.topic.to_string(), partition.partition, *offset);
+    RecordFaults { cause: *cause, count: *count, first }
 }

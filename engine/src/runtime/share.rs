@@ -3,6 +3,7 @@
 
 mod barrier;
 mod dumps;
+mod facts;
 pub(super) mod merge;
 mod output;
 mod plans;
@@ -101,6 +102,8 @@ pub(super) struct Share {
     /// Commits in progress, oldest first, and the number of commits finished before them.
     pub(super) committing: VecDeque<Committing>,
     pub(super) committed: u64,
+    /// When the facts about its state were shown last, in ms.
+    facts_at_ms: Option<i64>,
     /// When a record was last read or a commit last made, in ms.
     pub(super) busy_at_ms: i64,
     /// The record at which a task stopped the query, and why.
@@ -177,6 +180,7 @@ impl Share {
             unfinished,
             committing: VecDeque::new(),
             committed: 0,
+            facts_at_ms: None,
             busy_at_ms: now_ms,
             stopped: None,
         };

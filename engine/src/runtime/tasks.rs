@@ -115,12 +115,33 @@ impl Tasks {
         self.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(epoch))).map_err(fault)
     }
 
+    /// The number of keys of each store and its memory in bytes, over all partitions here, by its changelog topic.
+    pub(super) fn sizes(&self, compiled: &Compiled) -> BTreeMap<Arc<str>, (usize, usize)> {
+        let mut sizes: BTreeMap<Arc<str>, (usize, usize)> = BTreeMap::new();
+        for (id, task) in &self.tasks {
+            for (changelog, (keys, bytes)) in compiled.changelogs(id.stage).iter().zip(task.sizes()) {
+                let of_store = sizes.entry(changelog.clone()).or_default();
+                *of_store = (of_store.0 + keys, of_store.1 + bytes);
+            }
+        }
+        sizes
+    }
+
+    /// The number of results that wait for their windows to close; `None` if there are never any, or not counted yet.
+    pub(super) fn pending(&self) -> Option<usize> {
+        let pending = self.tasks.values().filter_map(Task::pending);
+        pending.fold(None, |sum, more| Some(sum.unwrap_or(0) + more))
+    }
+
     /// Keeps the stream times of tasks, and whether windows have expired, in the notes of what they read.
     pub(super) fn note_times(&self, notes: &mut BTreeMap<TopicPartition, Note>) {
         let has_expired = self.tasks.values().any(Task::has_expired);
         for (partition, (id, port)) in &self.readers {
             if let (Some(task), Some(note)) = (self.tasks.get(id), notes.get_mut(partition)) {
-                note.time_ms = task.stream_time_ms(*port);
+                let time_ms = task.stream_time_ms(*port);
+                let known = note.time_offset.filter(|_| note.time_ms == time_ms);
+                note.time_offset = task.stream_time_offset(*port).or(known);
+                note.time_ms = time_ms;
                 note.has_expired |= has_expired;
             }
         }

@@ -174,6 +174,8 @@ fn statistics(status: StatusSnapshot) -> QueryStatistics {
         lost: status.lost,
         commits: status.commits,
         last_message_ms: status.last_message_ms,
+        faults: status.faults,
+        state: status.facts,
         failure: failure.map(|(error, next_try_ms)| QueryFailure { error, attempts, next_try_ms }),
         errors: status.errors,
     }

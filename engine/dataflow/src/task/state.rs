@@ -76,6 +76,18 @@ impl Task {
         self.stores[store].view()
     }
 
+    /// The number of keys of each of its stores, and its approximate memory in bytes.
+    pub fn sizes(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.stores.iter().map(|store| (store.len(), store.bytes()))
+    }
+
+    /// The number of results that wait for stream time to pass their windows; `None` if there are never any, or if they have not
+    /// been counted since it was restored.
+    pub fn pending(&self) -> Option<usize> {
+        let pending = self.operators.iter().filter_map(|(operator, _)| operator.pending());
+        pending.fold(None, |sum, more| Some(sum.unwrap_or(0) + more))
+    }
+
     /// Whether windows have left its stores because they expired.
     pub fn has_expired(&self) -> bool {
         self.stores.iter().any(|store| store.has_expired())

@@ -112,7 +112,7 @@ impl Share {
     }
 
     fn complain(&mut self, complaint: &Complaint, raw: Option<&RawBatch>, status: &QueryStatus) {
-        self.tally.complained();
+        self.tally.complained(complaint);
         status.complained(complaint);
         // A record of an exchange is not the record that the complaint is about.
         self.complaints.add(complaint, raw.filter(|raw| raw.origin == complaint.origin));

@@ -52,6 +52,9 @@ async fn a_state_comes_back_from_its_snapshot() {
     }
     process.drive(&mut [&mut driver]);
     let before = process.rows("SELECT * FROM t;").await;
+    let facts = driver.status().facts;
+    assert_eq!(facts.stores.iter().map(|store| store.keys).sum::<u64>(), 4);
+    assert!(facts.stores[0].bytes > 0 && !facts.stream_times.is_empty(), "{facts:?}");
     let (mut driver, records) = restart(&mut process, driver).await;
     // Four keys, and the stream times of each of up to four partitions.
     assert!((4..=8).contains(&records), "{records} records");

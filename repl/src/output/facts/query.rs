@@ -1,8 +1,8 @@
 //! EXPLAIN of a persistent query, and the parts of it that other statements also show.
 
 use headwater_engine::answer::{
-    Condition, Lag, OpenTransaction, PartitionLag, ProcessFailure, QueryDescription, QueryFailure, QueryState,
-    QueryStatistics, RestoreProgress,
+    Condition, FaultCause, Lag, OpenTransaction, PartitionLag, ProcessFailure, QueryDescription, QueryFailure,
+    QueryState, QueryStatistics, RecordFaults, RestoreProgress, StateFacts, StoreFacts, StreamTime,
 };
 
 use super::time::{to_the_millisecond, to_the_second};
@@ -27,6 +27,7 @@ pub(super) fn sections(described: &QueryDescription) -> Vec<Section> {
     ];
     sections.extend(failures(&query.id, failing));
     sections.extend(did.as_ref().map(statistics));
+    sections.extend(did.iter().flat_map(|did| state_of(&did.state)));
     sections
 }
 
@@ -87,9 +88,48 @@ pub(super) fn statistics(did: &QueryStatistics) -> Section {
         ("Commits", did.commits.to_string()),
         ("Last message", last_message.unwrap_or_else(|| "none".to_owned())),
     ];
+    rows.extend(did.faults.iter().map(|of| (cause(of.cause), skipped(of))));
+    rows.extend(did.state.pending.map(|pending| ("Results pending", pending.to_string())));
     rows.extend(did.failure.as_ref().map(|failure| ("Failure", failed(failure))));
     rows.extend(did.errors.iter().map(|error| ("Error", error.clone())));
     Section::pairs(["Counter", "Value"], rows).titled("Runtime statistics of this process")
+}
+
+fn cause(cause: FaultCause) -> &'static str {
+    match cause {
+        FaultCause::Late => "Late records",
+        FaultCause::Keyless => "Records without a key",
+        FaultCause::Undecoded => "Records not decoded",
+        FaultCause::Failed => "Failed expressions",
+        FaultCause::Unwritten => "Records not written",
+    }
+}
+
+/// How often it happened, and where first.
+fn skipped(RecordFaults { count, first: (topic, partition, offset), .. }: &RecordFaults) -> String {
+    format!("{count}, first at {topic}[{partition}] offset {offset}")
+}
+
+/// The stores of a query in this process, and its stream times; none if it keeps no state.
+pub(super) fn state_of(StateFacts { stores, stream_times, .. }: &StateFacts) -> Vec<Section> {
+    let store = |store: &StoreFacts| vec![store.changelog.clone(), store.keys.to_string(), store.bytes.to_string()];
+    let time = |time: &StreamTime| {
+        vec![
+            format!("{}[{}]", time.topic, time.partition),
+            to_the_millisecond(time.time_ms).unwrap_or_default(),
+            time.offset.map(|offset| offset.to_string()).unwrap_or_default(),
+        ]
+    };
+    let mut sections = Vec::new();
+    if !stores.is_empty() {
+        let columns = ["Changelog", "Keys", "Bytes"];
+        sections.push(Section::table(&columns, stores.iter().map(store)).titled("State in this process"));
+    }
+    if !stream_times.is_empty() {
+        let columns = ["Partition", "Stream Time", "Set By Offset"];
+        sections.push(Section::table(&columns, stream_times.iter().map(time)).titled("Stream times in this process"));
+    }
+    sections
 }
 
 fn failed(QueryFailure { error, attempts, next_try_ms }: &QueryFailure) -> String {
@@ -107,7 +147,7 @@ pub(super) fn lag(Lag { group, topic, partitions }: &Lag) -> Section {
     let has_time = partitions.iter().any(|partition| partition.stream_time_ms.is_some());
     let rows = partitions.iter().map(|partition| cells(partition, has_time));
     let mut columns = vec!["Partition", "Start Offset", "End Offset", "Committed", "Lag", "Lost"];
-    columns.extend(has_time.then_some("Stream Time"));
+    columns.extend(["Stream Time", "Set By Offset"].iter().filter(|_| has_time));
     columns.push("Open Transaction");
     Section::table(&columns, rows).titled(format!("Consumer group {group} on {topic}"))
 }
@@ -122,7 +162,10 @@ fn cells(partition: &PartitionLag, has_time: bool) -> Vec<String> {
         partition.lost.to_string(),
     ];
     let time = || partition.stream_time_ms.and_then(to_the_millisecond).unwrap_or_else(|| "none".to_owned());
-    cells.extend(has_time.then(time));
+    let set_by = || partition.stream_time_offset.map(|offset| offset.to_string()).unwrap_or_default();
+    if has_time {
+        cells.extend([time(), set_by()]);
+    }
     cells.push(partition.open_transaction.map(held_back).unwrap_or_default());
     cells
 }

@@ -254,6 +254,11 @@ impl Operator for Aggregate {
         self.emission == Emission::Final
     }
 
+    fn pending(&self) -> Option<usize> {
+        let memory = self.memory.as_ref().filter(|_| self.emission == Emission::Final);
+        memory.map(|memory| memory.closing.len())
+    }
+
     /// Sessions are read from the topic of the result, and so are results that are emitted once.
     fn keeper(&self) -> Option<&dyn Keeper> {
         let has_rows = self.emission != Emission::Final && !matches!(self.windows, Some(Windows::Session(_)));
