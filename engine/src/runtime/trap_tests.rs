@@ -15,7 +15,8 @@ use headwater_language::config::Settings;
 use super::driver::Driver;
 use super::for_tests::Process;
 use super::query_status::State;
-use crate::answer::Condition;
+use super::snapshots::MemoryFolder;
+use crate::answer::{Condition, FaultCause, RecordFaults};
 use crate::{Engine, Session};
 
 /// Numbers that look random, the same in each run.
@@ -33,6 +34,19 @@ impl Chance {
 async fn kill(process: &Process, driver: &mut Driver, query: &str) {
     process.cluster.expire_members();
     *driver = process.driver_of(query).await;
+}
+
+/// Writes a record with this key and time to each of some partitions of a topic.
+fn write_at(process: &Process, topic: &str, records: &[(i32, Option<&str>, i64)]) {
+    let batch = OutBatch {
+        topic: topic.into(),
+        partitions: Some(records.iter().map(|(partition, ..)| *partition).collect()),
+        keys: records.iter().map(|(_, key, _)| key.map(str::as_bytes)).collect(),
+        values: records.iter().map(|_| Some(&b"{}"[..])).collect(),
+        timestamps_ms: Some(records.iter().map(|(.., time_ms)| *time_ms).collect()),
+        headers: None,
+    };
+    process.cluster.open_sink(SinkOptions::default()).and_then(|mut sink| sink.write(&batch)).expect("records");
 }
 
 /// Writes records of this topic, all of them to one partition.
@@ -101,6 +115,8 @@ async fn sums_over_a_join_are_those_of_its_tables() {
     for every_change in [false, true] {
         let cache = if every_change { "SET 'cache.max.bytes.buffering' = '0';" } else { "SHOW TABLES;" };
         let mut process = Process::with(&[cache]).await;
+        // Its states are restored from snapshots as often as from whole changelogs.
+        process.engine.keep_state(Arc::new(MemoryFolder::default()), 5_000);
         for statement in JOINED {
             process.ask(statement).await;
         }
@@ -294,6 +310,47 @@ const LISTS: [&str; 2] = [
     "CREATE STREAM x (k STRING KEY, v STRING) WITH (KAFKA_TOPIC = 'x', PARTITIONS = 1, VALUE_FORMAT = 'JSON');",
     "CREATE TABLE t AS SELECT k, COLLECT_LIST(v) AS list FROM x GROUP BY k;",
 ];
+
+/// W1, W6: windows do not close, rows are late, and nobody sees why (ksql#1030, risingwave#20834).
+#[tokio::test]
+async fn it_is_shown_what_windows_wait_for() {
+    let create = "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 0 SECONDS) \
+                  GROUP BY k EMIT FINAL;";
+    let mut process = Process::with(&[create]).await;
+    write_at(&process, "s", &[(0, Some("a"), 1_000), (1, Some("b"), 5_000), (1, Some("b"), 30_000)]);
+    let mut driver = process.driver().await;
+    process.drive(&mut [&mut driver]);
+    write_at(&process, "s", &[(1, Some("c"), 2_000), (1, Some("d"), 30_000), (0, Some("a"), 500)]);
+    process.drive(&mut [&mut driver]);
+    let status = driver.status();
+    assert_eq!(status.facts.pending, Some(3), "a in [0, 10000), b and d in [30000, 40000)");
+    let late = RecordFaults { cause: FaultCause::Late, count: 1, first: ("s".to_owned(), 1, 2) };
+    assert_eq!(status.faults, [late]);
+    for _ in 0..2 {
+        let times = driver.status().facts.stream_times;
+        let times: Vec<_> = times.iter().map(|time| (time.partition, time.time_ms, time.offset)).collect();
+        assert_eq!(times, [(0, 1_000, Some(0)), (1, 30_000, Some(1))], "also after a restart");
+        kill(&process, &mut driver, "CTAS_T_2").await;
+        process.drive(&mut [&mut driver]);
+    }
+}
+
+/// J6: a table is empty, or a join finds nothing, because the records have no key (ksql#749, ksql#1405).
+#[tokio::test]
+async fn records_without_a_key_are_counted_with_the_first_address() {
+    let mut process = Process::with(&[
+        "CREATE TABLE x (id STRING PRIMARY KEY) WITH (KAFKA_TOPIC = 's', KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');",
+        "CREATE TABLE t AS SELECT * FROM x;",
+    ])
+    .await;
+    write_at(&process, "s", &[(2, Some("a"), 1), (2, None, 2), (2, None, 3), (2, None, 4)]);
+    let mut driver = process.driver_of("CTAS_T_3").await;
+    process.drive(&mut [&mut driver]);
+    let keyless = RecordFaults { cause: FaultCause::Keyless, count: 3, first: ("s".to_owned(), 2, 1) };
+    let status = driver.status();
+    assert_eq!(status.faults, [keyless]);
+    assert_eq!(status.facts.stores.iter().map(|store| store.keys).collect::<Vec<_>>(), [1]);
+}
 
 /// M3: a query whose output is gone says that it runs, or others suffer from it (ksql#10255, ksql#5897). Method: two queries with
 /// their threads, as in production.
