@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_connectors::transport::memory::MemoryTransport;
-use headwater_connectors::transport::{NewTopic, SinkOptions, Transport as _};
+use headwater_connectors::transport::{Isolation, NewTopic, SinkOptions, Transport as _};
 use headwater_formats::record::{OutBatch, TopicPartition};
 use headwater_language::config::Settings;
 
@@ -225,6 +225,39 @@ async fn a_changelog_may_end_in_aborted_transactions() {
     assert_eq!(process.rows("SELECT * FROM t;").await, ["a 2", "b 1"]);
 }
 
+/// S2: a restore waits for records of a log that was emptied, or that are appended while it reads (streamiz#468, kafka#23298).
+#[tokio::test]
+async fn a_changelog_may_be_emptied_or_grow() {
+    for is_emptied in [true, false] {
+        let (mut process, driver) = counting().await;
+        drop(driver);
+        let logs = changelogs(&process);
+        for log in logs.iter().filter(|_| is_emptied) {
+            let marks = process.cluster.admin().watermarks(&log.topic, Isolation::ReadCommitted).expect("a topic");
+            let end = marks[usize::try_from(log.partition).expect("a number")].end;
+            process.cluster.delete_records(log, end).expect("a partition");
+        }
+        let mut driver = process.driver().await;
+        let mut steps = 0;
+        while !process.reads_state(ALL_KEYS).await {
+            process.now_ms += 10;
+            driver.step(process.now_ms, Duration::ZERO).expect("a step");
+            steps += 1;
+            assert!(steps < 500, "it never ends");
+            for log in logs.iter().filter(|_| !is_emptied) {
+                let bytes = || [Some(&b"k\0\0\0\0\0\0\0\0"[..])].into_iter().collect();
+                let (topic, partitions) = (log.topic.clone(), Some(vec![log.partition].into()));
+                let record =
+                    OutBatch { topic, partitions, keys: bytes(), values: bytes(), timestamps_ms: None, headers: None };
+                let sink = process.cluster.open_sink(SinkOptions::default());
+                sink.and_then(|mut sink| sink.write(&record)).expect("a record");
+            }
+        }
+        let keys = process.rows("SELECT COUNT(*) AS keys FROM t;").await;
+        assert_eq!(keys, [if is_emptied { "0".to_owned() } else { KEYS.to_string() }]);
+    }
+}
+
 /// S3: the committed offsets expire while the state lives, and all records are counted again (librdkafka#1442, kafka#23339).
 #[tokio::test]
 async fn a_state_whose_offsets_are_gone_counts_nothing_again() {
@@ -339,7 +372,7 @@ async fn it_is_shown_what_windows_wait_for() {
 #[tokio::test]
 async fn records_without_a_key_are_counted_with_the_first_address() {
     let mut process = Process::with(&[
-        "CREATE TABLE x (id STRING PRIMARY KEY) WITH (KAFKA_TOPIC = 's', KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');",
+        "CREATE TABLE x (id STRING PRIMARY KEY, v INT) WITH (KAFKA_TOPIC = 's', KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');",
         "CREATE TABLE t AS SELECT * FROM x;",
     ])
     .await;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 /// The end of the names of files that are being written.
-const UNFINISHED: &str = ".new";
+pub(super) const UNFINISHED: &str = ".new";
 /// Bytes that are read and written at once.
 const BUFFER_BYTES: usize = 1 << 20;
 

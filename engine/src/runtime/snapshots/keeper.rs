@@ -26,8 +26,8 @@ use crate::runtime::tasks::Tasks;
 
 /// How long the files of a share may take while the query runs.
 const WRITE_MAX: Duration = Duration::from_secs(10 * 60);
-/// How long they may take when the query ends.
-const LAST_WRITE_MAX: Duration = Duration::from_secs(20);
+/// How long they may take when the query ends; also how long those that are being written may still take then.
+const LAST_WRITE_MAX: Duration = Duration::from_secs(15);
 /// At the end a store is dumped if its changelog has a record for every so many keys: reading fewer takes less time than a dump.
 const KEYS_FOR_A_RECORD: u64 = 10;
 

@@ -32,7 +32,7 @@ use std::sync::{Arc, OnceLock};
 use headwater_connectors::transport::Admin;
 use headwater_language::catalog::{Catalog, QueryDef};
 
-use folder::DiskFolder;
+use folder::{DiskFolder, UNFINISHED};
 pub use folder::{Folder, MemoryFolder};
 pub(super) use keeper::{Keeper, Marks};
 pub(super) use loading::{Loaded, Loading};
@@ -104,14 +104,23 @@ impl Snapshots {
         }
     }
 
-    /// Deletes the files of queries that no longer exist, once in a process.
+    /// Deletes the files of queries that no longer exist, and those that were not finished, once in a process. Call it before the
+    /// first query starts.
     pub(super) fn sweep(&self, admin: &dyn Admin, catalog: &Catalog) {
         let Some(root) = self.0.get().filter(|root| !root.is_swept.swap(true, Ordering::Relaxed)) else { return };
         let Some(service) = root.service_folder(admin) else { return };
         let known: BTreeSet<String> = catalog.queries().map(|query| legal_name(&query.unique_name())).collect();
         let found = root.folder.children(&service).unwrap_or_default();
-        for query in found.into_iter().filter(|query| !known.contains(query)) {
-            root.delete(&format!("{service}/{query}"));
+        for query in found {
+            let folder = format!("{service}/{query}");
+            if !known.contains(&query) {
+                root.delete(&folder);
+                continue;
+            }
+            // A process that was killed may have left them behind.
+            let files = root.folder.children(&folder).unwrap_or_default();
+            let unfinished = files.iter().filter(|file| file.ends_with(UNFINISHED));
+            unfinished.for_each(|file| root.delete(&format!("{folder}/{file}")));
         }
     }
 }
