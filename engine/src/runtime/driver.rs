@@ -127,7 +127,7 @@ impl Driver {
         self.look(now_ms)?;
         let step = match &mut self.share {
             Some(share) if share.is_restoring() => {
-                if share.restore(&self.status, now_ms, wait)? {
+                if share.restore(&self.job, &self.status, now_ms, wait)? {
                     share.lose_gaps(&self.job, &self.status, now_ms)?;
                     share.show(&self.states);
                     self.status.set_state(State::Running);

@@ -26,6 +26,8 @@ use super::tasks::Tasks;
 /// How long a compacted topic keeps removals of keys, and the default in ms.
 const REMOVALS: &str = "delete.retention.ms";
 const REMOVALS_MS: i64 = 24 * 60 * 60 * 1_000;
+/// How long a restore may stand still before that is reported, in ms.
+const STANDSTILL_MS: i64 = 10_000;
 /// Most records to take from a changelog at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
 /// A batch of this many records means that there is much to read, so the following ones are read ahead.
@@ -47,6 +49,8 @@ pub(super) struct Restore {
     intake: Option<Intake>,
     /// The number of changelogs that are not read to their ends yet.
     unfinished: usize,
+    /// The number of restored records when it advanced last, when that was, and whether a standstill since then was reported.
+    advanced: (u64, i64, bool),
 }
 
 /// One partition of a changelog.
@@ -114,7 +118,8 @@ impl Restore {
             }
         }
         let (transport, in_threads, ids) = (transport.clone(), job.in_threads, changelogs.ids);
-        let restore = Self { transport, in_threads, shelf, parts, snapshots, ids, intake: None, unfinished: 0 };
+        let (intake, unfinished, advanced) = (None, 0, (0, now_ms, false));
+        let restore = Self { transport, in_threads, shelf, parts, snapshots, ids, intake, unfinished, advanced };
         Ok((!restore.parts.is_empty()).then_some(restore))
     }
 
@@ -212,6 +217,22 @@ impl Restore {
     pub(super) fn progress(&self) -> (u64, u64) {
         let done = |part: &Part| part.loaded + u64::try_from(part.next - part.start).unwrap_or(0);
         (self.parts.values().map(done).sum(), self.parts.values().map(Part::total).sum())
+    }
+
+    /// Reports once that it does not advance.
+    pub(super) fn watch(&mut self, query_id: &str, now_ms: i64) {
+        let ((done, total), (before, since_ms, is_reported)) = (self.progress(), self.advanced);
+        if done != before {
+            self.advanced = (done, now_ms, false);
+        } else if !is_reported && now_ms - since_ms >= STANDSTILL_MS {
+            self.advanced.2 = true;
+            tracing::warn!(
+                query_id,
+                done,
+                total,
+                "restore waits for a broker, or for a transaction in a changelog that a process left open to time out"
+            );
+        }
     }
 
     /// The changelogs with the number of offsets that were read of each, and not loaded from a snapshot.

@@ -2,6 +2,7 @@
 //! the outbox, up to the next commit.
 
 mod barrier;
+mod commits;
 mod dumps;
 mod facts;
 pub(super) mod merge;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
-use headwater_connectors::transport::{Admin, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError};
-use headwater_dataflow::{Epoch, Event, TaskPosition};
+use headwater_connectors::transport::{Admin, Lost, ReadPlan, ReadRange, SourceEvent, TransportError};
+use headwater_dataflow::{Event, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
@@ -31,6 +32,7 @@ use super::snapshots::Keeper;
 use super::start::{Start, StartContext};
 use super::states::{Shown, States};
 use super::tasks::Tasks;
+pub(super) use commits::Committing;
 use merge::{Merge, Run};
 use plans::{is_whole, merge, partitions_of, phases, plan};
 
@@ -108,13 +110,6 @@ pub(super) struct Share {
     pub(super) busy_at_ms: i64,
     /// The record at which a task stopped the query, and why.
     pub(super) stopped: Option<(i64, TransportError)>,
-}
-
-/// A commit that was handed to the outbox.
-pub(super) struct Committing {
-    pub(super) epoch: Epoch,
-    pub(super) offsets: BTreeMap<TopicPartition, Position>,
-    pub(super) tally: Tally,
 }
 
 impl Share {
@@ -195,6 +190,7 @@ impl Share {
     /// Restores what arrives within `wait`. Returns true once all state is restored.
     pub(super) fn restore(
         &mut self,
+        job: &Job,
         status: &QueryStatus,
         now_ms: i64,
         wait: Duration,
@@ -202,6 +198,7 @@ impl Share {
         let Some(restore) = &mut self.restore else { return Ok(true) };
         self.busy_at_ms = now_ms;
         let is_done = restore.step(&mut self.tasks, wait)?;
+        restore.watch(&job.query.id, now_ms);
         status.restoring(restore.progress(), now_ms);
         if is_done && let Some(restore) = self.restore.take() {
             self.restored(&restore);
@@ -212,51 +209,6 @@ impl Share {
     /// Shows its state to readers, once it is restored.
     pub(super) fn show(&self, states: &States) {
         self.shown.iter().for_each(|shown| states.show(shown));
-    }
-
-    /// Adds a commit that is about to be handed to the outbox.
-    pub(super) fn begin_commit(&mut self, commit: Committing) {
-        self.shown.iter().for_each(|shown| shown.begin_commit());
-        self.committing.push_back(commit);
-    }
-
-    /// Makes the state of an epoch visible, which was committed with these positions.
-    pub(super) fn apply(
-        &mut self,
-        epoch: Epoch,
-        positions: &BTreeMap<TopicPartition, Position>,
-    ) -> Result<(), TransportError> {
-        self.position(positions);
-        match &self.shown {
-            Some(shown) => shown.commit(positions, !self.committing.is_empty(), || self.tasks.committed(epoch)),
-            None => self.tasks.committed(epoch),
-        }
-    }
-
-    fn position(&mut self, positions: &BTreeMap<TopicPartition, Position>) {
-        let offsets = positions.iter().map(|(partition, position)| (partition.clone(), position.offset));
-        self.positioned.extend(offsets);
-    }
-
-    /// Records the positions after transaction markers, which are committed without any change of the state.
-    pub(super) fn passed_markers(&mut self, positions: &BTreeMap<TopicPartition, Position>) {
-        self.position(positions);
-        self.shown.iter().for_each(|shown| shown.pass(positions));
-    }
-
-    /// Whether a commit is in progress.
-    pub(super) fn is_committing(&self) -> bool {
-        !self.committing.is_empty()
-    }
-
-    /// The positions to commit: offsets with their notes.
-    pub(super) fn positions(&self, offsets: BTreeMap<TopicPartition, i64>) -> BTreeMap<TopicPartition, Position> {
-        let note = |partition: &TopicPartition| self.notes.get(partition).copied().unwrap_or_default().to_string();
-        let position = |(partition, next)| {
-            let position = Position::new(next, &note(&partition).into());
-            (partition, position)
-        };
-        offsets.into_iter().map(position).collect()
     }
 
     /// Reports the offsets that were deleted before the share was opened.
