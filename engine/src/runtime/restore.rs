@@ -12,16 +12,15 @@ use arrow::array::{Array, BinaryArray};
 use headwater_connectors::transport::{
     Extent, Isolation, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError, Watermarks,
 };
-use headwater_dataflow::{Event, TaskId};
+use headwater_dataflow::TaskId;
 use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
 
 use super::intake::Intake;
 use super::job::Job;
 use super::query_status::QueryStatus;
-use super::share::fault;
 use super::snapshots::{Changelog, Loaded, Loading, Shelf};
 use super::start::mark;
-use super::tasks::Tasks;
+use super::tasks::{StoreRecords, Tasks};
 
 /// How long a compacted topic keeps removals of keys, and the default in ms.
 const REMOVALS: &str = "delete.retention.ms";
@@ -30,6 +29,11 @@ const REMOVALS_MS: i64 = 24 * 60 * 60 * 1_000;
 const STANDSTILL_MS: i64 = 10_000;
 /// Most records to take from a changelog at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
+/// Most batches, and bytes after which no more are taken, until their records are in the stores.
+const BATCHES_MAX: usize = 8;
+const BATCHES_BYTES_MAX: u64 = 32 << 20;
+/// How long to wait for a further batch.
+const GATHER_WAIT: Duration = Duration::from_millis(5);
 /// A batch of this many records means that there is much to read, so the following ones are read ahead.
 const AHEAD_FROM: usize = 1_024;
 
@@ -128,14 +132,30 @@ impl Restore {
         if let Some((partition, loading)) = self.snapshots.pop() {
             return self.load(partition, loading, tasks).map(|()| false);
         }
-        match &mut self.intake {
+        match self.intake {
             None => self.open()?,
-            Some(intake) => {
-                let event = intake.poll(wait)?;
-                self.take(event, tasks)?;
-            }
+            Some(_) => self.read_on(tasks, wait)?,
         }
         Ok(self.unfinished == 0)
+    }
+
+    /// Takes what arrives within `wait`: several batches, of as many tasks as can be restored at once.
+    fn read_on(&mut self, tasks: &mut Tasks, mut wait: Duration) -> Result<(), TransportError> {
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        while let Some(intake) = &mut self.intake {
+            let event = intake.poll(wait)?;
+            let is_idle = matches!(event, SourceEvent::Idle);
+            if let Some((store, raw)) = self.take(event)? {
+                bytes += raw.payload_bytes;
+                batches.push((store, raw));
+            }
+            let has_all = batches.len() >= BATCHES_MAX || bytes >= BATCHES_BYTES_MAX || self.unfinished == 0;
+            if is_idle || has_all || !self.in_threads {
+                break;
+            }
+            wait = GATHER_WAIT;
+        }
+        tasks.restore(batches)
     }
 
     /// Loads a piece of a snapshot.
@@ -151,9 +171,7 @@ impl Restore {
             Ok(Loaded::Nothing) => {}
             Ok(Loaded::Records(keys, values)) => {
                 part.loaded += keys.len() as u64;
-                let (id, store) = part.store;
-                let raw = as_batch(&partition, keys, values);
-                tasks.get(id)?.handle(&Event::Restore(store, &raw)).map_err(fault)?;
+                tasks.restore(vec![(part.store, as_batch(&partition, keys, values))])?;
             }
             Ok(Loaded::Damaged(reason)) => {
                 part.read_all();
@@ -193,13 +211,13 @@ impl Restore {
         Ok(())
     }
 
-    fn take(&mut self, event: SourceEvent, tasks: &mut Tasks) -> Result<(), TransportError> {
+    /// The records of an event, with the store that they belong to.
+    fn take(&mut self, event: SourceEvent) -> Result<Option<StoreRecords>, TransportError> {
         match event {
             SourceEvent::Batch(raw) => {
                 let part = self.parts.get_mut(&raw.origin).ok_or_else(|| unknown(&raw.origin))?;
-                let (id, store) = part.store;
-                tasks.get(id)?.handle(&Event::Restore(store, &raw)).map_err(fault)?;
                 part.next = raw.offsets.last().map_or(part.next, |last| last + 1);
+                return Ok(Some((part.store, raw)));
             }
             SourceEvent::Finished(partition) => {
                 if let Some(part) = self.parts.get_mut(&partition) {
@@ -210,7 +228,7 @@ impl Restore {
             SourceEvent::Lost(lost) => return Err(lost.into()),
             SourceEvent::Passed(..) | SourceEvent::Idle => {}
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The number of records that were restored, and of all. Offsets without a record count.

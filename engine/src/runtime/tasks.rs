@@ -2,15 +2,19 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use headwater_connectors::transport::TransportError;
 use headwater_dataflow::{Command, Compiled, Epoch, Event, Placement, Port, Task, TaskId};
-use headwater_formats::record::TopicPartition;
+use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::inputs::Inputs;
 use super::note::Note;
 use super::share::fault;
+
+/// Records of a changelog, with the task and the index of its store that they belong to.
+pub(super) type StoreRecords = ((TaskId, usize), RawBatch);
 
 /// The tasks of a share.
 #[derive(Default)]
@@ -76,6 +80,24 @@ impl Tasks {
     /// A task.
     pub(super) fn get(&mut self, id: TaskId) -> Result<&mut Task, TransportError> {
         self.tasks.get_mut(&id).ok_or_else(|| TransportError::internal(format!("there is no task {id:?}")))
+    }
+
+    /// Restores records of changelogs, those of each store in their order. Several tasks are restored at once, by threads.
+    pub(super) fn restore(&mut self, batches: Vec<StoreRecords>) -> Result<(), TransportError> {
+        let mut of_tasks: BTreeMap<TaskId, Vec<(usize, RawBatch)>> = BTreeMap::new();
+        for ((id, store), raw) in batches {
+            of_tasks.entry(id).or_default().push((store, raw));
+        }
+        let mut work: Vec<_> =
+            self.tasks.iter_mut().filter_map(|(id, task)| of_tasks.remove(id).map(|batches| (task, batches))).collect();
+        let Some((task, batches)) = work.pop() else { return Ok(()) };
+        std::thread::scope(|scope| {
+            let others: Vec<_> =
+                work.into_iter().map(|(task, batches)| scope.spawn(move || restore(task, &batches))).collect();
+            let first = restore(task, &batches);
+            let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            joined.fold(first, Result::and)
+        })
     }
 
     /// Whether a task had processed rows at the last commit. If it has stores, they had state.
@@ -146,4 +168,8 @@ impl Tasks {
             }
         }
     }
+}
+
+fn restore(task: &mut Task, batches: &[(usize, RawBatch)]) -> Result<(), TransportError> {
+    batches.iter().try_for_each(|(store, raw)| task.handle(&Event::Restore(*store, raw))).map_err(fault)
 }
