@@ -3,6 +3,7 @@
 //! Parse → plan → publish → answer. Every statement that changes the catalog becomes one command in the command topic and
 //! takes effect once the command is read back; all other statements use a snapshot of the catalog.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -13,7 +14,7 @@ use headwater_language::diagnostic::{Diagnostic, SYNTAX};
 use headwater_language::sql::{self, ast};
 
 use crate::answer::Answer;
-use crate::runtime::{Asked, Driver, Process, Ran};
+use crate::runtime::{Asked, Driver, Folder, Locked, Process, Ran};
 use crate::session::Session;
 use crate::statement::{
     Answered, Context, alter_source, assert, copy, create_as, create_function, create_source, create_type, define,
@@ -43,6 +44,18 @@ impl Engine {
     /// not exist or the cluster fails.
     pub fn driver<'a>(&'a self, id: &'a str, transport: Arc<dyn Transport>) -> Asked<'a, Driver> {
         self.process.driver(id, transport)
+    }
+
+    /// Keeps local snapshots of the state of the persistent queries that run here in a folder on the disk, from now on. They
+    /// shorten the next restore. Fails if another process uses the folder; without write access to it, queries run without
+    /// snapshots, which is logged.
+    pub fn keep_state_in(&self, folder: &Path) -> Result<(), Locked> {
+        self.process.snapshots().open(folder, self.service_id())
+    }
+
+    /// The same in any folder, for simulations, with at most one snapshot of a store in `interval_ms`.
+    pub fn keep_state(&self, folder: Arc<dyn Folder>, interval_ms: i64) {
+        self.process.snapshots().use_folder(folder, self.service_id(), interval_ms);
     }
 
     /// This process.

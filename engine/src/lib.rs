@@ -22,6 +22,6 @@ pub use headwater_language::{catalog, config, definition, diagnostic, sql, topol
 
 pub use apply::check as check_for_run;
 pub use engine::Engine;
-pub use runtime::{Asked, Driver, Ran, StepOutcome};
+pub use runtime::{Asked, Driver, Folder, Locked, MemoryFolder, Ran, StepOutcome};
 pub use session::Session;
 pub use words::Words;

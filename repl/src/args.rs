@@ -35,7 +35,8 @@ pub struct Common {
     #[arg(long, global = true, value_name = "HOST:PORT")]
     pub bootstrap_server: Option<String>,
 
-    /// The data folder of the broker inside this process [default: ~/.local/share/headwater]
+    /// The data folder of the broker inside this process [default: ~/.local/share/headwater]; with a cluster, the folder for
+    /// local snapshots of the state of persistent queries [default: none]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
 

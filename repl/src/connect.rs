@@ -13,7 +13,7 @@ use headwater_engine::failure::transport;
 use headwater_engine::{Engine, Ran, Session};
 use headwater_repl::app::Connection;
 use headwater_repl::ask::{Ask, Serve, SourceName, Vocabulary};
-use headwater_repl::options::Options;
+use headwater_repl::options::{Location, Options};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
@@ -26,10 +26,27 @@ pub fn connect(options: &Options, bootstrap: &str, runtime: &Handle) -> Result<C
     let mut settings = Settings::default();
     settings.set("service.id", &options.service_id).map_err(|error| error.to_string())?;
     let engine = Engine::new(transport.clone(), &settings);
+    keep_state(&engine, options)?;
     let session = Mutex::new(Session::new(settings));
     let ask = EngineAsk { engine, session, runtime: runtime.clone() };
     let engine = Arc::new(ask);
     Ok(Connection { ask: engine.clone(), serve: engine, transport })
+}
+
+/// Has the engine keep local snapshots of state in the folder for them, if there is one.
+fn keep_state(engine: &Engine, options: &Options) -> Result<(), String> {
+    let Some(folder) = &options.state_folder else { return Ok(()) };
+    match (engine.keep_state_in(folder), &options.location) {
+        (Ok(()), _) => Ok(()),
+        (Err(locked), Location::Cluster(_)) => Err(format!(
+            "{locked}\n  hint: Choose another folder with --data, or leave it out to run without snapshots."
+        )),
+        // A second process on the data folder of an embedded broker uses the broker of the first.
+        (Err(locked), _) => {
+            tracing::info!(%locked, "queries of this process run without snapshots");
+            Ok(())
+        }
+    }
 }
 
 fn describe(error: &TransportError) -> String {

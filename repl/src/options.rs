@@ -40,6 +40,8 @@ pub struct Options {
     pub work: Work,
     /// Where the topics are.
     pub location: Location,
+    /// The folder for local snapshots of the state of persistent queries, if there is one.
+    pub state_folder: Option<PathBuf>,
     /// The service that definitions belong to.
     pub service_id: String,
     /// Properties of the Kafka client, by librdkafka's names.
@@ -126,6 +128,7 @@ impl Options {
         let service_id = low.common.service_id.clone().or(settings.service_id);
         Ok(Self {
             work,
+            state_folder: state_folder(&location, &low.common),
             location,
             service_id: service_id.unwrap_or_else(|| SERVICE_ID_DEFAULT.to_string()),
             kafka: settings.kafka,
@@ -224,19 +227,25 @@ fn location(common: &Common, settings: &mut Settings, work: &Work, around: &Surr
         return if is_given { Err(fact.into()) } else { Ok(Location::Memory) };
     }
     match (chosen, &common.data, surrounding) {
-        (Some(_), Some(_), _) => {
-            Err("a cluster and --data cannot be given together; the folder is for the broker inside this process"
-                .into())
-        }
-        (Some(_), None, _) if matches!(work, Work::Broker { .. }) => {
+        (Some(_), _, _) if matches!(work, Work::Broker { .. }) => {
             Err("`headwater broker` runs its own broker; a cluster cannot be given".into())
         }
-        (Some(brokers), None, _) => Ok(Location::Cluster(brokers)),
+        (Some(brokers), _, _) => Ok(Location::Cluster(brokers)),
         (None, Some(folder), _) => Ok(Location::Folder(folder.clone())),
         (None, None, Some(brokers)) if !matches!(work, Work::Broker { .. }) => Ok(Location::Cluster(brokers)),
         (None, None, _) if *work == Work::Demo => Ok(Location::Memory),
         (None, None, _) => data_folder(around).map(Location::Folder),
     }
+}
+
+/// The folder `state` in the data folder, with a cluster only if one is given.
+fn state_folder(location: &Location, common: &Common) -> Option<PathBuf> {
+    let folder = match location {
+        Location::Folder(folder) => Some(folder),
+        Location::Cluster(_) => common.data.as_ref(),
+        Location::Memory => None,
+    };
+    folder.map(|folder| folder.join("state"))
 }
 
 /// librdkafka truncates a port that is too large, and connects to the wrong port.
@@ -328,10 +337,19 @@ mod tests {
     }
 
     #[test]
+    fn state_is_kept_in_the_data_folder() {
+        let folder_of = |arguments: &[&str]| resolve(arguments, &[("HOME", "/h")]).unwrap().state_folder;
+        assert_eq!(folder_of(&["--data", "d"]), Some("d/state".into()));
+        assert_eq!(folder_of(&["--bootstrap-server", "a:1"]), None);
+        assert_eq!(folder_of(&["--bootstrap-server", "a:1", "--data", "d"]), Some("d/state".into()));
+        assert_eq!(location_of(&["--bootstrap-server", "a:1", "--data", "d"], &[]), Location::Cluster("a:1".into()));
+        assert_eq!(folder_of(&["demo"]), None);
+    }
+
+    #[test]
     fn contradictions_are_rejected() {
         for arguments in [
-            &["--bootstrap-server", "a:1", "--data", "d"][..],
-            &["-e", "SELECT 1;", "demo"],
+            &["-e", "SELECT 1;", "demo"][..],
             &["broker", "--bootstrap-server", "a:1"],
             &["test", "a.test", "--data", "d"],
             &["test", "a.test", "--bootstrap-server", "a:1"],

@@ -354,3 +354,60 @@ impl Drop for Broker {
         let _ = self.child.wait();
     }
 }
+
+const COUNTS: &str = "
+CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 2, VALUE_FORMAT = 'JSON');
+SET 'auto.offset.reset' = 'earliest';
+CREATE TABLE counts AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;
+";
+
+/// The files below a folder.
+fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let below = |path: std::path::PathBuf| match path.is_dir() {
+        true => files(&path),
+        false => vec![path.display().to_string()],
+    };
+    entries.flat_map(|entry| below(entry.path())).collect()
+}
+
+/// Goal: a process with a folder of its own beside a cluster keeps its state there, and uses it after a restart; one folder belongs
+/// to one process; DROP deletes what is in it.
+#[test]
+fn state_is_kept_in_a_folder_beside_a_cluster() {
+    let place = Place::new(COUNTS);
+    let mut broker = command(&["broker", "--listen", "127.0.0.1:0", "--data"], &[&place.data()]);
+    let mut broker = Working(broker.stderr(Stdio::piped()).spawn().expect("the program starts"));
+    let mut lines = BufReader::new(broker.0.stderr.take().expect("a pipe")).lines();
+    let notice = lines.next().expect("the broker prints its address").expect("text");
+    std::thread::spawn(move || lines.for_each(drop));
+    let address = notice.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).expect("an address");
+    let address = address.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
+    let own = place.folder.path().join("own");
+    let (state, own) = (own.join("state"), own.display().to_string());
+    let cluster = ["--bootstrap-server", &address];
+    let kept = ["--bootstrap-server", &address, "--data", &own];
+    let snapshots = || files(&state).into_iter().filter(|file| file.contains("changelog")).count();
+    succeed(&kept, &["run", &place.file(), "--until-idle"]);
+    for round in 1..=2 {
+        succeed(&cluster, &["-e", &insert(0..20)]);
+        succeed(&kept, &["run", &place.file(), "--until-idle"]);
+        assert_eq!(snapshots(), 2, "one for each partition: {:?}", files(&state));
+        let query = "SELECT COUNT(*) AS k, SUM(n) AS n FROM counts;";
+        let counted = succeed(&cluster, &["--output", "csv", "-e", query]);
+        assert_eq!(counted, format!("K,N\n7,{}\n", round * 20));
+    }
+    let mut first = command(&kept, &["run", &place.file()]);
+    let mut first = Working(first.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts"));
+    first.await_work();
+    let second = run(&kept, &["-e", "SHOW TOPICS;"]);
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(3), "{said}");
+    assert!(said.contains("is in use by process") && said.contains(&first.0.id().to_string()), "{said}");
+    succeed(&cluster, &["-e", "DROP TABLE counts;"]);
+    let begun = Instant::now();
+    while snapshots() > 0 {
+        assert!(begun.elapsed() < LIMIT, "{:?}", files(&state));
+        sleep(Duration::from_millis(50));
+    }
+}

@@ -85,6 +85,9 @@ pub trait Admin: Send + Sync {
     /// in a transaction, with everything else.
     fn record_limits(&self, topic: &str) -> Result<RecordLimits, TransportError>;
 
+    /// The id of the cluster, which no other cluster has; `None` if it does not report one.
+    fn cluster_id(&self) -> Result<Option<String>, TransportError>;
+
     /// The current number of members of each of these consumer groups; 0 for a group that does not exist.
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError>;
 

@@ -93,6 +93,11 @@ impl Compiled {
         &self.stages[stage].changelogs
     }
 
+    /// Whether any of its tasks has stores.
+    pub fn has_state(&self) -> bool {
+        self.stages.iter().any(|stage| !stage.changelogs.is_empty())
+    }
+
     /// Whether its tasks must be told when stream time advances in partitions whose rows go to other tasks.
     pub fn waits_for_time(&self) -> bool {
         let operators = self.stages.iter().flat_map(|stage| &stage.operators);

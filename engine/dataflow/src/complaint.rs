@@ -3,6 +3,11 @@
 use headwater_formats::record::{Side, TopicPartition};
 use headwater_language::diagnostic::shortened;
 
+/// The reason why a record without a key is not a row of a table.
+pub const NO_KEY: &str = "the record has no key, so it is not a row of the table";
+/// The reason why a row without a join key is not joined.
+pub const NO_JOIN_KEY: &str = "the join key is NULL, so the row is not joined";
+
 /// An error in processing one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaint {
@@ -44,6 +49,11 @@ impl Complaint {
             Wrong::Row => (None, None),
         };
         Self { kind, origin, offset, side, expr, reason: shortened(reason) }
+    }
+
+    /// Whether the record was skipped because it has no key, or a null one, where it needs one.
+    pub fn is_keyless(&self) -> bool {
+        self.reason == NO_KEY || self.reason == NO_JOIN_KEY
     }
 
     /// The side, if there is one, and the reason, in one line.

@@ -87,6 +87,12 @@ pub trait Operator: fmt::Debug + Send + Sync {
         false
     }
 
+    /// The number of results that it emits once stream time has passed their windows; `None` if there are never any, or if it has
+    /// not counted them since it was restored.
+    fn pending(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether the rows that it emits may be far larger than those pushed, so that few rows are pushed at a time.
     fn grows(&self) -> bool;
 

@@ -40,6 +40,7 @@ use super::position::TaskPosition;
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use super::stage::{Input, Stage, Target};
 use super::withheld::Withheld;
+use time::latest;
 
 /// The number of a commit of one query in one process, starting at 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,8 +78,9 @@ pub struct Task {
     changelogs: Vec<Changelog>,
     /// The stream times of the source partitions that its rows came from.
     clocks: Clocks,
-    /// Those that the changelog has, with the changes that were sealed last.
-    logged_clocks: Clocks,
+    /// What the changelog has of them and of the number of received rows, with the changes that were sealed last; empty if
+    /// nothing.
+    note: Vec<u8>,
     /// The port of the records that were handled last.
     port: Port,
     /// Whether rows for exchanges are passed on as they are, instead of as records of their topics.
@@ -116,6 +118,8 @@ pub(super) struct TaskInput {
     pending: Option<Chunk>,
     /// Complaints about records whose rows have not all been emitted.
     withheld: Withheld,
+    /// The event time and the offset of the record of a source with the highest event time, of those that arrived here.
+    latest: Option<(i64, i64)>,
 }
 
 /// Rows that are left to be processed.
@@ -150,7 +154,7 @@ impl Task {
         let input = |input: &Input| -> Result<TaskInput, FormatError> {
             let origin = TopicPartition::new(input.spec.topic.clone(), partition);
             let (entry, withheld) = (input.entry.clone(), Withheld::default());
-            Ok(TaskInput { origin, decoder: input.decoder()?, entry, pending: None, withheld })
+            Ok(TaskInput { origin, decoder: input.decoder()?, entry, pending: None, withheld, latest: None })
         };
         let inputs = stage.inputs.iter().map(input).collect::<Result<_, _>>()?;
         let outputs = stage.outputs.iter().map(|output| output.open(placements)).collect::<Result<_, _>>()?;
@@ -172,7 +176,7 @@ impl Task {
             stores: stage.changelogs.iter().map(store).collect(),
             changelogs: stage.changelogs.iter().map(changelog).collect(),
             clocks: Clocks::default(),
-            logged_clocks: Clocks::default(),
+            note: Vec::new(),
             port: Port(0),
             exchanges_rows: false,
             received: 0,
@@ -361,7 +365,9 @@ impl Task {
                 None => chunk,
             };
             if !chunk.is_empty() {
-                self.inputs[port.0].pending = Some(chunk);
+                let input = &mut self.inputs[port.0];
+                input.latest = latest(input.latest, &chunk);
+                input.pending = Some(chunk);
             }
         }
         match self.merges {

@@ -22,8 +22,8 @@ pub use listing::{
 };
 pub use plan::{ExecutedPlan, Plan};
 pub use query::{
-    Condition, Lag, OpenTransaction, PartitionLag, ProcessFailure, QueryDescription, QueryFailure, QueryListing,
-    QueryState, QueryStatistics,
+    Condition, FaultCause, Lag, OpenTransaction, PartitionLag, ProcessFailure, QueryDescription, QueryFailure,
+    QueryListing, QueryState, QueryStatistics, RecordFaults, RestoreProgress, StateFacts, StoreFacts, StreamTime,
 };
 pub use source::{PartitionExtent, SourceDescription, SourceQuery, TopicDescription};
 

@@ -44,6 +44,21 @@ pub struct QueryState {
     pub condition: Condition,
     /// Offsets of its input that were deleted before they were read.
     pub lost: u64,
+    /// How far it is while it restores its state in this process.
+    pub restore: Option<RestoreProgress>,
+}
+
+/// How far the restore of a query's state is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RestoreProgress {
+    /// Records restored so far. Offsets of records that compaction removed count as restored.
+    pub done: u64,
+    /// Records to restore.
+    pub total: u64,
+    /// Records restored per second since it began; 0 before that is known.
+    pub per_second: u64,
+    /// How long the rest takes at that rate, in seconds; `None` before that is known.
+    pub left_s: Option<u64>,
 }
 
 /// What a query is doing.
@@ -51,6 +66,8 @@ pub struct QueryState {
 pub enum Condition {
     /// It runs in this process.
     Running,
+    /// It restores its state in this process, and will then run.
+    Restoring,
     /// Other processes run it.
     RunningElsewhere,
     /// No process runs it.
@@ -81,6 +98,8 @@ pub struct ProcessFailure {
 pub struct QueryStatistics {
     /// What it is doing here.
     pub condition: Condition,
+    /// How far it is while it restores its state.
+    pub restore: Option<RestoreProgress>,
     /// The partitions of its input that it has here.
     pub partitions: Vec<i32>,
     /// Records read.
@@ -101,10 +120,76 @@ pub struct QueryStatistics {
     pub commits: u64,
     /// When the last commit with records was made, in ms since the epoch; `None` before the first.
     pub last_message_ms: Option<i64>,
+    /// Records that were skipped or processed only in part, by cause; none that has not occurred.
+    pub faults: Vec<RecordFaults>,
+    /// The state that it has here.
+    pub state: StateFacts,
     /// Why it is failing, if it is.
     pub failure: Option<QueryFailure>,
     /// The latest complaints and failures, newest last.
     pub errors: Vec<String>,
+}
+
+/// Records that a query skipped or processed only in part, for one cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordFaults {
+    /// The cause.
+    pub cause: FaultCause,
+    /// The number of reports about such records.
+    pub count: u64,
+    /// The topic, partition and offset of the first of them.
+    pub first: (String, i32, i64),
+}
+
+/// Why a record was skipped or processed only in part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultCause {
+    /// Its window had closed.
+    Late,
+    /// It has no key, and is neither a row of a table nor joined.
+    Keyless,
+    /// It could not be decoded.
+    Undecoded,
+    /// An expression failed.
+    Failed,
+    /// The result could not be written.
+    Unwritten,
+}
+
+/// The state of a query in one process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateFacts {
+    /// Its stores, over all partitions that it has here.
+    pub stores: Vec<StoreFacts>,
+    /// The stream times of the source partitions that it has here.
+    pub stream_times: Vec<StreamTime>,
+    /// The number of results that wait until their windows close; `None` if there are never any, or if they have not been counted
+    /// since the state was restored.
+    pub pending: Option<u64>,
+}
+
+/// One store of a query in one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreFacts {
+    /// Its changelog topic.
+    pub changelog: String,
+    /// The number of its keys.
+    pub keys: u64,
+    /// Its approximate memory, in bytes.
+    pub bytes: u64,
+}
+
+/// The stream time of a partition that a query reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamTime {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The stream time, in ms since the epoch.
+    pub time_ms: i64,
+    /// The offset of the record that set it, if it is known.
+    pub offset: Option<i64>,
 }
 
 /// Why a query fails in this process.
@@ -147,6 +232,8 @@ pub struct PartitionLag {
     /// The highest event time of the records read, in ms since the epoch, if the query has windows or other state: it decides
     /// which rows are late.
     pub stream_time_ms: Option<i64>,
+    /// The offset of the record with that event time, if it is known.
+    pub stream_time_offset: Option<i64>,
     /// The transaction that blocks readers.
     pub open_transaction: Option<OpenTransaction>,
 }

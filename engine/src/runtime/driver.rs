@@ -27,11 +27,15 @@ use super::opening::Opening;
 use super::outbox::Work;
 use super::own_topics;
 use super::purge::Purge;
+#[cfg(test)]
+use super::query_status::StatusSnapshot;
 use super::query_status::{QueryStatus, State};
 use super::refusals::Refusals;
 pub use super::share::StepOutcome;
 use super::share::{Committing, Share};
+use super::snapshots::{Marks, Snapshots};
 use super::states::States;
+use crate::answer::StateFacts;
 use crate::failure;
 use headwater_dataflow::Epoch;
 use headwater_language::catalog::QueryDef;
@@ -58,6 +62,8 @@ pub struct Driver {
     states: Arc<States>,
     /// The records of its exchanges that are no longer needed.
     purge: Purge,
+    /// The local snapshots of its state.
+    snapshots: Arc<Snapshots>,
 }
 
 impl Driver {
@@ -82,6 +88,13 @@ impl Driver {
         self
     }
 
+    /// The same driver with its state kept in local snapshots. Call it before the first step.
+    #[must_use]
+    pub fn kept_in(mut self, snapshots: &Arc<Snapshots>) -> Self {
+        self.snapshots = snapshots.clone();
+        self
+    }
+
     /// Joins the query's group. Nothing is read before the group assigns partitions to this process. `refusals` is what
     /// earlier drivers of the query have learned.
     pub fn new(
@@ -97,9 +110,23 @@ impl Driver {
         };
         let inputs = Inputs::of(&job.compiled);
         let member = transport.join_group(GroupPlan { group: job.group(), topics: inputs.topics() })?;
-        let (positioned, epoch, states, purge) = (BTreeSet::new(), Epoch::default(), Arc::default(), Purge::default());
-        let share = None;
-        Ok(Self { transport, job, status, refusals, member, share, epoch, goal, inputs, positioned, states, purge })
+        let (positioned, epoch, share, purge) = (BTreeSet::new(), Epoch::default(), None, Purge::default());
+        let (states, snapshots) = (Arc::default(), Arc::default());
+        Ok(Self {
+            transport,
+            job,
+            status,
+            refusals,
+            member,
+            share,
+            epoch,
+            goal,
+            inputs,
+            positioned,
+            states,
+            purge,
+            snapshots,
+        })
     }
 
     /// Handles one event of the group or the source. `now_ms` is the current time, `wait` the longest time to wait.
@@ -117,10 +144,14 @@ impl Driver {
         self.look(now_ms)?;
         let step = match &mut self.share {
             Some(share) if share.is_restoring() => {
-                if share.restore(now_ms, wait)? {
+                if share.restore(&self.job, &self.status, now_ms, wait)? {
                     share.lose_gaps(&self.job, &self.status, now_ms)?;
                     share.show(&self.states);
                     self.status.set_state(State::Running);
+                    share
+                        .facts(&self.job, &self.inputs, now_ms)
+                        .into_iter()
+                        .for_each(|facts| self.status.set_facts(facts));
                 }
                 return Ok(StepOutcome::Worked);
             }
@@ -163,12 +194,29 @@ impl Driver {
         }
     }
 
-    /// Commits what is done. The driver must be dropped afterwards, which leaves the group and aborts what could not be
-    /// committed, so that readers of the output need not wait until it times out.
+    /// Commits what is done, and dumps the state if there is a folder for it. The driver must be dropped afterwards, which leaves
+    /// the group and aborts what could not be committed, so that readers of the output need not wait until it times out.
     pub fn finish(&mut self, now_ms: i64) -> Result<(), TransportError> {
+        let marks = match &mut self.share {
+            Some(share) if !self.status.is_dropped() => share.begin_last_dump(now_ms)?,
+            _ => None,
+        };
         self.settle(now_ms)?;
         self.pass();
-        Ok(())
+        marks.map_or(Ok(()), |marks| self.dump(&marks))
+    }
+
+    /// Dumps the state, if its partitions still belong to this process.
+    fn dump(&mut self, marks: &Marks) -> Result<(), TransportError> {
+        let Some(share) = &mut self.share else { return Ok(()) };
+        let positions = share.positions(share.positioned.clone());
+        match self.member.commit(&positions) {
+            Ok(()) => share.dump_last(marks),
+            Err(error) => {
+                tracing::debug!(%error, "could not commit the position of a snapshot; going on without it");
+                Ok(())
+            }
+        }
     }
 
     /// Commits the offsets after transaction markers. Reading from before a marker is equivalent, but once the marker is
@@ -183,6 +231,12 @@ impl Driver {
             Ok(()) => share.passed_markers(&positions),
             Err(error) => tracing::debug!(%error, "could not commit offsets after transaction markers"),
         }
+    }
+
+    /// Its status.
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusSnapshot {
+        self.status.snapshot()
     }
 
     /// True when nothing has happened since the last commit.
@@ -216,6 +270,7 @@ impl Driver {
 
     fn give_up(&mut self) {
         self.share = None;
+        self.status.set_facts(StateFacts::default());
         self.status.set_share([].iter(), false);
     }
 
@@ -242,6 +297,7 @@ impl Driver {
             positioned: &self.positioned,
             refusals: &self.refusals,
             status: &self.status,
+            snapshots: &self.snapshots,
         };
         let (mut share, start) = Share::open(&opening, partitions, now_ms)?;
         for (topic, partitions) in &start.partitions {
@@ -285,6 +341,7 @@ impl Driver {
         let Some(share) = &mut self.share else { return Ok(()) };
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
+        share.sealed(self.epoch);
         share.log_complaints(self.transport.admin(), &self.status, now_ms)?;
         check_topics(&mut self.inputs, share, self.transport.admin())?;
         let mut moved = std::mem::take(&mut share.passed);
@@ -314,6 +371,10 @@ impl Driver {
             }
             share.apply(epoch, &offsets)?;
             self.purge.committed(&offsets, share.exchanges(), now_ms);
+            share.keep(epoch, now_ms)?;
+            if let Some(facts) = share.facts(&self.job, &self.inputs, now_ms) {
+                self.status.set_facts(facts);
+            }
             self.refusals.committed(&offsets);
             self.status.committed(tally, now_ms);
         }

@@ -119,6 +119,14 @@ fn topic_prefix(group: &str) -> String {
     }
 }
 
+/// A name with only the letters that the names of topics may have, so that it can also be that of a file.
+pub(super) fn legal_name(name: &str) -> String {
+    let mut legal = topic_prefix(name);
+    legal.pop();
+    // No file is hidden, and none is the folder above.
+    if legal.starts_with('.') { format!("_{legal}") } else { legal }
+}
+
 /// The consumer group of a query of a service id.
 pub fn group_of(service_id: &str, query: &QueryDef) -> String {
     format!("{}{service_id}query_{}", super::OWN_TOPICS, query.unique_name())

@@ -41,6 +41,7 @@ fn lag(transport: &dyn Transport, topic: &str, group: &str) -> Result<Lag, Trans
             lag: (last.end - offset.unwrap_or(stable.start)).max(0),
             lost: note.lost,
             stream_time_ms: note.time_ms,
+            stream_time_offset: note.time_offset,
             open_transaction: held_back(transport, partition, stable.end, last.end),
         }
     };

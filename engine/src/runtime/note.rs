@@ -23,6 +23,8 @@ pub(super) struct Note {
     pub(super) lost: u64,
     /// The stream time of the task that reads the partition, in ms since the epoch, if it has state.
     pub(super) time_ms: Option<i64>,
+    /// The offset of the record that set the stream time, if it is known.
+    pub(super) time_offset: Option<i64>,
     /// Whether windows have left the state of that task because they expired.
     pub(super) has_expired: bool,
 }
@@ -42,6 +44,7 @@ impl Note {
                 "restart" => note.restart = value.parse().unwrap_or(0),
                 "lost" => note.lost = value.parse().unwrap_or(0),
                 "time" => note.time_ms = value.parse().ok(),
+                "at" => note.time_offset = value.parse().ok(),
                 "expired" => note.has_expired = value == "1",
                 // A field of a newer version.
                 _ => {}
@@ -57,6 +60,7 @@ impl fmt::Display for Note {
         self.topic.map_or(Ok(()), |id| write!(f, " topic={id}"))?;
         self.partitions.map_or(Ok(()), |count| write!(f, " partitions={count}"))?;
         self.time_ms.map_or(Ok(()), |time| write!(f, " time={time}"))?;
+        self.time_offset.map_or(Ok(()), |offset| write!(f, " at={offset}"))?;
         let numbers = [("restart", self.restart), ("lost", self.lost), ("expired", self.has_expired.into())];
         numbers.iter().filter(|(_, number)| *number > 0).try_for_each(|(name, number)| write!(f, " {name}={number}"))
     }
@@ -76,6 +80,7 @@ mod tests {
                 restart: 2,
                 lost: 60,
                 time_ms: Some(-5),
+                time_offset: Some(7),
                 has_expired: true,
             },
             Note { partitions: Some(1), ..Note::default() },

@@ -15,6 +15,7 @@ use super::job::Job;
 use super::outbox::Outbox;
 use super::query_status::QueryStatus;
 use super::refusals::Refusals;
+use super::snapshots::Snapshots;
 use super::topics::partitions_of;
 
 /// What a share is opened with.
@@ -31,6 +32,8 @@ pub(super) struct Opening<'a> {
     pub(super) refusals: &'a Arc<Refusals>,
     /// The status of the query in this process.
     pub(super) status: &'a Arc<QueryStatus>,
+    /// The local snapshots of its state.
+    pub(super) snapshots: &'a Snapshots,
 }
 
 impl Opening<'_> {
@@ -40,7 +43,7 @@ impl Opening<'_> {
         partitions: &[TopicPartition],
         batch_bytes_max: Option<usize>,
     ) -> Result<Outbox, TransportError> {
-        let Self { transport, job, refusals, .. } = *self;
+        let Self { transport, job, refusals, status, .. } = *self;
         let options = |partition| SinkOptions {
             transactional_id: job.is_exactly_once().then(|| job.transactional_id(partition)),
             nearest_time: true,
@@ -51,7 +54,10 @@ impl Opening<'_> {
         if job.is_exactly_once() && self.has_open_transactions()? {
             // A process that had one of the partitions as its first may have died with an open transaction.
             outbox.open()?;
-            partitions[1..].iter().try_for_each(|partition| transport.open_sink(options(partition)).map(drop))?;
+            for partition in &partitions[1..] {
+                status.go_on()?;
+                drop(transport.open_sink(options(partition))?);
+            }
         }
         Ok(outbox)
     }

@@ -11,7 +11,7 @@ use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, UNKNOWN_QUERY};
 
-use super::{CommandLog, Driver, States, StatusSnapshot, Worker, Writer, blocking};
+use super::{CommandLog, Driver, Snapshots, States, StatusSnapshot, Worker, Writer, blocking};
 
 /// One process of a service id: its cluster, the command topic, and the persistent queries that run here.
 pub struct Process {
@@ -21,6 +21,7 @@ pub struct Process {
     service_id: String,
     worker: Arc<Worker>,
     states: Arc<States>,
+    snapshots: Arc<Snapshots>,
     /// Whether persistent queries run here by themselves. If not, whoever asks for their drivers runs them.
     works: bool,
     /// Whether files are being applied: creating a query then does not start it.
@@ -36,9 +37,10 @@ impl Process {
         let service_id = settings.get("service.id").to_owned();
         let writer = Arc::new(Writer::new(transport.clone()));
         let log = Arc::new(CommandLog::new(transport.clone(), writer.clone(), &service_id));
-        let states = Arc::default();
-        let worker = Arc::new(Worker::new(transport.clone(), log.clone(), &service_id, &states));
-        Self { transport, log, writer, service_id, worker, states, works: true, applies: AtomicBool::new(false) }
+        let (states, snapshots) = (Arc::default(), Arc::default());
+        let worker = Arc::new(Worker::new(transport.clone(), log.clone(), &service_id, &states, &snapshots));
+        let applies = AtomicBool::new(false);
+        Self { transport, log, writer, service_id, worker, states, snapshots, works: true, applies }
     }
 
     /// A process that does not run persistent queries by itself, for tests and simulations that drive each step
@@ -54,7 +56,8 @@ impl Process {
             let catalog = self.catalog().await?;
             let unknown = || vec![Diagnostic::new(UNKNOWN_QUERY, format!("query \"{id}\" does not exist"))];
             let query = catalog.query(id).ok_or_else(unknown)?.clone();
-            Driver::of(query, &self.service_id, transport).map(|driver| driver.shown_in(&self.states))
+            Driver::of(query, &self.service_id, transport)
+                .map(|driver| driver.shown_in(&self.states).kept_in(&self.snapshots))
         })
     }
 
@@ -66,6 +69,11 @@ impl Process {
     /// The states of the persistent queries that run in this process.
     pub(crate) fn states(&self) -> &Arc<States> {
         &self.states
+    }
+
+    /// Where the persistent queries of this process keep local snapshots of their state.
+    pub(crate) fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
     }
 
     /// The writer of records that statements insert.

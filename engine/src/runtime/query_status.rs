@@ -1,13 +1,16 @@
 //! The status of a running query, for everyone to read: counters, its partitions, its latest errors.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use headwater_connectors::transport::Lost;
-use headwater_dataflow::Complaint;
+use headwater_connectors::transport::{Lost, TransportError};
+use headwater_dataflow::{Complaint, ComplaintKind};
 use headwater_formats::record::TopicPartition;
 use headwater_language::diagnostic::Diagnostic;
 use parking_lot::Mutex;
+
+use super::progress::Measured;
+use crate::answer::{FaultCause, RecordFaults, RestoreProgress, StateFacts};
 
 /// How many of the latest complaints and failures are kept.
 const ERRORS_KEPT_MAX: usize = 10;
@@ -30,13 +33,17 @@ pub enum State {
 }
 
 /// What a query did between two commits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     records_read: u64,
     bytes_read: u64,
     records_written: u64,
     complaints: u64,
+    faults: Faults,
 }
+
+/// The number of complaints for each cause, and the address of the first record.
+type Faults = BTreeMap<FaultCause, (u64, TopicPartition, i64)>;
 
 impl Tally {
     /// Counts records that were read, and the bytes of their keys and values.
@@ -56,8 +63,20 @@ impl Tally {
     }
 
     /// Counts a complaint.
-    pub fn complained(&mut self) {
+    pub fn complained(&mut self, complaint: &Complaint) {
         self.complaints += 1;
+        let first = || (0, complaint.origin.clone(), complaint.offset);
+        self.faults.entry(cause(complaint)).or_insert_with(first).0 += 1;
+    }
+}
+
+fn cause(complaint: &Complaint) -> FaultCause {
+    match complaint.kind {
+        _ if complaint.is_keyless() => FaultCause::Keyless,
+        ComplaintKind::Late => FaultCause::Late,
+        ComplaintKind::Deserialization => FaultCause::Undecoded,
+        ComplaintKind::Processing => FaultCause::Failed,
+        ComplaintKind::Serialization => FaultCause::Unwritten,
     }
 }
 
@@ -78,16 +97,26 @@ pub struct QueryStatus {
     resumed: AtomicU64,
     /// When its driver last showed signs of life, in ms since the epoch.
     beat_ms: AtomicI64,
+    /// Signs that it makes progress, also within one step of its driver.
+    signs: AtomicU64,
+    /// It was asked to end.
+    ends: AtomicBool,
+    /// It no longer exists.
+    dropped: AtomicBool,
     changing: Mutex<Changing>,
 }
 
 #[derive(Debug)]
 struct Changing {
     state: State,
+    /// How far its restore is, while there is one.
+    restore: Option<Measured>,
     /// Attempts that failed since the last commit.
     attempts: u64,
     share: Vec<i32>,
     errors: VecDeque<String>,
+    faults: Faults,
+    facts: StateFacts,
     /// Time in ms and records read at the last two commits that were some seconds apart.
     rate: [(i64, u64); 2],
     last_message_ms: Option<i64>,
@@ -98,6 +127,8 @@ struct Changing {
 pub struct StatusSnapshot {
     /// What it is doing.
     pub state: State,
+    /// How far it is while it restores its state.
+    pub restore: Option<RestoreProgress>,
     /// Records read since it started here.
     pub records_read: u64,
     /// Bytes of their keys and values.
@@ -124,6 +155,10 @@ pub struct StatusSnapshot {
     pub share: Vec<i32>,
     /// The latest errors, newest last.
     pub errors: Vec<String>,
+    /// Records that were skipped or processed only in part, by cause.
+    pub faults: Vec<RecordFaults>,
+    /// The state that it has here.
+    pub facts: StateFacts,
 }
 
 /// Shortest time over which a rate is measured, in ms.
@@ -133,9 +168,12 @@ impl Default for QueryStatus {
     fn default() -> Self {
         let changing = Changing {
             state: State::Starting,
+            restore: None,
             attempts: 0,
             share: Vec::new(),
             errors: VecDeque::new(),
+            faults: Faults::new(),
+            facts: StateFacts::default(),
             rate: [(0, 0); 2],
             last_message_ms: None,
         };
@@ -150,6 +188,9 @@ impl Default for QueryStatus {
             has_position: AtomicBool::new(false),
             resumed: AtomicU64::new(0),
             beat_ms: AtomicI64::new(i64::MAX),
+            signs: AtomicU64::new(0),
+            ends: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
             changing: Mutex::new(changing),
         }
     }
@@ -159,6 +200,36 @@ impl QueryStatus {
     /// Records that the driver is alive.
     pub fn beat(&self, now_ms: i64) {
         self.beat_ms.store(now_ms, Ordering::Relaxed);
+        self.signs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records progress within a long step, which is then not taken for a call that hangs. Fails if the query was asked to end.
+    pub(super) fn go_on(&self) -> Result<(), TransportError> {
+        self.signs.fetch_add(1, Ordering::Relaxed);
+        match self.ends.load(Ordering::Relaxed) {
+            true => Err(TransportError::other("the query was asked to end")),
+            false => Ok(()),
+        }
+    }
+
+    /// Asks the query to end, also within a long step.
+    pub(super) fn end(&self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+
+    /// Records that the query no longer exists: nothing of it need be kept when it ends.
+    pub(super) fn drop_query(&self) {
+        self.dropped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the query no longer exists.
+    pub(super) fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// A number that grows with each sign of progress.
+    pub(super) fn signs(&self) -> u64 {
+        self.signs.load(Ordering::Relaxed)
     }
 
     /// Ms since the last [`beat`](Self::beat); `None` before the first.
@@ -205,6 +276,16 @@ impl QueryStatus {
         let mut changing = self.changing.lock();
         changing.share = partitions.map(|p| p.partition).collect();
         changing.state = if restoring { State::Restoring } else { State::Running };
+        if !restoring {
+            changing.restore = None;
+        }
+    }
+
+    /// Records how far the restore of its state is: the number of records that are restored, and of all.
+    pub(super) fn restoring(&self, (done, total): (u64, u64), now_ms: i64) {
+        let mut changing = self.changing.lock();
+        let begun = changing.restore.unwrap_or_else(|| Measured::begin(total, now_ms));
+        changing.restore = Some(begun.advanced((done, total), now_ms));
     }
 
     /// Records a commit and counts what it contains: what is not committed never happened.
@@ -217,6 +298,9 @@ impl QueryStatus {
         count(&self.complaints, tally.complaints);
         let read = self.records_read.load(Ordering::Relaxed);
         let mut changing = self.changing.lock();
+        for (cause, (count, partition, offset)) in tally.faults {
+            changing.faults.entry(cause).or_insert((0, partition, offset)).0 += count;
+        }
         changing.last_message_ms = Some(now_ms);
         changing.attempts = 0;
         if changing.rate[1].0 == 0 {
@@ -227,6 +311,11 @@ impl QueryStatus {
         } else {
             changing.rate[1] = (now_ms, read);
         }
+    }
+
+    /// Sets what state it has here.
+    pub(super) fn set_facts(&self, facts: StateFacts) {
+        self.changing.lock().facts = facts;
     }
 
     /// Sets how often it has been resumed.
@@ -242,6 +331,9 @@ impl QueryStatus {
         }
         let mut changing = self.changing.lock();
         changing.attempts += u64::from(failed);
+        if state != State::Restoring {
+            changing.restore = None;
+        }
         changing.state = state;
     }
 
@@ -261,6 +353,7 @@ impl QueryStatus {
         let seconds = (to_ms - from_ms) as f64 / 1000.0;
         StatusSnapshot {
             state: changing.state.clone(),
+            restore: changing.restore.map(Measured::progress),
             attempts: changing.attempts,
             resumed: self.resumed.load(Ordering::Relaxed),
             records_read: count(&self.records_read),
@@ -274,6 +367,13 @@ impl QueryStatus {
             last_message_ms: changing.last_message_ms,
             share: changing.share.clone(),
             errors: changing.errors.iter().cloned().collect(),
+            faults: changing.faults.iter().map(faults).collect(),
+            facts: changing.facts.clone(),
         }
     }
+}
+
+fn faults((cause, (count, partition, offset)): (&FaultCause, &(u64, TopicPartition, i64))) -> RecordFaults {
+    let first = (partition.topic.to_string(), partition.partition, *offset);
+    RecordFaults { cause: *cause, count: *count, first }
 }

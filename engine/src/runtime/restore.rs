@@ -1,78 +1,278 @@
-//! Restores the state of a share: reads its changelogs up to the last commit into the stores of its tasks.
+//! Restores the state of a share: loads its snapshots, if there are any, and reads its changelogs from there up to the last commit
+//! into the stores of its tasks.
 //!
 //! A restore is done in steps, so that the share keeps its place in the group however long it takes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::{Array, BinaryArray};
 use headwater_connectors::transport::{
-    Extent, Isolation, ReadPlan, ReadRange, Source, SourceEvent, TopicIds, Transport, TransportError,
+    Extent, Isolation, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError, Watermarks,
 };
-use headwater_dataflow::{Compiled, Event, TaskId};
-use headwater_formats::record::{TopicPartition, Wanted};
+use headwater_dataflow::TaskId;
+use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
 
-use super::share::fault;
+use super::intake::Intake;
+use super::job::Job;
+use super::query_status::QueryStatus;
+use super::snapshots::{Changelog, Loaded, Loading, Shelf};
 use super::start::mark;
-use super::tasks::Tasks;
+use super::tasks::{StoreRecords, Tasks};
 
+/// How long a compacted topic keeps removals of keys, and the default in ms.
+const REMOVALS: &str = "delete.retention.ms";
+const REMOVALS_MS: i64 = 24 * 60 * 60 * 1_000;
+/// How long a restore may stand still before that is reported, in ms.
+const STANDSTILL_MS: i64 = 10_000;
 /// Most records to take from a changelog at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
+/// Most batches, and bytes after which no more are taken, until their records are in the stores.
+const BATCHES_MAX: usize = 8;
+const BATCHES_BYTES_MAX: u64 = 32 << 20;
+/// How long to wait for a further batch.
+const GATHER_WAIT: Duration = Duration::from_millis(5);
+/// A batch of this many records means that there is much to read, so the following ones are read ahead.
+const AHEAD_FROM: usize = 1_024;
 
-/// A restore in progress.
+/// A restore in progress: snapshots are loaded first, then the rest of all changelogs is read.
 pub(super) struct Restore {
-    sources: Vec<Box<dyn Source>>,
-    /// The task and the store that each changelog belongs to.
-    stores: BTreeMap<TopicPartition, (TaskId, usize)>,
+    transport: Arc<dyn Transport>,
+    in_threads: bool,
+    /// Where the snapshots are.
+    shelf: Option<Shelf>,
+    /// The changelogs that are restored.
+    parts: BTreeMap<TopicPartition, Part>,
+    /// The snapshots that are not loaded yet, the next one last.
+    snapshots: Vec<(TopicPartition, Loading)>,
+    /// The ids of the changelog topics.
+    ids: TopicIds,
+    /// Reads the changelogs, once all snapshots are loaded.
+    intake: Option<Intake>,
     /// The number of changelogs that are not read to their ends yet.
     unfinished: usize,
+    /// The number of restored records when it advanced last, when that was, and whether a standstill since then was reported.
+    advanced: (u64, i64, bool),
+}
+
+/// One partition of a changelog.
+struct Part {
+    /// The task and the index of its store that it belongs to.
+    store: (TaskId, usize),
+    /// The first offset of the changelog.
+    first: i64,
+    /// The first offset that is read, the next one, and the end.
+    start: i64,
+    next: i64,
+    end: i64,
+    /// The number of records that were loaded from a snapshot, and of all of its records.
+    loaded: u64,
+    to_load: u64,
+}
+
+impl Part {
+    /// The number of records to restore.
+    fn total(&self) -> u64 {
+        self.to_load + u64::try_from(self.end - self.start).unwrap_or(0)
+    }
+
+    /// Reads all of the changelog, because its snapshot cannot be used.
+    fn read_all(&mut self) {
+        (self.start, self.next, self.loaded, self.to_load) = (self.first, self.first, 0, 0);
+    }
 }
 
 impl Restore {
-    /// Opens the changelogs of some tasks; `None` if there is nothing to restore. Call it after the committed offsets were read.
-    /// A task that had started had state at the last commit.
+    /// Begins to restore the stores of some tasks; `None` if there is nothing to restore. Call it after the committed offsets
+    /// were read. A task that had started had state at the last commit. `shelf` has the snapshots of the query.
     pub(super) fn begin(
-        transport: &dyn Transport,
-        compiled: &Compiled,
+        transport: &Arc<dyn Transport>,
+        job: &Job,
+        shelf: Option<Shelf>,
         tasks: &mut Tasks,
+        status: &QueryStatus,
+        now_ms: i64,
     ) -> Result<Option<Self>, TransportError> {
-        let mut changelogs = Changelogs { transport, extents: BTreeMap::new(), ids: TopicIds::new() };
-        let (mut ranges, mut stores) = (Vec::new(), BTreeMap::new());
+        let mut changelogs = Changelogs::new(transport.as_ref());
+        let (mut parts, mut snapshots) = (BTreeMap::new(), Vec::new());
         for id in tasks.ids() {
             let has_state = tasks.has_started(id);
-            for (store, topic) in compiled.changelogs(id.stage).iter().enumerate() {
+            for (store, topic) in job.compiled.changelogs(id.stage).iter().enumerate() {
+                status.go_on()?;
                 let partition = TopicPartition::new(topic.clone(), id.partition);
-                if let Some(range) = changelogs.range(&partition, has_state)? {
-                    ranges.push(range);
-                    stores.insert(partition, (id, store));
+                let Some(mark) = changelogs.mark(&partition, has_state)? else { continue };
+                let mut part = Part {
+                    store: (id, store),
+                    first: mark.start,
+                    start: mark.start,
+                    next: mark.start,
+                    end: mark.end,
+                    loaded: 0,
+                    to_load: 0,
+                };
+                if let Some(shelf) = &shelf
+                    && let Some(loading) = shelf.find(&partition, &changelogs.changelog(topic, mark), now_ms)
+                {
+                    (part.start, part.next, part.to_load) = (loading.offset(), loading.offset(), loading.records());
+                    snapshots.push((partition.clone(), loading));
                 }
+                parts.insert(partition, part);
             }
         }
-        if ranges.is_empty() {
-            return Ok(None);
-        }
-        let unfinished = ranges.len();
-        let wanted = Wanted { headers: false, ..Wanted::ALL };
-        let (isolation, batch_records_max, ids) = (Isolation::ReadCommitted, BATCH_RECORDS_MAX, changelogs.ids);
-        let plan = ReadPlan { ranges, wanted, isolation, batch_records_max, ids };
-        Ok(Some(Self { sources: transport.open_sources(vec![plan])?, stores, unfinished }))
+        let (transport, in_threads, ids) = (transport.clone(), job.in_threads, changelogs.ids);
+        let (intake, unfinished, advanced) = (None, 0, (0, now_ms, false));
+        let restore = Self { transport, in_threads, shelf, parts, snapshots, ids, intake, unfinished, advanced };
+        Ok((!restore.parts.is_empty()).then_some(restore))
     }
 
     /// Restores what arrives within `wait`. Returns true once everything is restored.
     pub(super) fn step(&mut self, tasks: &mut Tasks, wait: Duration) -> Result<bool, TransportError> {
-        let wait = wait / u32::try_from(self.sources.len()).unwrap_or(u32::MAX).max(1);
-        for source in &mut self.sources {
-            match source.poll(wait)? {
-                SourceEvent::Batch(raw) => {
-                    let (id, store) = *self.stores.get(&raw.origin).ok_or_else(|| unknown(&raw.origin))?;
-                    tasks.get(id)?.handle(&Event::Restore(store, &raw)).map_err(fault)?;
-                }
-                SourceEvent::Finished(_) => self.unfinished -= 1,
-                SourceEvent::Lost(lost) => return Err(lost.into()),
-                SourceEvent::Passed(..) | SourceEvent::Idle => {}
-            }
+        if let Some((partition, loading)) = self.snapshots.pop() {
+            return self.load(partition, loading, tasks).map(|()| false);
+        }
+        match self.intake {
+            None => self.open()?,
+            Some(_) => self.read_on(tasks, wait)?,
         }
         Ok(self.unfinished == 0)
+    }
+
+    /// Takes what arrives within `wait`: several batches, of as many tasks as can be restored at once.
+    fn read_on(&mut self, tasks: &mut Tasks, mut wait: Duration) -> Result<(), TransportError> {
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        while let Some(intake) = &mut self.intake {
+            let event = intake.poll(wait)?;
+            let is_idle = matches!(event, SourceEvent::Idle);
+            if let Some((store, raw)) = self.take(event)? {
+                bytes += raw.payload_bytes;
+                batches.push((store, raw));
+            }
+            let has_all = batches.len() >= BATCHES_MAX || bytes >= BATCHES_BYTES_MAX || self.unfinished == 0;
+            if is_idle || has_all || !self.in_threads {
+                break;
+            }
+            wait = GATHER_WAIT;
+        }
+        tasks.restore(batches)
+    }
+
+    /// Loads a piece of a snapshot.
+    fn load(
+        &mut self,
+        partition: TopicPartition,
+        mut loading: Loading,
+        tasks: &mut Tasks,
+    ) -> Result<(), TransportError> {
+        let part = self.parts.get_mut(&partition).ok_or_else(|| unknown(&partition))?;
+        match loading.step() {
+            Ok(Loaded::All) => return Ok(()),
+            Ok(Loaded::Nothing) => {}
+            Ok(Loaded::Records(keys, values)) => {
+                part.loaded += keys.len() as u64;
+                tasks.restore(vec![(part.store, as_batch(&partition, keys, values))])?;
+            }
+            Ok(Loaded::Damaged(reason)) => {
+                part.read_all();
+                self.discard(&loading, &reason);
+                return Ok(());
+            }
+            // Some of it may be in the store: the next attempt begins without it.
+            Err(error) => {
+                self.discard(&loading, &error);
+                return Err(TransportError::other(format!("a snapshot of {partition} could not be loaded: {error}")));
+            }
+        }
+        self.snapshots.push((partition, loading));
+        Ok(())
+    }
+
+    fn discard(&self, loading: &Loading, reason: &dyn fmt::Display) {
+        self.shelf.iter().for_each(|shelf| shelf.discard(loading, reason));
+    }
+
+    /// Opens the changelogs, which are all read at once.
+    fn open(&mut self) -> Result<(), TransportError> {
+        let is_left = |(_, part): &(&TopicPartition, &Part)| part.next < part.end;
+        let range = |(partition, part): (&TopicPartition, &Part)| {
+            let (partition, start) = (partition.clone(), part.start);
+            ReadRange { partition, start, end: Some(part.end) }
+        };
+        let ranges: Vec<ReadRange> = self.parts.iter().filter(is_left).map(range).collect();
+        self.unfinished = ranges.len();
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        let wanted = Wanted { headers: false, ..Wanted::ALL };
+        let (isolation, batch_records_max) = (Isolation::ReadCommitted, BATCH_RECORDS_MAX);
+        let plan = ReadPlan { ranges, wanted, isolation, batch_records_max, ids: self.ids.clone() };
+        self.intake = Some(Intake::open(self.transport.clone(), plan, self.in_threads.then_some(AHEAD_FROM))?);
+        Ok(())
+    }
+
+    /// The records of an event, with the store that they belong to.
+    fn take(&mut self, event: SourceEvent) -> Result<Option<StoreRecords>, TransportError> {
+        match event {
+            SourceEvent::Batch(raw) => {
+                let part = self.parts.get_mut(&raw.origin).ok_or_else(|| unknown(&raw.origin))?;
+                part.next = raw.offsets.last().map_or(part.next, |last| last + 1);
+                return Ok(Some((part.store, raw)));
+            }
+            SourceEvent::Finished(partition) => {
+                if let Some(part) = self.parts.get_mut(&partition) {
+                    part.next = part.end;
+                }
+                self.unfinished -= 1;
+            }
+            SourceEvent::Lost(lost) => return Err(lost.into()),
+            SourceEvent::Passed(..) | SourceEvent::Idle => {}
+        }
+        Ok(None)
+    }
+
+    /// The number of records that were restored, and of all. Offsets without a record count.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        let done = |part: &Part| part.loaded + u64::try_from(part.next - part.start).unwrap_or(0);
+        (self.parts.values().map(done).sum(), self.parts.values().map(Part::total).sum())
+    }
+
+    /// Reports once that it does not advance.
+    pub(super) fn watch(&mut self, query_id: &str, now_ms: i64) {
+        let ((done, total), (before, since_ms, is_reported)) = (self.progress(), self.advanced);
+        if done != before {
+            self.advanced = (done, now_ms, false);
+        } else if !is_reported && now_ms - since_ms >= STANDSTILL_MS {
+            self.advanced.2 = true;
+            tracing::warn!(
+                query_id,
+                done,
+                total,
+                "restore waits for a broker, or for a transaction in a changelog that a process left open to time out"
+            );
+        }
+    }
+
+    /// The changelogs with the number of offsets that were read of each, and not loaded from a snapshot.
+    pub(super) fn read(&self) -> impl Iterator<Item = (&TopicPartition, u64)> {
+        let read = |part: &Part| u64::try_from(part.next - part.start).unwrap_or(0);
+        self.parts.iter().map(move |(partition, part)| (partition, read(part)))
+    }
+}
+
+/// Records of a snapshot as those of the changelog that they are from.
+fn as_batch(partition: &TopicPartition, keys: BinaryArray, values: BinaryArray) -> RawBatch {
+    let nothing = vec![0; keys.len()];
+    let payload_bytes = (keys.value_data().len() + values.value_data().len()) as u64;
+    RawBatch {
+        origin: partition.clone(),
+        offsets: nothing.clone().into(),
+        timestamps_ms: nothing.into(),
+        keys: Some(keys),
+        values: Some(values),
+        value_nulls: None,
+        headers: None,
+        payload_bytes,
     }
 }
 
@@ -81,14 +281,20 @@ struct Changelogs<'a> {
     transport: &'a dyn Transport,
     extents: BTreeMap<Arc<str>, Extent>,
     ids: TopicIds,
+    /// How long each keeps removals of keys, in ms.
+    removals_ms: BTreeMap<Arc<str>, i64>,
 }
 
-impl Changelogs<'_> {
-    /// The range to read of a changelog; `None` if it is empty. Fails if it is empty and `has_state`.
+impl<'a> Changelogs<'a> {
+    fn new(transport: &'a dyn Transport) -> Self {
+        Self { transport, extents: BTreeMap::new(), ids: TopicIds::new(), removals_ms: BTreeMap::new() }
+    }
+
+    /// The ends of a changelog; `None` if it is empty. Fails if it is empty and `has_state`.
     ///
-    /// The range includes open transactions: a commit whose offsets are visible may still lack its marker in the changelog.
-    /// Reading waits for the marker.
-    fn range(&mut self, partition: &TopicPartition, has_state: bool) -> Result<Option<ReadRange>, TransportError> {
+    /// They include open transactions: a commit whose offsets are visible may still lack its marker in the changelog. Reading
+    /// waits for the marker.
+    fn mark(&mut self, partition: &TopicPartition, has_state: bool) -> Result<Option<Watermarks>, TransportError> {
         let topic = &partition.topic;
         if !self.extents.contains_key(topic) {
             let extent = self.transport.admin().extent(topic, Isolation::ReadUncommitted)?;
@@ -100,8 +306,18 @@ impl Changelogs<'_> {
             let message = format!("the state in {partition} is gone: the topic was deleted and created again");
             return Err(TransportError::lost(message));
         }
-        let range = ReadRange { partition: partition.clone(), start: mark.start, end: Some(mark.end) };
-        Ok((mark.start < mark.end).then_some(range))
+        Ok((mark.start < mark.end).then_some(mark))
+    }
+
+    /// What decides whether a snapshot of a changelog can be used. If the cluster does not say how long removals are kept, they
+    /// are taken for gone.
+    fn changelog(&mut self, topic: &Arc<str>, mark: Watermarks) -> Changelog {
+        let admin = self.transport.admin();
+        let removals_ms = *self.removals_ms.entry(topic.clone()).or_insert_with(|| {
+            let settings = admin.topic_settings(topic).unwrap_or_default();
+            settings.get(REMOVALS).map_or(Ok(REMOVALS_MS), |ms| ms.parse()).unwrap_or(0)
+        });
+        Changelog { id: self.ids.get(topic).copied(), mark, removals_ms }
     }
 }
 
@@ -121,19 +337,19 @@ mod tests {
     fn a_changelog_ends_after_a_transaction_that_is_not_finished() {
         let cluster = cluster_with("c");
         let mut sink = open_transaction(&cluster, &record_of("c"));
-        let mut changelogs = Changelogs { transport: &cluster, extents: BTreeMap::new(), ids: TopicIds::new() };
-        let range = changelogs.range(&TopicPartition::new("c", 0), true).expect("state").expect("a record");
-        assert_eq!((range.start, range.end), (0, Some(1)));
+        let mut changelogs = Changelogs::new(&cluster);
+        let mark = changelogs.mark(&TopicPartition::new("c", 0), true).expect("state").expect("a record");
+        assert_eq!((mark.start, mark.end), (0, 1));
         sink.commit(&Membership::outside("g"), &BTreeMap::new(), Duration::ZERO).expect("a commit");
     }
 
     #[test]
     fn state_whose_changelog_is_empty_is_reported_as_lost() {
         let cluster = cluster_with("c");
-        let mut changelogs = Changelogs { transport: &cluster, extents: BTreeMap::new(), ids: TopicIds::new() };
+        let mut changelogs = Changelogs::new(&cluster);
         let partition = TopicPartition::new("c", 0);
-        assert_eq!(changelogs.range(&partition, false), Ok(None));
-        let error = changelogs.range(&partition, true).expect_err("there was state");
+        assert_eq!(changelogs.mark(&partition, false), Ok(None));
+        let error = changelogs.mark(&partition, true).expect_err("there was state");
         assert_eq!(error.message, "the state in c[0] is gone: the topic was deleted and created again");
     }
 }

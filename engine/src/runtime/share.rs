@@ -2,6 +2,9 @@
 //! the outbox, up to the next commit.
 
 mod barrier;
+mod commits;
+mod dumps;
+mod facts;
 pub(super) mod merge;
 mod output;
 mod plans;
@@ -11,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
-use headwater_connectors::transport::{Admin, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError};
-use headwater_dataflow::{Epoch, Port, TaskId, TaskPosition};
+use headwater_connectors::transport::{Admin, Lost, ReadPlan, ReadRange, SourceEvent, TransportError};
+use headwater_dataflow::{Port, TaskId, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
@@ -25,10 +28,12 @@ use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
 use super::refusals::Refusals;
 use super::restore::Restore;
+use super::snapshots::Keeper;
 use super::start::{Start, StartContext};
 use super::states::{Shown, States};
 use super::tasks::Tasks;
 use super::turns::Turn;
+pub(super) use commits::Committing;
 use merge::{Merge, Run};
 use plans::{is_whole, merge, partitions_of, phases, plan};
 
@@ -64,6 +69,8 @@ pub(super) struct Share {
     exchanges: BTreeSet<Arc<str>>,
     /// The restore in progress; nothing is read until it is done.
     restore: Option<Restore>,
+    /// Keeps local snapshots of the stores, if there is a folder for them.
+    keeper: Option<Keeper>,
     /// What is read once everything in `phase` is, the next one last.
     later: Vec<ReadPlan>,
     /// The partitions that must be read to their ends before the next of `later`.
@@ -97,20 +104,17 @@ pub(super) struct Share {
     pub(super) open_since_ms: Option<i64>,
     /// The partitions that are not yet read to their end, of a job that runs until idle.
     pub(super) unfinished: BTreeMap<TopicPartition, i64>,
+    /// The committed offset of each partition.
+    pub(super) positioned: BTreeMap<TopicPartition, i64>,
     /// Commits in progress, oldest first, and the number of commits finished before them.
     pub(super) committing: VecDeque<Committing>,
     pub(super) committed: u64,
+    /// When the facts about its state were shown last, in ms.
+    facts_at_ms: Option<i64>,
     /// When a record was last read or a commit last made, in ms.
     pub(super) busy_at_ms: i64,
     /// The record at which a task stopped the query, and why.
     pub(super) stopped: Option<(TopicPartition, i64, TransportError)>,
-}
-
-/// A commit that was handed to the outbox.
-pub(super) struct Committing {
-    pub(super) epoch: Epoch,
-    pub(super) offsets: BTreeMap<TopicPartition, Position>,
-    pub(super) tally: Tally,
 }
 
 impl Share {
@@ -120,7 +124,7 @@ impl Share {
         partitions: &[TopicPartition],
         now_ms: i64,
     ) -> Result<(Self, Start), TransportError> {
-        let Opening { transport, job, goal, member, inputs, positioned, refusals, status } = *opening;
+        let Opening { transport, job, goal, member, inputs, positioned, refusals, status, snapshots } = *opening;
         // Transactions of a former owner are ended first: only then are its offsets and its state final.
         let placements = opening.placements()?;
         let (limits, log_missing) = opening.complaint_limits()?;
@@ -132,7 +136,11 @@ impl Share {
         let start = Start::find(&context, partitions)?;
         let mut tasks = Tasks::open(&job.compiled, inputs, &placements, &start.notes, job.threads())?;
         let shown = Shown::of(job, status, &start, &mut tasks)?.map(Arc::new);
-        let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
+        let shelf = if job.compiled.has_state() { snapshots.of(admin, &job.query) } else { None };
+        let restore = Restore::begin(transport, job, shelf.clone(), &mut tasks, status, now_ms)?;
+        if let Some(restore) = &restore {
+            status.restoring(restore.progress(), now_ms);
+        }
         let whole = plan(job, &start)?;
         let mut later = match is_whole(inputs, partitions, &start) {
             true => {
@@ -144,6 +152,7 @@ impl Share {
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = later.iter().flat_map(|plan| &plan.ranges).filter_map(end).collect();
         let plan = later.pop().ok_or_else(|| TransportError::internal("a share reads nothing"))?;
+        let inputs_of = tasks.ids();
         let share = Self {
             phase: partitions_of(&plan),
             later,
@@ -153,6 +162,8 @@ impl Share {
             tasks,
             exchanges: inputs.exchanges(),
             restore,
+            keeper: shelf.map(|shelf| dumps::keeper(shelf, transport, job, &inputs_of, now_ms)),
+            positioned: start.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect(),
             shown,
             gaps: start.gaps.clone(),
             current: Vec::new(),
@@ -171,6 +182,7 @@ impl Share {
             unfinished,
             committing: VecDeque::new(),
             committed: 0,
+            facts_at_ms: None,
             busy_at_ms: now_ms,
             stopped: None,
         };
@@ -188,12 +200,20 @@ impl Share {
     }
 
     /// Restores what arrives within `wait`. Returns true once all state is restored.
-    pub(super) fn restore(&mut self, now_ms: i64, wait: Duration) -> Result<bool, TransportError> {
+    pub(super) fn restore(
+        &mut self,
+        job: &Job,
+        status: &QueryStatus,
+        now_ms: i64,
+        wait: Duration,
+    ) -> Result<bool, TransportError> {
         let Some(restore) = &mut self.restore else { return Ok(true) };
         self.busy_at_ms = now_ms;
         let is_done = restore.step(&mut self.tasks, wait)?;
-        if is_done {
-            self.restore = None;
+        restore.watch(&job.query.id, now_ms);
+        status.restoring(restore.progress(), now_ms);
+        if is_done && let Some(restore) = self.restore.take() {
+            self.restored(&restore);
         }
         Ok(is_done)
     }
@@ -201,44 +221,6 @@ impl Share {
     /// Shows its state to readers, once it is restored.
     pub(super) fn show(&self, states: &States) {
         self.shown.iter().for_each(|shown| states.show(shown));
-    }
-
-    /// Adds a commit that is about to be handed to the outbox.
-    pub(super) fn begin_commit(&mut self, commit: Committing) {
-        self.shown.iter().for_each(|shown| shown.begin_commit());
-        self.committing.push_back(commit);
-    }
-
-    /// Makes the state of an epoch visible, which was committed with these positions.
-    pub(super) fn apply(
-        &mut self,
-        epoch: Epoch,
-        positions: &BTreeMap<TopicPartition, Position>,
-    ) -> Result<(), TransportError> {
-        match &self.shown {
-            Some(shown) => shown.commit(positions, !self.committing.is_empty(), || self.tasks.committed(epoch)),
-            None => self.tasks.committed(epoch),
-        }
-    }
-
-    /// Records the positions after transaction markers, which are committed without any change of the state.
-    pub(super) fn passed_markers(&self, positions: &BTreeMap<TopicPartition, Position>) {
-        self.shown.iter().for_each(|shown| shown.pass(positions));
-    }
-
-    /// Whether a commit is in progress.
-    pub(super) fn is_committing(&self) -> bool {
-        !self.committing.is_empty()
-    }
-
-    /// The positions to commit: offsets with their notes.
-    pub(super) fn positions(&self, offsets: BTreeMap<TopicPartition, i64>) -> BTreeMap<TopicPartition, Position> {
-        let note = |partition: &TopicPartition| self.notes.get(partition).copied().unwrap_or_default().to_string();
-        let position = |(partition, next)| {
-            let position = Position::new(next, &note(&partition).into());
-            (partition, position)
-        };
-        offsets.into_iter().map(position).collect()
     }
 
     /// Reports the offsets that were deleted before the share was opened.

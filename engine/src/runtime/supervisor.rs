@@ -3,49 +3,37 @@
 //! A query that fails is restarted after a pause, unless only the user can fix the cause; a panic counts as a
 //! failure. Queries do not affect each other.
 
-use std::any::Any;
 use std::collections::BTreeMap;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use headwater_connectors::transport::{Transport, TransportError, TransportErrorKind};
-use headwater_formats::panic::words;
+use headwater_connectors::transport::Transport;
 use headwater_language::catalog::{Catalog, QueryDef};
-use headwater_language::diagnostic::{Diagnostic, INTERNAL, LOST};
+use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 
 use super::descriptors::room_for_queries;
-use super::driver::{Driver, StepOutcome};
-use super::job::Job;
 use super::query_status::{QueryStatus, State, StatusSnapshot};
-use super::refusals::Refusals;
+use super::runner::{Runner, now_ms, restarts};
 use super::signal::Signal;
+use super::snapshots::Snapshots;
 use super::states::States;
-use crate::failure::transport;
 
-/// Longest wait of a query that has nothing to do, and so the longest time until it notices that it must stop.
-const WAIT: Duration = Duration::from_millis(500);
-/// How long a call of a driver may take before its query is restarted without it, in ms. Every call has a shorter
-/// time limit, but librdkafka does not respect all of them.
+/// How long a query may show no sign of progress before it is restarted, in ms. Every call of a driver has a shorter time
+/// limit, but librdkafka does not respect all of them.
 const SILENT_MS_MAX: i64 = 90_000;
 /// How long to wait for a query to stop: somewhat longer than a commit may take.
 const END_MAX: Duration = Duration::from_secs(40);
 /// Stack size of a query's thread, which compiles and evaluates expressions as deeply nested as a statement may write
 /// them. The memory is only allocated as it is used.
 pub(super) const STACK_BYTES: usize = 32 << 20;
-/// First pause after a failure. It doubles with each further failure until a commit succeeds.
-const BACKOFF: Duration = Duration::from_millis(500);
-/// Longest pause after a failure, and so the longest time until the end of an outage is noticed.
-const BACKOFF_MAX: Duration = Duration::from_secs(15);
 
 /// The persistent queries of this process.
 pub struct Supervisor {
     transport: Arc<dyn Transport>,
     service_id: String,
     states: Arc<States>,
+    snapshots: Arc<Snapshots>,
     running: BTreeMap<String, Running>,
     /// Number of queries that are not started because file descriptors are short.
     waiting: usize,
@@ -57,15 +45,23 @@ struct Running {
     ended: Arc<Signal>,
     status: Arc<QueryStatus>,
     thread: Option<JoinHandle<()>>,
+    /// The signs of progress that were seen last, and when they were new, in ms since the epoch.
+    seen: (u64, i64),
 }
 
 impl Supervisor {
-    /// A supervisor that runs nothing yet. The states of its queries are shown in `states`.
-    pub fn new(transport: Arc<dyn Transport>, service_id: &str, states: &Arc<States>) -> Self {
+    /// A supervisor that runs nothing yet. The states of its queries are shown in `states` and kept in `snapshots`.
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        service_id: &str,
+        states: &Arc<States>,
+        snapshots: &Arc<Snapshots>,
+    ) -> Self {
         Self {
             transport,
             service_id: service_id.to_owned(),
             states: states.clone(),
+            snapshots: snapshots.clone(),
             running: BTreeMap::new(),
             waiting: 0,
         }
@@ -80,7 +76,7 @@ impl Supervisor {
             |running: &Running| catalog.query(&running.query.id).is_some_and(|query| running.is_current(query));
         let gone: Vec<String> =
             self.running.iter().filter(|(_, running)| !is_current(running)).map(|(id, _)| id.clone()).collect();
-        self.stop(&gone);
+        self.end_dropped(&gone, catalog);
         for running in self.running.values() {
             let Some(query) = catalog.query(&running.query.id) else { continue };
             running.status.set_resumed(query.resumed);
@@ -104,6 +100,22 @@ impl Supervisor {
         }
     }
 
+    /// Stops queries that are not in the catalog as they are here, and deletes the snapshots of those that no longer exist.
+    fn end_dropped(&mut self, gone: &[String], catalog: &Catalog) {
+        let is_dropped =
+            |query: &QueryDef| catalog.query(&query.id).is_none_or(|other| other.unique_name() != query.unique_name());
+        let gone_here = gone.iter().filter_map(|id| self.running.get(id)).filter(|running| is_dropped(&running.query));
+        let dropped: Vec<Arc<QueryDef>> = gone_here
+            .map(|running| {
+                running.status.drop_query();
+                running.query.clone()
+            })
+            .collect();
+        self.stop(gone);
+        self.snapshots.sweep(self.transport.admin(), catalog);
+        dropped.iter().for_each(|query| self.snapshots.delete(self.transport.admin(), query));
+    }
+
     /// How many queries wait for others to release file descriptors.
     pub fn waiting(&self) -> usize {
         self.waiting
@@ -121,15 +133,12 @@ impl Supervisor {
     /// and whoever restarts them takes over their place in the group and their transactional id.
     fn abandon_silent(&mut self) -> Vec<Arc<QueryDef>> {
         let now_ms = now_ms();
-        let is_silent = |running: &Running| {
-            !running.ended.is_set() && running.status.silent_ms(now_ms).is_some_and(|ms| ms > SILENT_MS_MAX)
-        };
         let mut abandoned = Vec::new();
         self.running.retain(|id, running| {
-            let silent = is_silent(running);
+            let silent = running.is_silent(now_ms);
             if silent {
                 tracing::error!(query_id = %id, silent_s = SILENT_MS_MAX / 1_000, "query is stuck; restarting it");
-                running.stop.set();
+                running.ask_to_end();
                 abandoned.push(running.query.clone());
             }
             !silent
@@ -199,7 +208,7 @@ impl Supervisor {
     /// Stops queries and waits for them. All are signalled first, so that they commit in parallel.
     fn stop(&mut self, ids: &[String]) {
         let mut stopping: Vec<Running> = ids.iter().filter_map(|id| self.running.remove(id)).collect();
-        stopping.iter().for_each(|running| running.stop.set());
+        stopping.iter().for_each(Running::ask_to_end);
         stopping.iter_mut().for_each(Running::end);
     }
 
@@ -211,6 +220,7 @@ impl Supervisor {
             transport: self.transport.clone(),
             service_id: self.service_id.clone(),
             states: self.states.clone(),
+            snapshots: self.snapshots.clone(),
             query: query.clone(),
             until_idle,
             stop: stop.clone(),
@@ -227,7 +237,7 @@ impl Supervisor {
             status.set_state(State::Failed(Diagnostic::new(INTERNAL, message)));
         }
         tracing::info!(query_id = %query.id, "query started");
-        Running { query, stop, ended, status, thread: thread.ok() }
+        Running { query, stop, ended, status, thread: thread.ok(), seen: (0, now_ms()) }
     }
 }
 
@@ -238,6 +248,20 @@ impl Drop for Supervisor {
 }
 
 impl Running {
+    fn ask_to_end(&self) {
+        self.status.end();
+        self.stop.set();
+    }
+
+    /// Whether it has shown no sign of progress for too long.
+    fn is_silent(&mut self, now_ms: i64) -> bool {
+        let signs = self.status.signs();
+        if signs != self.seen.0 || self.ended.is_set() {
+            self.seen = (signs, now_ms);
+        }
+        now_ms - self.seen.1 > SILENT_MS_MAX && self.status.silent_ms(now_ms).is_some()
+    }
+
     /// True when this is the query as the catalog has it. A query that failed runs again after a RESUME.
     fn is_current(&self, wanted: &Arc<QueryDef>) -> bool {
         // Usually the catalog has not changed.
@@ -262,7 +286,7 @@ impl Running {
     }
 
     fn end(&mut self) {
-        self.stop.set();
+        self.ask_to_end();
         let Some(thread) = self.thread.take() else { return };
         self.ended.wait(END_MAX);
         if !self.ended.is_set() && !thread.is_finished() {
@@ -329,152 +353,28 @@ impl Ran {
     }
 }
 
-/// Runs one query in this process: attempts with pauses between them.
-struct Runner {
-    transport: Arc<dyn Transport>,
-    service_id: String,
-    states: Arc<States>,
-    query: Arc<QueryDef>,
-    until_idle: bool,
-    stop: Arc<Signal>,
-    status: Arc<QueryStatus>,
-    refusals: Arc<Refusals>,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::for_tests::Process;
+    use super::*;
 
-impl Runner {
-    fn run(self) {
-        let mut pause = BACKOFF;
-        let mut was_missing = false;
-        while !self.stop.is_set() {
-            let commits = self.status.snapshot().commits;
-            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt()));
-            let Err(failure) = attempt.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) else { break };
-            if self.status.snapshot().commits > commits {
-                (pause, was_missing) = (BACKOFF, false);
-            }
-            let is_missing = matches!(failure, Failure::Missing(_));
-            match failure {
-                Failure::Final(error) => return self.fail(error),
-                // The next attempt creates Headwater's own topics again, but no others.
-                Failure::Missing(error) if self.until_idle && was_missing => return self.fail(error),
-                Failure::Denied(error) if self.until_idle => return self.fail(error),
-                Failure::Learned(error) => {
-                    tracing::warn!(query_id = %self.query.id, %error, "topic refused a record; retrying without it");
-                    continue;
-                }
-                Failure::Missing(error) | Failure::Denied(error) | Failure::Passing(error) => self.wait(error, pause),
-            }
-            was_missing = is_missing;
-            pause = (pause * 2).min(BACKOFF_MAX);
+    /// Goal: a query is restarted when a call hangs, and not because a restore takes long. Method: two minutes with and without
+    /// signs of progress within one step.
+    #[tokio::test]
+    async fn a_query_is_stuck_only_without_signs_of_progress() {
+        let process = Process::with(&["CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;"]).await;
+        let catalog = process.engine.catalog().await.expect("a catalog");
+        let definition = catalog.queries().next().expect("a query").clone();
+        let (stop, ended, status) = (Arc::default(), Arc::default(), Arc::<QueryStatus>::default());
+        let mut running = Running { query: definition, stop, ended, status, thread: None, seen: (0, 0) };
+        assert!(!running.is_silent(100_000), "it has not begun");
+        running.status.beat(100_000);
+        for minute in 2..4 {
+            running.status.go_on().expect("nobody ends it");
+            assert!(!running.is_silent(minute * 60_000));
         }
-        self.status.set_state(State::Ended);
+        assert!(running.is_silent(3 * 60_000 + SILENT_MS_MAX + 1));
+        running.ask_to_end();
+        running.status.go_on().expect_err("it is to end");
     }
-
-    fn attempt(&self) -> Result<(), Failure> {
-        let job = Job::new(self.definition(), &self.service_id, self.until_idle)
-            .map_err(|errors| Failure::Final(first(errors)))?;
-        self.drive(job).map_err(|error| match self.refusals.failed(&error) {
-            true => Failure::Learned(transport(&error)),
-            false => error.into(),
-        })
-    }
-
-    /// Drives the query until it is stopped or has nothing left to do.
-    fn drive(&self, job: Job) -> Result<(), TransportError> {
-        let (transport, status) = (self.transport.clone(), self.status.clone());
-        let mut driver = Driver::new(transport, job, status, self.refusals.clone())?.shown_in(&self.states);
-        self.status.set_state(State::Starting);
-        while !self.stop.is_set() {
-            self.status.beat(now_ms());
-            // If this fails, dropping the driver discards what is not committed.
-            if driver.step(now_ms(), WAIT)? == StepOutcome::Done {
-                break;
-            }
-        }
-        driver.finish(now_ms())?;
-        // Everything is committed; leaving the group takes a moment.
-        self.status.set_state(State::Ended);
-        Ok(())
-    }
-
-    /// The query as this process knows it, including that it has begun, which the catalog may not say yet.
-    fn definition(&self) -> Arc<QueryDef> {
-        match self.status.has_position() {
-            false => self.query.clone(),
-            true => Arc::new(QueryDef { began: Some(restarts(&self.query)), ..(*self.query).clone() }),
-        }
-    }
-
-    fn fail(&self, error: Diagnostic) {
-        let error = if error.code == LOST { self.with_choice(error) } else { error };
-        tracing::error!(query_id = %self.query.id, %error, "query stopped");
-        self.status.set_state(State::Failed(error));
-    }
-
-    /// The error of a lost position, with what the user can do about it.
-    fn with_choice(&self, error: Diagnostic) -> Diagnostic {
-        let detail = "The query stops, because only you know which records it should read.";
-        error.detail(detail).hint(self.query.way_out())
-    }
-
-    fn wait(&self, error: Diagnostic, pause: Duration) {
-        let pause = jittered(pause);
-        let seconds = pause.as_secs_f64();
-        tracing::warn!(query_id = %self.query.id, %error, retry_in_s = seconds, "query failed; retrying");
-        let at = now_ms() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-        self.status.set_state(State::Retrying(error, at));
-        self.stop.wait(pause);
-        self.status.beat(now_ms());
-    }
-}
-
-/// A pause shortened by a random amount of up to a half, so that queries that failed together do not retry together.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish() as u32;
-    pause.mul_f64(1.0 - 0.5 * f64::from(random) / f64::from(u32::MAX))
-}
-
-/// Why an attempt ended.
-enum Failure {
-    /// Another attempt may succeed.
-    Passing(Diagnostic),
-    /// A topic does not exist; someone may create it again.
-    Missing(Diagnostic),
-    /// An access right is missing or was revoked; someone may grant it.
-    Denied(Diagnostic),
-    /// A topic refused a record; the next attempt will handle it differently.
-    Learned(Diagnostic),
-    /// Only the user can fix the cause.
-    Final(Diagnostic),
-}
-
-impl From<TransportError> for Failure {
-    fn from(error: TransportError) -> Self {
-        use TransportErrorKind as K;
-        let diagnostic = transport(&error);
-        match error.kind {
-            K::TopicExists | K::Invalid | K::Lost => Self::Final(diagnostic),
-            K::Authentication | K::Tls | K::Authorization => Self::Denied(diagnostic),
-            K::UnknownTopic => Self::Missing(diagnostic),
-            K::Unreachable | K::Timeout | K::Fenced | K::Refused | K::Other => Self::Passing(diagnostic),
-        }
-    }
-}
-
-/// The number of the latest RESUME … FROM of a query; 0 if there was none.
-fn restarts(query: &QueryDef) -> u64 {
-    query.restart.as_ref().map_or(0, |restart| restart.number)
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let message = format!("internal error in the query: {}", words(panic));
-    Failure::Passing(Diagnostic::new(INTERNAL, message))
-}
-
-fn first(errors: Vec<Diagnostic>) -> Diagnostic {
-    errors.into_iter().next().unwrap_or_else(|| Diagnostic::new(INTERNAL, "the query could not be compiled"))
-}
-
-fn now_ms() -> i64 {
-    chrono::Utc::now().timestamp_millis()
 }

@@ -2,16 +2,20 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use headwater_connectors::transport::TransportError;
 use headwater_dataflow::{Command, Compiled, Epoch, Event, Placement, Port, Task, TaskId, TaskPosition};
-use headwater_formats::record::TopicPartition;
+use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::inputs::Inputs;
 use super::note::Note;
 use super::share::fault;
 use super::turns::{self, Turns};
+
+/// Records of a changelog, with the task and the index of its store that they belong to.
+pub(super) type StoreRecords = ((TaskId, usize), RawBatch);
 
 /// The tasks of a share.
 pub(super) struct Tasks {
@@ -94,6 +98,24 @@ impl Tasks {
         self.tasks.get_mut(&id).ok_or_else(|| TransportError::internal(format!("there is no task {id:?}")))
     }
 
+    /// Restores records of changelogs, those of each store in their order. Several tasks are restored at once, by threads.
+    pub(super) fn restore(&mut self, batches: Vec<StoreRecords>) -> Result<(), TransportError> {
+        let mut of_tasks: BTreeMap<TaskId, Vec<(usize, RawBatch)>> = BTreeMap::new();
+        for ((id, store), raw) in batches {
+            of_tasks.entry(id).or_default().push((store, raw));
+        }
+        let mut work: Vec<_> =
+            self.tasks.iter_mut().filter_map(|(id, task)| of_tasks.remove(id).map(|batches| (task, batches))).collect();
+        let Some((task, batches)) = work.pop() else { return Ok(()) };
+        std::thread::scope(|scope| {
+            let others: Vec<_> =
+                work.into_iter().map(|(task, batches)| scope.spawn(move || restore(task, &batches))).collect();
+            let first = restore(task, &batches);
+            let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            joined.fold(first, Result::and)
+        })
+    }
+
     /// Whether a task had processed rows at the last commit. If it has stores, they had state.
     pub(super) fn has_started(&self, id: TaskId) -> bool {
         self.started.contains(&id)
@@ -144,14 +166,39 @@ impl Tasks {
         self.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(epoch))).map_err(fault)
     }
 
+    /// The number of keys of each store and its memory in bytes, over all partitions here, by its changelog topic.
+    pub(super) fn sizes(&self, compiled: &Compiled) -> BTreeMap<Arc<str>, (usize, usize)> {
+        let mut sizes: BTreeMap<Arc<str>, (usize, usize)> = BTreeMap::new();
+        for (id, task) in &self.tasks {
+            for (changelog, (keys, bytes)) in compiled.changelogs(id.stage).iter().zip(task.sizes()) {
+                let of_store = sizes.entry(changelog.clone()).or_default();
+                *of_store = (of_store.0 + keys, of_store.1 + bytes);
+            }
+        }
+        sizes
+    }
+
+    /// The number of results that wait for their windows to close; `None` if there are never any, or not counted yet.
+    pub(super) fn pending(&self) -> Option<usize> {
+        let pending = self.tasks.values().filter_map(Task::pending);
+        pending.fold(None, |sum, more| Some(sum.unwrap_or(0) + more))
+    }
+
     /// Keeps the stream times of tasks, and whether windows have expired, in the notes of what they read.
     pub(super) fn note_times(&self, notes: &mut BTreeMap<TopicPartition, Note>) {
         let has_expired = self.tasks.values().any(Task::has_expired);
         for (partition, (id, port)) in &self.readers {
             if let (Some(task), Some(note)) = (self.tasks.get(id), notes.get_mut(partition)) {
-                note.time_ms = task.stream_time_ms(*port);
+                let time_ms = task.stream_time_ms(*port);
+                let known = note.time_offset.filter(|_| note.time_ms == time_ms);
+                note.time_offset = task.stream_time_offset(*port).or(known);
+                note.time_ms = time_ms;
                 note.has_expired |= has_expired;
             }
         }
     }
+}
+
+fn restore(task: &mut Task, batches: &[(usize, RawBatch)]) -> Result<(), TransportError> {
+    batches.iter().try_for_each(|(store, raw)| task.handle(&Event::Restore(*store, raw))).map_err(fault)
 }

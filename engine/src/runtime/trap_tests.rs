@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_connectors::transport::memory::MemoryTransport;
-use headwater_connectors::transport::{NewTopic, SinkOptions, Transport as _};
+use headwater_connectors::transport::{Isolation, NewTopic, SinkOptions, Transport as _};
 use headwater_formats::record::{OutBatch, TopicPartition};
 use headwater_language::config::Settings;
 
 use super::driver::Driver;
 use super::for_tests::Process;
-use crate::answer::Condition;
+use super::query_status::State;
+use super::snapshots::MemoryFolder;
+use crate::answer::{Condition, FaultCause, RecordFaults};
 use crate::{Engine, Session};
 
 /// Numbers that look random, the same in each run.
@@ -32,6 +34,19 @@ impl Chance {
 async fn kill(process: &Process, driver: &mut Driver, query: &str) {
     process.cluster.expire_members();
     *driver = process.driver_of(query).await;
+}
+
+/// Writes a record with this key and time to each of some partitions of a topic.
+fn write_at(process: &Process, topic: &str, records: &[(i32, Option<&str>, i64)]) {
+    let batch = OutBatch {
+        topic: topic.into(),
+        partitions: Some(records.iter().map(|(partition, ..)| *partition).collect()),
+        keys: records.iter().map(|(_, key, _)| key.map(str::as_bytes)).collect(),
+        values: records.iter().map(|_| Some(&b"{}"[..])).collect(),
+        timestamps_ms: Some(records.iter().map(|(.., time_ms)| *time_ms).collect()),
+        headers: None,
+    };
+    process.cluster.open_sink(SinkOptions::default()).and_then(|mut sink| sink.write(&batch)).expect("records");
 }
 
 /// Writes records of this topic, all of them to one partition.
@@ -100,6 +115,8 @@ async fn sums_over_a_join_are_those_of_its_tables() {
     for every_change in [false, true] {
         let cache = if every_change { "SET 'cache.max.bytes.buffering' = '0';" } else { "SHOW TABLES;" };
         let mut process = Process::with(&[cache]).await;
+        // Its states are restored from snapshots as often as from whole changelogs.
+        process.engine.keep_state(Arc::new(MemoryFolder::default()), 5_000);
         for statement in JOINED {
             process.ask(statement).await;
         }
@@ -159,6 +176,10 @@ async fn a_restore_that_is_killed_begins_again() {
             driver.step(process.now_ms, Duration::ZERO).expect("a step");
         }
         assert!(!process.reads_state("SELECT * FROM t;").await, "it is being restored");
+        let status = driver.status();
+        let progress = status.restore.expect("it is shown how far it is");
+        assert!(status.state == State::Restoring && progress.total >= KEYS as u64, "{progress:?}");
+        assert!((1..progress.total).contains(&progress.done), "{progress:?}");
         if is_asked_to_end {
             driver.finish(process.now_ms).expect("it ends");
         }
@@ -202,6 +223,39 @@ async fn a_changelog_may_end_in_aborted_transactions() {
     write(&process, "s", &[("a", Some("{}".to_owned()))]);
     process.drive(&mut [&mut driver]);
     assert_eq!(process.rows("SELECT * FROM t;").await, ["a 2", "b 1"]);
+}
+
+/// S2: a restore waits for records of a log that was emptied, or that are appended while it reads (streamiz#468, kafka#23298).
+#[tokio::test]
+async fn a_changelog_may_be_emptied_or_grow() {
+    for is_emptied in [true, false] {
+        let (mut process, driver) = counting().await;
+        drop(driver);
+        let logs = changelogs(&process);
+        for log in logs.iter().filter(|_| is_emptied) {
+            let marks = process.cluster.admin().watermarks(&log.topic, Isolation::ReadCommitted).expect("a topic");
+            let end = marks[usize::try_from(log.partition).expect("a number")].end;
+            process.cluster.delete_records(log, end).expect("a partition");
+        }
+        let mut driver = process.driver().await;
+        let mut steps = 0;
+        while !process.reads_state(ALL_KEYS).await {
+            process.now_ms += 10;
+            driver.step(process.now_ms, Duration::ZERO).expect("a step");
+            steps += 1;
+            assert!(steps < 500, "it never ends");
+            for log in logs.iter().filter(|_| !is_emptied) {
+                let bytes = || [Some(&b"k\0\0\0\0\0\0\0\0"[..])].into_iter().collect();
+                let (topic, partitions) = (log.topic.clone(), Some(vec![log.partition].into()));
+                let record =
+                    OutBatch { topic, partitions, keys: bytes(), values: bytes(), timestamps_ms: None, headers: None };
+                let sink = process.cluster.open_sink(SinkOptions::default());
+                sink.and_then(|mut sink| sink.write(&record)).expect("a record");
+            }
+        }
+        let keys = process.rows("SELECT COUNT(*) AS keys FROM t;").await;
+        assert_eq!(keys, [if is_emptied { "0".to_owned() } else { KEYS.to_string() }]);
+    }
 }
 
 /// S3: the committed offsets expire while the state lives, and all records are counted again (librdkafka#1442, kafka#23339).
@@ -274,6 +328,47 @@ async fn compaction_changes_no_state() {
     write(&process, "x", &[("2", some(r#"{"V":7}"#)), ("3", None)]);
     process.drive(&mut [&mut driver]);
     assert_eq!(process.rows("SELECT * FROM t;").await, ["1 1", "2 7"]);
+}
+
+/// W1, W6: windows do not close, rows are late, and nobody sees why (ksql#1030, risingwave#20834).
+#[tokio::test]
+async fn it_is_shown_what_windows_wait_for() {
+    let create = "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 0 SECONDS) \
+                  GROUP BY k EMIT FINAL;";
+    let mut process = Process::with(&[create]).await;
+    write_at(&process, "s", &[(0, Some("a"), 1_000), (1, Some("b"), 5_000), (1, Some("b"), 30_000)]);
+    let mut driver = process.driver().await;
+    process.drive(&mut [&mut driver]);
+    write_at(&process, "s", &[(1, Some("c"), 2_000), (1, Some("d"), 30_000), (0, Some("a"), 500)]);
+    process.drive(&mut [&mut driver]);
+    let status = driver.status();
+    assert_eq!(status.facts.pending, Some(3), "a in [0, 10000), b and d in [30000, 40000)");
+    let late = RecordFaults { cause: FaultCause::Late, count: 1, first: ("s".to_owned(), 1, 2) };
+    assert_eq!(status.faults, [late]);
+    for _ in 0..2 {
+        let times = driver.status().facts.stream_times;
+        let times: Vec<_> = times.iter().map(|time| (time.partition, time.time_ms, time.offset)).collect();
+        assert_eq!(times, [(0, 1_000, Some(0)), (1, 30_000, Some(1))], "also after a restart");
+        kill(&process, &mut driver, "CTAS_T_2").await;
+        process.drive(&mut [&mut driver]);
+    }
+}
+
+/// J6: a table is empty, or a join finds nothing, because the records have no key (ksql#749, ksql#1405).
+#[tokio::test]
+async fn records_without_a_key_are_counted_with_the_first_address() {
+    let mut process = Process::with(&[
+        "CREATE TABLE x (id STRING PRIMARY KEY, v INT) WITH (KAFKA_TOPIC = 's', KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');",
+        "CREATE TABLE t AS SELECT * FROM x;",
+    ])
+    .await;
+    write_at(&process, "s", &[(2, Some("a"), 1), (2, None, 2), (2, None, 3), (2, None, 4)]);
+    let mut driver = process.driver_of("CTAS_T_3").await;
+    process.drive(&mut [&mut driver]);
+    let keyless = RecordFaults { cause: FaultCause::Keyless, count: 3, first: ("s".to_owned(), 2, 1) };
+    let status = driver.status();
+    assert_eq!(status.faults, [keyless]);
+    assert_eq!(status.facts.stores.iter().map(|store| store.keys).collect::<Vec<_>>(), [1]);
 }
 
 /// M3: a query whose output is gone says that it runs, or others suffer from it (ksql#10255, ksql#5897). Method: two queries with

@@ -20,6 +20,7 @@ use super::command_log::{CommandLog, Known};
 use super::descriptors::Descriptors;
 use super::query_status::StatusSnapshot;
 use super::signal::Signal;
+use super::snapshots::Snapshots;
 use super::states::States;
 use super::supervisor::{Ran, Supervisor};
 
@@ -47,9 +48,15 @@ struct Shared {
 
 impl Worker {
     /// A worker that is still idle.
-    pub fn new(transport: Arc<dyn Transport>, log: Arc<CommandLog>, service_id: &str, states: &Arc<States>) -> Self {
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        log: Arc<CommandLog>,
+        service_id: &str,
+        states: &Arc<States>,
+        snapshots: &Arc<Snapshots>,
+    ) -> Self {
         let board = Mutex::new(Board::new(transport.clone(), service_id));
-        let supervisor = Mutex::new(Supervisor::new(transport.clone(), service_id, states));
+        let supervisor = Mutex::new(Supervisor::new(transport.clone(), service_id, states, snapshots));
         let (unread, descriptors, leftovers) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (service_id, transport) = (service_id.to_owned(), transport);
         let end = Signal::default();

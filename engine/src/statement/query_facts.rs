@@ -102,6 +102,7 @@ impl Reports {
             Some(status) => status.lost,
             None => reports.iter().map(|process| process.lost).sum(),
         };
+        let restore = status.as_ref().and_then(|status| status.restore);
         let is_working = self.members.get(&group_of(query, process)).is_some_and(|members| *members > 0);
         let condition = match status {
             _ if query.paused => Condition::Paused,
@@ -110,7 +111,7 @@ impl Reports {
             None if is_working => Condition::RunningElsewhere,
             None => Condition::NotRunning,
         };
-        QueryState { condition, lost }
+        QueryState { condition, lost, restore }
     }
 
     /// Why a query fails, per process.
@@ -145,7 +146,8 @@ fn group_of(query: &QueryDef, process: &Process) -> String {
 
 fn condition(state: &State) -> Condition {
     match state {
-        State::Starting | State::Restoring | State::Running => Condition::Running,
+        State::Starting | State::Running => Condition::Running,
+        State::Restoring => Condition::Restoring,
         State::Retrying(..) | State::Failed(_) => Condition::Error,
         State::Ended => Condition::Ended,
     }
@@ -161,6 +163,7 @@ fn statistics(status: StatusSnapshot) -> QueryStatistics {
     let attempts = status.attempts;
     QueryStatistics {
         condition,
+        restore: status.restore,
         partitions: status.share,
         records_read: status.records_read,
         bytes_read: status.bytes_read,
@@ -171,6 +174,8 @@ fn statistics(status: StatusSnapshot) -> QueryStatistics {
         lost: status.lost,
         commits: status.commits,
         last_message_ms: status.last_message_ms,
+        faults: status.faults,
+        state: status.facts,
         failure: failure.map(|(error, next_try_ms)| QueryFailure { error, attempts, next_try_ms }),
         errors: status.errors,
     }

@@ -1,9 +1,10 @@
 //! Keys of changelog records: the key, then the start of its window as 8 bytes, the most significant first.
 
-use arrow::array::{Array, BinaryArray};
+use arrow::array::{Array, BinaryArray, Int64Array};
 use arrow::error::ArrowError;
 
 use super::bytes::BytesBuilder;
+use super::scan::Scanned;
 use super::store::Changes;
 
 /// The length of a window's start at the end of a record's key.
@@ -18,12 +19,24 @@ impl Changes {
     /// by the start of its window (0 for state without windows) as 8 bytes, the most significant first. They always fit: the
     /// store has checked their size.
     pub fn record_keys(&self) -> BinaryArray {
-        let mut out = BytesBuilder::new(self.keys.len(), self.keys.value_data().len() + self.keys.len() * WINDOW_BYTES);
-        for (window, row) in self.windows.values().iter().zip(0..) {
-            out.push_parts(&[self.keys.value(row), &window.to_be_bytes()]).expect("checked when the changes were made");
-        }
-        out.finish()
+        joined(&self.windows, &self.keys).expect("checked when the changes were made")
     }
+}
+
+impl Scanned {
+    /// The keys in the form that [`Store::restore`](super::Store::restore) expects. Fails only if they exceed 2 GiB.
+    pub fn record_keys(&self) -> Result<BinaryArray, ArrowError> {
+        joined(&self.windows, &self.keys)
+    }
+}
+
+/// The keys of the records of some keys.
+fn joined(windows: &Int64Array, keys: &BinaryArray) -> Result<BinaryArray, ArrowError> {
+    let mut out = BytesBuilder::new(keys.len(), keys.value_data().len() + keys.len() * WINDOW_BYTES);
+    for (window, row) in windows.values().iter().zip(0..) {
+        out.push_parts(&[keys.value(row), &window.to_be_bytes()])?;
+    }
+    Ok(out.finish())
 }
 
 /// The window and the key of a record's key; `None` if it is too short to be one.

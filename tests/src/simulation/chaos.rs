@@ -75,7 +75,8 @@ fn one_in(call: Call) -> u32 {
         | Call::TopicSettings
         | Call::CommittedOffsets
         | Call::GroupMembers
-        | Call::Groups => 6,
+        | Call::Groups
+        | Call::ClusterId => 6,
         Call::OpenSources
         | Call::OpenSink
         | Call::Write

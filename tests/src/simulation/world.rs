@@ -9,7 +9,7 @@ use headwater_connectors::transport::Transport;
 use headwater_connectors::transport::faults::FaultyTransport;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_engine::config::Settings;
-use headwater_engine::{Driver, Engine, Session, StepOutcome};
+use headwater_engine::{Driver, Engine, MemoryFolder, Session, StepOutcome};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -24,6 +24,8 @@ const ROUNDS_MAX: usize = 20_000;
 /// Number of rounds without work after which everything is idle: longer than a query waits before checking for new
 /// partitions.
 const QUIET_ROUNDS: usize = 50;
+/// Shortest time between two local snapshots of a query in a process, in ms.
+const SNAPSHOT_MS: i64 = 500;
 /// How long a step waits for threads.
 const THREAD_WAIT: Duration = Duration::from_millis(1);
 /// Maximum time for threads to finish their work.
@@ -45,6 +47,8 @@ struct Process {
     cluster: MemoryTransport,
     transport: Arc<dyn Transport>,
     engine: Engine,
+    /// Its local snapshots, which the process that replaces it finds.
+    folder: MemoryFolder,
     drivers: BTreeMap<String, Driver>,
     /// Not scheduled before this time, in ms.
     silent_until_ms: i64,
@@ -92,7 +96,7 @@ impl World {
             notes: Arc::default(),
             started: 0,
         };
-        (0..count).for_each(|_| world.start());
+        (0..count).for_each(|_| world.start(MemoryFolder::default()));
         Ok(world)
     }
 
@@ -123,14 +127,16 @@ impl World {
         self.simulation.threads == Threads::Own
     }
 
-    /// Starts a new process, with a name that was not used before.
-    fn start(&mut self) {
+    /// Starts a new process, with a name that was not used before, and with the snapshots in this folder.
+    fn start(&mut self, folder: MemoryFolder) {
         let cluster = self.cluster.process(&format!("process {}", self.started));
         let (faults, notes) = (self.faults.clone(), self.notes.clone());
         let plan = Arc::new(Chaos::new(self.started, self.simulation.seed, faults, notes, self.has_threads()));
         let transport: Arc<dyn Transport> = Arc::new(FaultyTransport::new(Arc::new(cluster.clone()), plan));
         let engine = Engine::driven(transport.clone(), &Settings::default());
-        self.processes.push(Process { cluster, transport, engine, drivers: BTreeMap::new(), silent_until_ms: 0 });
+        engine.keep_state(Arc::new(folder.clone()), SNAPSHOT_MS);
+        let drivers = BTreeMap::new();
+        self.processes.push(Process { cluster, transport, engine, folder, drivers, silent_until_ms: 0 });
         self.started += 1;
     }
 
@@ -140,7 +146,7 @@ impl World {
             0..20 => self.input.produce(&mut self.chance, self.now_ms),
             20..23 => self.crash(),
             23..25 => self.fall_silent(),
-            25..26 if self.processes.len() < 4 => self.start(),
+            25..26 if self.processes.len() < 4 => self.start(MemoryFolder::default()),
             26..27 if self.processes.len() > 1 => self.leave(),
             27..28 if self.input.grow() => {}
             // Long enough for queries without input to close their clients.
@@ -167,8 +173,9 @@ impl World {
         let process = self.chance.random_range(0..self.processes.len());
         let dead = self.processes.swap_remove(process);
         dead.cluster.expire_members();
+        let folder = dead.folder.clone();
         drop(dead);
-        self.start();
+        self.start(folder);
     }
 
     /// A process is removed from its groups without noticing, and wakes up later.

@@ -84,6 +84,10 @@ impl Admin for FaultyAdmin {
         self.call(Call::RecordLimits, |admin| admin.record_limits(topic))
     }
 
+    fn cluster_id(&self) -> Result<Option<String>, TransportError> {
+        self.call(Call::ClusterId, |admin| admin.cluster_id())
+    }
+
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError> {
         self.call(Call::GroupMembers, |admin| admin.group_members(groups))
     }

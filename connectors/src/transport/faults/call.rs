@@ -83,6 +83,8 @@ calls! {
     DeleteGroup,
     /// [`Admin::delete_records`](crate::transport::Admin::delete_records)
     DeleteRecords,
+    /// [`Admin::cluster_id`](crate::transport::Admin::cluster_id)
+    ClusterId,
 }
 
 /// How a call fails.

@@ -300,6 +300,10 @@ impl Admin for KafkaAdmin {
         })
     }
 
+    fn cluster_id(&self) -> Result<Option<String>, TransportError> {
+        Ok(self.committed.cluster_id())
+    }
+
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError> {
         // A request for all groups costs as much as one for a single group.
         let one = match groups {

@@ -117,6 +117,11 @@ impl Connection {
         Ok(info.map(|info| info.partitions))
     }
 
+    /// The id of the cluster; `None` if it does not say within the usual time.
+    pub(super) fn cluster_id(&self) -> Option<String> {
+        self.call(|consumer| consumer.client().fetch_cluster_id(ANSWER_TIMEOUT))
+    }
+
     /// A topic; `None` when it does not exist.
     pub(super) fn topic(&self, name: &str) -> Result<Option<TopicInfo>, TransportError> {
         if !is_legal(name) {

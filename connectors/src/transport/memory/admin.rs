@@ -83,6 +83,10 @@ impl Admin for MemoryAdmin {
         self.cluster.lock().limits(topic)
     }
 
+    fn cluster_id(&self) -> Result<Option<String>, TransportError> {
+        Ok(Some("memory".to_owned()))
+    }
+
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError> {
         let cluster = self.cluster.lock();
         Ok(groups.iter().map(|group| (group.clone(), cluster.members(group))).collect())

@@ -23,6 +23,7 @@ use headwater_state::{Changes, Scanned};
 
 use crate::chunk::{Before, Chunk, Origins};
 use crate::clocks::SourcePartition;
+use crate::complaint::NO_KEY;
 use crate::keeper::{Found, Keeper};
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::{Encoding, States};
@@ -120,8 +121,7 @@ impl Table {
         }
         let keyed: BooleanArray = (0..chunk.len()).map(|row| Some(has_key(row))).collect();
         let expr = keys.iter().map(|at| self.schema.field(*at).name().as_str()).collect::<Vec<_>>().join(", ");
-        let reason = "the record has no key, so it is not a row of the table";
-        let failure = |row| Failure { row, expr: expr.clone(), reason: reason.to_owned() };
+        let failure = |row| Failure { row, expr: expr.clone(), reason: NO_KEY.to_owned() };
         failures.extend((0..chunk.len()).filter(|row| !keyed.value(*row)).map(failure));
         chunk.filter(&keyed)
     }

@@ -17,13 +17,20 @@ impl Task {
             let changes = self.stores[store].seal()?;
             self.log(store, changes.record_keys(), changes.values, now_ms);
         }
-        if self.has_state() && self.clocks != self.logged_clocks {
-            let note = [&self.received.to_be_bytes()[..], &self.clocks.to_bytes()].concat();
+        let note = [&self.received.to_be_bytes()[..], &self.clocks.to_bytes()].concat();
+        let has_run = self.received > 0 || self.clocks.latest().is_some();
+        if self.has_state() && has_run && note != self.note {
             let [keys, values] = [&NOTE_KEY[..], &note].map(|bytes| BinaryArray::from_vec(vec![bytes]));
             self.log(0, keys, values, now_ms);
-            self.logged_clocks = self.clocks.clone();
+            self.note = note;
         }
         Ok(())
+    }
+
+    /// The record of the first store's changelog with the stream times at the last barrier, as its key and value; `None` before
+    /// there are any.
+    pub fn note(&self) -> Option<(&[u8], &[u8])> {
+        (!self.note.is_empty()).then_some((&NOTE_KEY, &self.note))
     }
 
     /// Has records written to the changelog of a store.
@@ -54,7 +61,7 @@ impl Task {
         let (received, clocks) = values.value(note).split_first_chunk::<8>().ok_or_else(damaged)?;
         self.received = i64::from_be_bytes(*received);
         self.clocks = Clocks::from_bytes(clocks).ok_or_else(damaged)?;
-        self.logged_clocks = self.clocks.clone();
+        self.note = values.value(note).to_vec();
         let others: BooleanArray = (0..raw.len()).map(|row| Some(!is_note(row))).collect();
         let of = |column: &BinaryArray| filter(column, &others).map(|column| column.as_binary::<i32>().clone());
         self.stores[store].restore(&of(keys)?, &of(&values)?)
@@ -68,6 +75,18 @@ impl Task {
     /// The committed values of the store with this index, for readers in other threads.
     pub fn view(&self, store: usize) -> View {
         self.stores[store].view()
+    }
+
+    /// The number of keys of each of its stores, and its approximate memory in bytes.
+    pub fn sizes(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.stores.iter().map(|store| (store.len(), store.bytes()))
+    }
+
+    /// The number of results that wait for stream time to pass their windows; `None` if there are never any, or if they have not
+    /// been counted since it was restored.
+    pub fn pending(&self) -> Option<usize> {
+        let pending = self.operators.iter().filter_map(|(operator, _)| operator.pending());
+        pending.fold(None, |sum, more| Some(sum.unwrap_or(0) + more))
     }
 
     /// Whether windows have left its stores because they expired.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray};
+use arrow::compute::max;
 use arrow::error::ArrowError;
 use headwater_formats::record::{OutBatch, RawBatch};
 
 use super::Task;
 use crate::arrival;
+use crate::chunk::Chunk;
 use crate::clocks::{Clocks, SourcePartition};
 use crate::command::Command;
 use crate::operator::Port;
@@ -26,6 +28,13 @@ impl Task {
             Some(source) => self.clocks.get(source),
             None => self.clocks.latest(),
         }
+    }
+
+    /// The offset of the record that set the stream time of the partition that an input reads; `None` for an exchange, or if no
+    /// record that arrived here did.
+    pub fn stream_time_offset(&self, port: Port) -> Option<i64> {
+        let time_ms = self.clocks.get(self.source(port)?)?;
+        self.inputs[port.0].latest.filter(|(latest_ms, _)| *latest_ms == time_ms).map(|(_, offset)| offset)
     }
 
     /// The source partition that an input reads; `None` for an exchange.
@@ -95,4 +104,14 @@ impl Task {
         }
         Ok(true)
     }
+}
+
+/// The event time and the offset of the record with the highest event time: the one known so far, or one of these rows.
+pub(super) fn latest(known: Option<(i64, i64)>, chunk: &Chunk) -> Option<(i64, i64)> {
+    let highest_ms = max(&chunk.times_ms)?;
+    if known.is_some_and(|(known_ms, _)| known_ms >= highest_ms) {
+        return known;
+    }
+    let row = chunk.times_ms.values().iter().position(|time_ms| *time_ms == highest_ms)?;
+    Some((highest_ms, chunk.offsets.value(row)))
 }

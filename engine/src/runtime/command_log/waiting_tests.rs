@@ -171,6 +171,10 @@ impl Admin for Watched {
         self.cluster.admin().committed_offsets(group, partitions)
     }
 
+    fn cluster_id(&self) -> Result<Option<String>> {
+        self.cluster.admin().cluster_id()
+    }
+
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>> {
         self.cluster.admin().group_members(groups)
     }

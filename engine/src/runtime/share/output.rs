@@ -62,6 +62,9 @@ impl Share {
             }
             Command::Log(changes) => {
                 self.epoch_bytes += changes.payload_bytes();
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.logged(&changes);
+                }
                 self.outbox.put(Work::Write(changes, MadeOf::State))?;
             }
             Command::Complain(complaint) => self.complain(&complaint, raws, status),
@@ -124,7 +127,7 @@ impl Share {
     }
 
     fn complain(&mut self, complaint: &Complaint, raws: &[RawBatch], status: &QueryStatus) {
-        self.tally.complained();
+        self.tally.complained(complaint);
         status.complained(complaint);
         // A record of an exchange is not the record that the complaint is about.
         self.complaints.add(complaint, raws.iter().find(|raw| raw.origin == complaint.origin));

@@ -1,8 +1,8 @@
 //! EXPLAIN of a persistent query, and the parts of it that other statements also show.
 
 use headwater_engine::answer::{
-    Condition, Lag, OpenTransaction, PartitionLag, ProcessFailure, QueryDescription, QueryFailure, QueryState,
-    QueryStatistics,
+    Condition, FaultCause, Lag, OpenTransaction, PartitionLag, ProcessFailure, QueryDescription, QueryFailure,
+    QueryState, QueryStatistics, RecordFaults, RestoreProgress, StateFacts, StoreFacts, StreamTime,
 };
 
 use super::time::{to_the_millisecond, to_the_second};
@@ -27,18 +27,28 @@ pub(super) fn sections(described: &QueryDescription) -> Vec<Section> {
     ];
     sections.extend(failures(&query.id, failing));
     sections.extend(did.as_ref().map(statistics));
+    sections.extend(did.iter().flat_map(|did| state_of(&did.state)));
     sections
 }
 
-/// The state of a query, and how many offsets it lost.
-pub(super) fn state(QueryState { condition: is, lost }: QueryState) -> String {
+/// The state of a query, how far its restore is, and how many offsets it lost.
+pub(super) fn state(QueryState { condition: is, lost, restore }: QueryState) -> String {
+    let restored = restore.filter(|_| is == Condition::Restoring).map(restored);
+    let notes: Vec<String> = restored.into_iter().chain((lost > 0).then(|| format!("{lost} offsets lost"))).collect();
     let word = condition(is);
-    if lost > 0 { format!("{word} ({lost} offsets lost)") } else { word.to_owned() }
+    if notes.is_empty() { word.to_owned() } else { format!("{word} ({})", notes.join("; ")) }
+}
+
+/// How far a restore is.
+fn restored(RestoreProgress { done, total, per_second, left_s }: RestoreProgress) -> String {
+    let left = left_s.map(|seconds| format!(", {per_second} per second, {seconds} s left"));
+    format!("{done} of {total} records{}", left.unwrap_or_default())
 }
 
 fn condition(condition: Condition) -> &'static str {
     match condition {
         Condition::Running => "RUNNING",
+        Condition::Restoring => "RESTORING",
         Condition::RunningElsewhere => "RUNNING ELSEWHERE",
         Condition::NotRunning => "NOT RUNNING",
         Condition::Paused => "PAUSED",
@@ -66,7 +76,7 @@ pub(super) fn statistics(did: &QueryStatistics) -> Section {
     let partitions: Vec<String> = did.partitions.iter().map(ToString::to_string).collect();
     let last_message = did.last_message_ms.and_then(to_the_millisecond);
     let mut rows = vec![
-        ("Status", condition(did.condition).to_owned()),
+        ("Status", state(QueryState { condition: did.condition, lost: 0, restore: did.restore })),
         ("Partitions here", partitions.join(", ")),
         ("Records read", did.records_read.to_string()),
         ("Bytes read", did.bytes_read.to_string()),
@@ -78,9 +88,48 @@ pub(super) fn statistics(did: &QueryStatistics) -> Section {
         ("Commits", did.commits.to_string()),
         ("Last message", last_message.unwrap_or_else(|| "none".to_owned())),
     ];
+    rows.extend(did.faults.iter().map(|of| (cause(of.cause), skipped(of))));
+    rows.extend(did.state.pending.map(|pending| ("Results pending", pending.to_string())));
     rows.extend(did.failure.as_ref().map(|failure| ("Failure", failed(failure))));
     rows.extend(did.errors.iter().map(|error| ("Error", error.clone())));
     Section::pairs(["Counter", "Value"], rows).titled("Runtime statistics of this process")
+}
+
+fn cause(cause: FaultCause) -> &'static str {
+    match cause {
+        FaultCause::Late => "Late records",
+        FaultCause::Keyless => "Records without a key",
+        FaultCause::Undecoded => "Records not decoded",
+        FaultCause::Failed => "Failed expressions",
+        FaultCause::Unwritten => "Records not written",
+    }
+}
+
+/// How often it happened, and where first.
+fn skipped(RecordFaults { count, first: (topic, partition, offset), .. }: &RecordFaults) -> String {
+    format!("{count}, first at {topic}[{partition}] offset {offset}")
+}
+
+/// The stores of a query in this process, and its stream times; none if it keeps no state.
+pub(super) fn state_of(StateFacts { stores, stream_times, .. }: &StateFacts) -> Vec<Section> {
+    let store = |store: &StoreFacts| vec![store.changelog.clone(), store.keys.to_string(), store.bytes.to_string()];
+    let time = |time: &StreamTime| {
+        vec![
+            format!("{}[{}]", time.topic, time.partition),
+            to_the_millisecond(time.time_ms).unwrap_or_default(),
+            time.offset.map(|offset| offset.to_string()).unwrap_or_default(),
+        ]
+    };
+    let mut sections = Vec::new();
+    if !stores.is_empty() {
+        let columns = ["Changelog", "Keys", "Bytes"];
+        sections.push(Section::table(&columns, stores.iter().map(store)).titled("State in this process"));
+    }
+    if !stream_times.is_empty() {
+        let columns = ["Partition", "Stream Time", "Set By Offset"];
+        sections.push(Section::table(&columns, stream_times.iter().map(time)).titled("Stream times in this process"));
+    }
+    sections
 }
 
 fn failed(QueryFailure { error, attempts, next_try_ms }: &QueryFailure) -> String {
@@ -98,7 +147,7 @@ pub(super) fn lag(Lag { group, topic, partitions }: &Lag) -> Section {
     let has_time = partitions.iter().any(|partition| partition.stream_time_ms.is_some());
     let rows = partitions.iter().map(|partition| cells(partition, has_time));
     let mut columns = vec!["Partition", "Start Offset", "End Offset", "Committed", "Lag", "Lost"];
-    columns.extend(has_time.then_some("Stream Time"));
+    columns.extend(["Stream Time", "Set By Offset"].iter().filter(|_| has_time));
     columns.push("Open Transaction");
     Section::table(&columns, rows).titled(format!("Consumer group {group} on {topic}"))
 }
@@ -113,7 +162,10 @@ fn cells(partition: &PartitionLag, has_time: bool) -> Vec<String> {
         partition.lost.to_string(),
     ];
     let time = || partition.stream_time_ms.and_then(to_the_millisecond).unwrap_or_else(|| "none".to_owned());
-    cells.extend(has_time.then(time));
+    let set_by = || partition.stream_time_offset.map(|offset| offset.to_string()).unwrap_or_default();
+    if has_time {
+        cells.extend([time(), set_by()]);
+    }
     cells.push(partition.open_transaction.map(held_back).unwrap_or_default());
     cells
 }
@@ -137,7 +189,17 @@ mod tests {
 
     #[test]
     fn a_state_includes_lost_offsets() {
-        assert_eq!(state(QueryState { condition: Condition::NotRunning, lost: 0 }), "NOT RUNNING");
-        assert_eq!(state(QueryState { condition: Condition::Running, lost: 60 }), "RUNNING (60 offsets lost)");
+        let is = |condition, lost| QueryState { condition, lost, restore: None };
+        assert_eq!(state(is(Condition::NotRunning, 0)), "NOT RUNNING");
+        assert_eq!(state(is(Condition::Running, 60)), "RUNNING (60 offsets lost)");
+    }
+
+    #[test]
+    fn a_state_includes_how_far_a_restore_is() {
+        let is = |restore| QueryState { condition: Condition::Restoring, lost: 0, restore: Some(restore) };
+        let begun = RestoreProgress { done: 0, total: 9_000, per_second: 0, left_s: None };
+        assert_eq!(state(is(begun)), "RESTORING (0 of 9000 records)");
+        let later = RestoreProgress { done: 3_000, per_second: 1_500, left_s: Some(4), ..begun };
+        assert_eq!(state(is(later)), "RESTORING (3000 of 9000 records, 1500 per second, 4 s left)");
     }
 }

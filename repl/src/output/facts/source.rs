@@ -68,5 +68,6 @@ fn of_query(of: &SourceQuery) -> Vec<Section> {
     let verb = if of.writes { "writes" } else { "reads" };
     let did = did.titled(format!("Query {} {verb} it", of.id));
     let failures = query::failures(&of.id, &of.failures);
-    std::iter::once(did).chain(failures).chain(of.lags.iter().map(query::lag)).collect()
+    let state = of.statistics.iter().flat_map(|did| query::state_of(&did.state));
+    std::iter::once(did).chain(failures).chain(state).chain(of.lags.iter().map(query::lag)).collect()
 }

@@ -39,6 +39,11 @@ impl Deadlines {
         }
     }
 
+    /// The number of things that are due at some time.
+    pub fn len(&self) -> usize {
+        self.0.values().flat_map(BTreeMap::values).map(BTreeSet::len).sum()
+    }
+
     /// Removes and returns what is due, each with its time.
     pub fn take_due(&mut self, clocks: &Clocks) -> Vec<(i64, Due)> {
         let mut due = Vec::new();
@@ -72,6 +77,7 @@ mod tests {
         deadlines.add(None, &Contributors::of(one), due(4));
         deadlines.add(Some(10), &Contributors::of(one), due(5));
         deadlines.remove(Some(10), &Contributors::of(one), &due(5));
+        assert_eq!(deadlines.len(), 3);
         clocks.advance(one, 15);
         assert_eq!(deadlines.take_due(&clocks), [(10, due(1))]);
         assert_eq!(deadlines.take_due(&clocks), []);

@@ -257,6 +257,11 @@ impl Operator for Aggregate {
         self.emission == Emission::Final
     }
 
+    fn pending(&self) -> Option<usize> {
+        let memory = self.memory.as_ref().filter(|_| self.emission == Emission::Final);
+        memory.map(|memory| memory.closing.len())
+    }
+
     fn keeper(&self) -> Option<&dyn Keeper> {
         Some(self)
     }

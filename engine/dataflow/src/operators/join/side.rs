@@ -12,6 +12,7 @@ use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::JoinSide;
 
 use crate::chunk::Chunk;
+use crate::complaint::NO_JOIN_KEY;
 use crate::operators::encoding::Encoding;
 use crate::operators::internal;
 
@@ -102,8 +103,7 @@ impl Side {
 pub fn keyless(chunk: &Chunk, key: usize) -> Vec<Failure> {
     let Some(nulls) = chunk.rows.column(key).logical_nulls() else { return Vec::new() };
     let expr = chunk.rows.schema().field(key).name().clone();
-    let reason = "the join key is NULL, so the row is not joined";
-    let failure = |row| Failure { row, expr: expr.clone(), reason: reason.to_owned() };
+    let failure = |row| Failure { row, expr: expr.clone(), reason: NO_JOIN_KEY.to_owned() };
     (0..chunk.len()).filter(|row| nulls.is_null(*row)).map(failure).collect()
 }
 

@@ -18,6 +18,7 @@ use headwater_state::{Scanned, Store};
 
 use super::request::Request;
 use crate::chunk::Chunk;
+use crate::complaint::NO_KEY;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::grouping::{Groups, group};
 use fan::Fan;
@@ -170,8 +171,7 @@ impl JoinForeign {
         }
         let schema = chunk.rows.schema();
         let expr = schema.field(self.shape.right_key).name();
-        let reason = "the record has no key, so it is not a row of the table";
-        let failure = |row| Failure { row, expr: expr.clone(), reason: reason.to_owned() };
+        let failure = |row| Failure { row, expr: expr.clone(), reason: NO_KEY.to_owned() };
         failures.extend((0..chunk.len()).filter(|row| key.is_null(*row)).map(failure));
         let rows = (0..chunk.len()).filter(|row| key.is_valid(*row)).map(|row| Some(row as u32)).collect();
         chunk.take(&rows)
