@@ -188,9 +188,9 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_recognized_whatever_its_shape() {
-        let why = "its plan has version 5, but this process supports up to 4";
-        refused(r#"{"version":5,"regions":[{"id":"a"}]}"#, why);
-        refused(r#"{"version":5,"nodes":[],"functions":[]}"#, why);
+        let why = "its plan has version 6, but this process supports up to 5";
+        refused(r#"{"version":6,"regions":[{"id":"a"}]}"#, why);
+        refused(r#"{"version":6,"nodes":[],"functions":[]}"#, why);
     }
 
     #[test]
