@@ -8,7 +8,7 @@ use datafusion::execution::session_state::SessionState;
 use headwater_formats::format::FormatError;
 use headwater_formats::record::Wanted;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
-use headwater_language::topology::{Action, Topology, VERSION};
+use headwater_language::topology::{Action, JoinForm, Node, Topology, VERSION};
 
 use super::materialized::Materialized;
 use super::operator::Port;
@@ -23,6 +23,7 @@ pub struct Compiled {
     stages: Arc<[Arc<Stage>]>,
     stops_on_time: bool,
     merges: bool,
+    reads_tables_ahead: bool,
 }
 
 /// One stage of a query for one partition.
@@ -58,9 +59,11 @@ impl Compiled {
             return Err(vec![Diagnostic::new(INTERNAL, message)]);
         }
         let stages = stages(topology, state, options)?.into_iter().map(Arc::new).collect();
-        let merges =
-            topology.nodes().iter().any(|node| matches!(node.action, Action::Join(_) | Action::ForeignJoin(_)));
-        Ok(Self { stages, stops_on_time: options.stops_on_time, merges })
+        let joins = |node: &&Node| matches!(node.action, Action::Join(_) | Action::ForeignJoin(_));
+        let is_ahead = |node: &Node| matches!(&node.action, Action::Join(join) if join.form == JoinForm::StreamTable);
+        let merges = topology.nodes().iter().any(|node| joins(&node));
+        let reads_tables_ahead = merges && topology.nodes().iter().filter(joins).all(is_ahead);
+        Ok(Self { stages, stops_on_time: options.stops_on_time, merges, reads_tables_ahead })
     }
 
     /// The columns of the result; all may be null.
@@ -103,6 +106,12 @@ impl Compiled {
     /// then keeps the rows of [`Event::Records`](super::Event::Records) until [`Task::release`].
     pub fn merges(&self) -> bool {
         self.merges
+    }
+
+    /// Whether all of its joins are those of a stream with a table, so that changes of tables may be processed before older rows of
+    /// streams: these get the rows that the tables had at their times, if the tasks are told what was passed ([`Task::pass`]).
+    pub fn reads_tables_ahead(&self) -> bool {
+        self.reads_tables_ahead
     }
 
     /// How the result is read from the state of the query; `None` if the state does not have all of it.

@@ -212,7 +212,7 @@ impl MaterializedReader {
 fn step(operator: &mut dyn Operator, chunk: Chunk, now_ms: i64) -> Result<Chunk, ArrowError> {
     let (failures, late, clocks) = (&mut Vec::new(), &mut Vec::new(), &mut Clocks::default());
     let (nothing, source) = (chunk.slice(0, 0), SourcePartition { source: 0, partition: 0 });
-    let mut cx = Context { now_ms, clocks, source, stores: &mut [], failures, late };
+    let mut cx = Context { now_ms, passed_ms: i64::MAX, clocks, source, stores: &mut [], failures, late };
     match operator.push(Port(0), chunk, &mut cx)? {
         Emitted::Rows(chunk) => Ok(chunk),
         Emitted::Nothing => Ok(nothing),

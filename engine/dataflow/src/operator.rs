@@ -28,6 +28,9 @@ pub struct Context<'a> {
     pub clocks: &'a mut Clocks,
     /// The source partition of the rows, for a chunk without [`Chunk::origins`].
     pub source: SourcePartition,
+    /// The stream time that all streams of a join have passed, in ms since the epoch: no row before it is to come, except from
+    /// partitions that were read to their ends. A join with a table is told if its table is read ahead of its stream.
+    pub passed_ms: i64,
     /// The stores of the task, in the order of the nodes that own them.
     pub stores: &'a mut [Box<dyn Store>],
     /// The operator adds each row for which an expression failed.

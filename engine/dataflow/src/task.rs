@@ -138,6 +138,8 @@ pub struct Task {
     stop: Option<(Port, Complaint)>,
     /// Whether rows wait until they are released.
     merges: bool,
+    /// The stream time that all streams of its joins have passed.
+    passed_ms: i64,
     /// The barrier that is passing through the operators.
     barrier: Option<Passing>,
     /// For each operator the recent size of the rows that it emits, in bytes per row received; `None` before its first row.
@@ -216,6 +218,7 @@ impl Task {
             last_out: None,
             stop: None,
             merges: false,
+            passed_ms: i64::MAX,
             barrier: None,
         })
     }
@@ -295,7 +298,9 @@ impl Task {
                 let (failures, late) = (&mut Vec::new(), &mut Vec::new());
                 let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
                 let source = SourcePartition { source: 0, partition: self.partition };
-                let emitted = operator.barrier(&mut Context { now_ms, clocks, source, stores, failures, late })?;
+                let passed_ms = self.passed_ms;
+                let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures, late };
+                let emitted = operator.barrier(&mut cx)?;
                 self.emit(emitted, at);
             }
             None => {
@@ -327,6 +332,18 @@ impl Task {
     pub fn head(&self, port: Port) -> Option<(i64, i64)> {
         let pending = self.inputs[port.0].pending.as_ref()?;
         Some((pending.times_ms.value(0), pending.offsets.value(0)))
+    }
+
+    /// The latest stream time among the rows of an input that were not released, in ms since the epoch; `None` if there are none. For
+    /// rows of a source it is the latest event time.
+    pub fn latest_ms(&self, port: Port) -> Option<i64> {
+        let pending = self.inputs[port.0].pending.as_ref()?;
+        pending.clocks_ms.as_ref().unwrap_or(&pending.times_ms).values().iter().copied().max()
+    }
+
+    /// All streams of its joins have passed a stream time: see [`Context::passed_ms`].
+    pub fn pass(&mut self, passed_ms: i64) {
+        self.passed_ms = passed_ms;
     }
 
     /// Releases the rows of an input up to the first one whose event time is above `until_ms`. The rows that were released before
@@ -467,7 +484,8 @@ impl Task {
         let source = self.own_source();
         let operator = &mut self.operators[at].0;
         let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
-        let mut cx = Context { now_ms, clocks, source, stores, failures: &mut failures, late: &mut late };
+        let (passed_ms, failures_of, late_of) = (self.passed_ms, &mut failures, &mut late);
+        let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures: failures_of, late: late_of };
         let emitted = operator.push(port, chunk, &mut cx)?;
         if operator.grows() {
             let bytes = match &emitted {

@@ -142,7 +142,7 @@ impl Share {
         let share = Self {
             phase: partitions_of(&plan),
             later,
-            merge: merge(job, &plan, inputs, &tasks)?,
+            merge: merge(job, &plan, inputs, &mut tasks)?,
             intakes: Intakes::open(transport, plan, job.in_threads.then_some(AHEAD_FROM), job.compiled.merges())?,
             outbox,
             tasks,
@@ -341,7 +341,7 @@ impl Share {
                     && let Some(plan) = self.later.pop()
                 {
                     self.phase = partitions_of(&plan);
-                    self.merge = merge(job, &plan, inputs, &self.tasks)?;
+                    self.merge = merge(job, &plan, inputs, &mut self.tasks)?;
                     self.intakes.read(plan)?;
                 }
                 Ok(StepOutcome::Worked)

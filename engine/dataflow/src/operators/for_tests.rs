@@ -16,6 +16,7 @@ macro_rules! cx {
     () => {
         $crate::operator::Context {
             now_ms: 0,
+            passed_ms: i64::MAX,
             clocks: &mut Default::default(),
             source: $crate::clocks::SourcePartition { source: 0, partition: 0 },
             stores: &mut [],

@@ -72,6 +72,7 @@ impl Twin {
         let mut failures: Vec<Failure> = Vec::new();
         let mut cx = Context {
             now_ms: 0,
+            passed_ms: i64::MAX,
             clocks: &mut self.clocks,
             source: SOURCE,
             stores: &mut self.stores,

@@ -17,6 +17,12 @@ impl Share {
         now_ms: i64,
     ) -> Result<(), TransportError> {
         self.begin(job, now_ms)?;
+        if let Some(merge) = &mut self.merge {
+            if self.current.is_none() {
+                merge.settle();
+            }
+            merge.pass_all(&mut self.tasks);
+        }
         let mut clocks = Clocks::default();
         let ticks = job.compiled.waits_for_time() && self.tasks.is_whole();
         for id in self.tasks.ids() {

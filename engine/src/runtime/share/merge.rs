@@ -3,7 +3,9 @@
 //! The inputs form groups: all partitions of sources are one, and so are the exchanges that a task reads. Rows of a group are
 //! processed once every input of it has rows that wait, or is known to have been read to the end that it had when it was asked
 //! (`max.task.idle.ms = 0` of Kafka Streams). So the result of a join over existing records does not depend on the speed at
-//! which its topics are read.
+//! which its topics are read. If all joins are those of streams with tables, the tables are read ahead (`ahead`).
+
+mod ahead;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -20,6 +22,10 @@ use super::fault;
 /// The inputs that are being read.
 #[derive(Default)]
 pub(in super::super) struct Merge {
+    /// Whether tables are read ahead of streams, instead of everything in order.
+    reads_tables_ahead: bool,
+    /// The stream time that the joins were told that all streams have passed, in ms.
+    passed_ms: i64,
     inputs: BTreeMap<TopicPartition, Input>,
     /// The inputs of each group; at equal times the first one comes first.
     groups: Vec<Vec<TopicPartition>>,
@@ -35,6 +41,13 @@ struct Input {
     is_handled: bool,
     /// The next offset to read.
     next: i64,
+    /// The stream time of the rows that were processed, in ms; `i64::MIN` before the first one. For a stream that is joined with
+    /// tables that are read ahead.
+    clock_ms: i64,
+    /// The latest stream time among the rows that the task has.
+    latest_ms: i64,
+    /// That of the rows that were released last, which may not be processed yet.
+    released_ms: i64,
     /// Whether everything was read that existed when the latest rows of its group arrived.
     is_at_end: bool,
     /// Whether its range has ended.
@@ -51,10 +64,36 @@ pub(in super::super) struct Run {
     until_ms: i64,
 }
 
+/// The input of a group whose rows are next.
+struct First {
+    partition: TopicPartition,
+    /// The highest event time of the rows, in ms.
+    until_ms: i64,
+    /// The stream time after them, if that is used.
+    clock_ms: i64,
+}
+
+impl First {
+    /// All rows that the first batch of an input has.
+    fn all_of(partition: &TopicPartition) -> Self {
+        Self { partition: partition.clone(), until_ms: i64::MAX, clock_ms: i64::MIN }
+    }
+}
+
 impl Merge {
+    /// A merge without inputs.
+    pub(in super::super) fn new(reads_tables_ahead: bool) -> Self {
+        Self { reads_tables_ahead, passed_ms: i64::MIN, ..Self::default() }
+    }
+
     /// The inputs of a plan.
-    pub(in super::super) fn of(plan: &ReadPlan, inputs: &Inputs, tasks: &Tasks) -> Result<Self, TransportError> {
-        let mut merge = Self::default();
+    pub(in super::super) fn of(
+        plan: &ReadPlan,
+        inputs: &Inputs,
+        tasks: &mut Tasks,
+        reads_tables_ahead: bool,
+    ) -> Result<Self, TransportError> {
+        let mut merge = Self::new(reads_tables_ahead);
         merge.add_inputs(plan, inputs, tasks)?;
         Ok(merge)
     }
@@ -64,7 +103,7 @@ impl Merge {
         &mut self,
         plan: &ReadPlan,
         inputs: &Inputs,
-        tasks: &Tasks,
+        tasks: &mut Tasks,
     ) -> Result<(), TransportError> {
         for range in &plan.ranges {
             let (id, port) = tasks.reader(&range.partition)?;
@@ -72,7 +111,22 @@ impl Merge {
             let is_stream = !inputs.is_table(&range.partition.topic);
             let (waiting, next) = (VecDeque::new(), range.start);
             let (is_handled, is_at_end, is_over) = (false, false, false);
-            let input = Input { id, port, is_exchange, is_stream, waiting, is_handled, next, is_at_end, is_over };
+            let clock_ms = if is_exchange { None } else { tasks.get(id)?.stream_time_ms(port) };
+            let (clock_ms, latest_ms, released_ms) = (clock_ms.unwrap_or(i64::MIN), i64::MIN, i64::MIN);
+            let input = Input {
+                id,
+                port,
+                is_exchange,
+                is_stream,
+                waiting,
+                is_handled,
+                next,
+                clock_ms,
+                latest_ms,
+                released_ms,
+                is_at_end,
+                is_over,
+            };
             self.inputs.insert(range.partition.clone(), input);
         }
         let mut groups: BTreeMap<Option<TaskId>, Vec<(bool, Port, TopicPartition)>> = BTreeMap::new();
@@ -125,6 +179,9 @@ impl Merge {
 
     /// The topics of inputs without rows.
     pub(in super::super) fn lacking(&self) -> BTreeSet<Arc<str>> {
+        if let Some(tables) = self.lacking_tables() {
+            return tables;
+        }
         let lacks = self.inputs.iter().filter(|(_, input)| input.waiting.is_empty() && !input.is_over);
         lacks.map(|(partition, _)| partition.topic.clone()).collect()
     }
@@ -163,6 +220,7 @@ impl Merge {
             run = self.next(tasks)?;
         }
         if let Some(run) = &run {
+            self.pass(&run.batch.origin, tasks);
             run.release(tasks)?;
         }
         Ok(run)
@@ -170,11 +228,16 @@ impl Merge {
 
     /// The next rows to process, which their task releases; `None` if none can be processed yet.
     fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Run>, TransportError> {
+        self.settle();
         self.hand_over(tasks)?;
         for group in &self.groups {
-            let Some((partition, until_ms)) = self.first_of(group, tasks)? else { continue };
+            let first = match self.reads_tables_ahead {
+                true => self.first_ahead(group, tasks)?,
+                false => self.first_of(group, tasks)?,
+            };
+            let Some(First { partition, until_ms, clock_ms }) = first else { continue };
             let input = self.inputs.get_mut(&partition).expect("groups consist of inputs");
-            input.is_handled = false;
+            (input.is_handled, input.released_ms) = (false, clock_ms);
             if let Some(SourceEvent::Batch(batch)) = input.waiting.pop_front() {
                 return Ok(Some(Run { batch, reader: (input.id, input.port), until_ms }));
             }
@@ -186,19 +249,17 @@ impl Merge {
     fn hand_over(&mut self, tasks: &mut Tasks) -> Result<(), TransportError> {
         for input in self.inputs.values_mut().filter(|input| !input.is_handled) {
             if let Some(SourceEvent::Batch(batch)) = input.waiting.front() {
-                tasks.get(input.id)?.handle(&Event::Records(input.port, batch)).map_err(fault)?;
+                let task = tasks.get(input.id)?;
+                task.handle(&Event::Records(input.port, batch)).map_err(fault)?;
                 input.is_handled = true;
+                input.latest_ms = task.latest_ms(input.port).unwrap_or(i64::MIN);
             }
         }
         Ok(())
     }
 
-    /// The input of a group whose rows are next, and the highest time up to which; `None` if one of them has to be read first.
-    fn first_of(
-        &self,
-        group: &[TopicPartition],
-        tasks: &mut Tasks,
-    ) -> Result<Option<(TopicPartition, i64)>, TransportError> {
+    /// The input of a group whose rows are next; `None` if one of them has to be read first.
+    fn first_of(&self, group: &[TopicPartition], tasks: &mut Tasks) -> Result<Option<First>, TransportError> {
         let mut heads: Vec<(i64, usize)> = Vec::new();
         for (at, partition) in group.iter().enumerate() {
             let input = &self.inputs[partition];
@@ -207,7 +268,7 @@ impl Merge {
                 (true, _) => return Ok(None),
                 (false, Some((time_ms, _))) => heads.push((time_ms, at)),
                 // A batch whose records were all rejected.
-                (false, None) => return Ok(Some((partition.clone(), i64::MAX))),
+                (false, None) => return Ok(Some(First::all_of(partition))),
             }
         }
         heads.sort_unstable();
@@ -218,7 +279,7 @@ impl Merge {
             Some((time_ms, _)) => time_ms.saturating_sub(1),
             None => i64::MAX,
         };
-        Ok(Some((group[first].clone(), until_ms)))
+        Ok(Some(First { until_ms, ..First::all_of(&group[first]) }))
     }
 
     /// Ends a run: if some rows of its batch were not released, they wait for their turn.

@@ -31,9 +31,10 @@ pub(super) fn merge(
     job: &Job,
     plan: &ReadPlan,
     inputs: &Inputs,
-    tasks: &Tasks,
+    tasks: &mut Tasks,
 ) -> Result<Option<Merge>, TransportError> {
-    job.compiled.merges().then(|| Merge::of(plan, inputs, tasks)).transpose()
+    let ahead = job.compiled.reads_tables_ahead();
+    job.compiled.merges().then(|| Merge::of(plan, inputs, tasks, ahead)).transpose()
 }
 
 /// Whether a share has all partitions of all inputs, so that rows can pass exchanges in memory.

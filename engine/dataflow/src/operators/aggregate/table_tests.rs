@@ -77,6 +77,7 @@ impl Twin {
     fn with(&mut self, act: impl FnOnce(&mut Aggregate, &mut Context<'_>) -> Emitted) -> Vec<String> {
         let mut cx = Context {
             now_ms: 0,
+            passed_ms: i64::MAX,
             clocks: &mut self.clocks,
             source: SourcePartition { source: 0, partition: 0 },
             stores: &mut self.stores,

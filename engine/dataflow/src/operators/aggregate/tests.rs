@@ -98,6 +98,7 @@ impl Twin {
         let mut late: Vec<Late> = Vec::new();
         let mut cx = Context {
             now_ms: 0,
+            passed_ms: i64::MAX,
             clocks: &mut self.clocks,
             source: SourcePartition { source: 0, partition: 0 },
             stores: &mut self.stores,
@@ -382,6 +383,7 @@ fn a_rejected_row_is_left_out_of_all_calls() {
             let (mut failures, mut clocks) = (Vec::new(), Clocks::default());
             let mut cx = Context {
                 now_ms: 0,
+                passed_ms: i64::MAX,
                 clocks: &mut clocks,
                 source: SourcePartition { source: 0, partition: 0 },
                 stores: &mut stores,

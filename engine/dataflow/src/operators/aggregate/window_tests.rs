@@ -95,6 +95,7 @@ impl Run {
         let mut late: Vec<Late> = Vec::new();
         let mut cx = Context {
             now_ms: 0,
+            passed_ms: i64::MAX,
             clocks: &mut self.clocks,
             source: SourcePartition { source: 9, partition: 9 },
             stores: &mut self.stores,

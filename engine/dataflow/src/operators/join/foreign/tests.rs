@@ -60,6 +60,7 @@ impl Task {
     fn with(&mut self, act: impl FnOnce(&mut [Box<dyn Operator>], &mut Context<'_>) -> Vec<Chunk>) -> Vec<Chunk> {
         let mut cx = Context {
             now_ms: 0,
+            passed_ms: i64::MAX,
             clocks: &mut self.clocks,
             source: SourcePartition { source: 0, partition: 0 },
             stores: &mut self.stores,

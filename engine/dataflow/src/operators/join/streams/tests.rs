@@ -91,6 +91,7 @@ impl Twin {
         let mut late: Vec<Late> = Vec::new();
         let mut cx = Context {
             now_ms: 0,
+            passed_ms: i64::MAX,
             clocks: &mut self.clocks,
             source: SourcePartition { source: 0, partition: 0 },
             stores: &mut self.stores,
@@ -420,6 +421,7 @@ fn many_matches_come_out_in_pieces() {
         let chunk = chunk(&numbers, 0).with_rows(rows);
         let mut cx = Context {
             now_ms: 0,
+            passed_ms: i64::MAX,
             clocks: &mut clocks,
             source: SourcePartition { source: 0, partition: 0 },
             stores: &mut stores,
@@ -454,6 +456,7 @@ fn a_push_that_fails_changes_nothing() {
     twin.stores[L].put(0, &row, &arrow::array::BinaryArray::from_vec(vec![b"damaged"]));
     let mut cx = Context {
         now_ms: 0,
+        passed_ms: i64::MAX,
         clocks: &mut twin.clocks,
         source: SourcePartition { source: 0, partition: 0 },
         stores: &mut twin.stores,
