@@ -11,6 +11,7 @@
 //! output is emitted piece by piece, in the order of the records. So the output that waits to be written is bounded, and a
 //! task without state can commit between two records of one batch.
 
+mod progress;
 mod sending;
 mod state;
 mod time;
@@ -39,6 +40,8 @@ use super::position::TaskPosition;
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use super::stage::{Input, Stage, Target};
 use super::withheld::Withheld;
+use progress::Progress;
+pub use progress::Reached;
 
 /// The number of a commit of one query in one process, starting at 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,6 +143,14 @@ pub struct Task {
     merges: bool,
     /// The stream time that all streams of its joins have passed.
     passed_ms: i64,
+    /// What its operators were told of that without rows.
+    ticked_ms: i64,
+    /// The next offset of its source.
+    read_to: Option<i64>,
+    /// How far its source had been read when it told other tasks last.
+    marked_progress: Option<Reached>,
+    /// How far other tasks have read their sources.
+    heard: Progress,
     /// The barrier that is passing through the operators.
     barrier: Option<Passing>,
     /// For each operator the recent size of the rows that it emits, in bytes per row received; `None` before its first row.
@@ -154,6 +165,8 @@ pub(super) struct TaskInput {
     pub(super) entry: Vec<Target>,
     /// Rows that were not released yet.
     pending: Option<Chunk>,
+    /// How far sources had been read, as the records tell that the rows belong to.
+    told: Progress,
     /// Complaints about records whose rows have not all been emitted.
     withheld: Withheld,
 }
@@ -190,7 +203,8 @@ impl Task {
         let input = |input: &Input| -> Result<TaskInput, FormatError> {
             let origin = TopicPartition::new(input.spec.topic.clone(), partition);
             let (entry, withheld) = (input.entry.clone(), Withheld::default());
-            Ok(TaskInput { origin, decoder: input.decoder()?, entry, pending: None, withheld })
+            let (decoder, told) = (input.decoder()?, Progress::default());
+            Ok(TaskInput { origin, decoder, entry, pending: None, told, withheld })
         };
         let inputs = stage.inputs.iter().map(input).collect::<Result<_, _>>()?;
         let outputs = stage.outputs.iter().map(|output| output.open(placements)).collect::<Result<_, _>>()?;
@@ -219,6 +233,10 @@ impl Task {
             stop: None,
             merges: false,
             passed_ms: i64::MAX,
+            ticked_ms: i64::MAX,
+            read_to: None,
+            marked_progress: None,
+            heard: Progress::default(),
             barrier: None,
         })
     }
@@ -289,6 +307,12 @@ impl Task {
                 return Ok(());
             }
         }
+        if at == 0 {
+            self.tick_passed(now_ms)?;
+            if self.left.len() > left {
+                return Ok(());
+            }
+        }
         if let Some(barrier) = &mut self.barrier {
             barrier.at += 1;
         }
@@ -307,6 +331,7 @@ impl Task {
                 self.barrier = None;
                 self.seal(now_ms)?;
                 self.mark_time(now_ms);
+                self.mark_progress(now_ms);
                 self.commands.push_back(Command::Reached(epoch));
             }
         }
@@ -346,6 +371,14 @@ impl Task {
         self.passed_ms = passed_ms;
     }
 
+    /// The partitions of other sources that are joined with the one that it reads have reached a stream time: rows that are released
+    /// from now on are not before it.
+    pub fn reach(&mut self, stream_ms: i64) {
+        if let Some(source) = self.source(Port(0)) {
+            self.clocks.advance(source, stream_ms);
+        }
+    }
+
     /// Releases the rows of an input up to the first one whose event time is above `until_ms`. The rows that were released before
     /// must be finished.
     pub fn release(&mut self, port: Port, until_ms: i64) {
@@ -359,6 +392,9 @@ impl Task {
             if rows > 0 {
                 self.left.extend(input.entry.iter().rev().map(|to| Left::Rows(chunk.clone(), *to)));
             }
+        }
+        if self.inputs[port.0].pending.is_none() {
+            self.release_progress(port);
         }
         self.report();
     }
@@ -390,6 +426,7 @@ impl Task {
         debug_assert!(self.left.is_empty() && self.inputs[port.0].pending.is_none(), "one batch after the other");
         (self.port, self.last_out) = (port, None);
         self.hear_time(port, raw);
+        self.hear_progress(port, raw);
         let mut decoded = self.inputs[port.0].decoder.decode(raw)?;
         let stop_at = decoded.untimed.filter(|_| self.stops_on_time);
         let rejects = std::mem::take(&mut decoded.rejects);
