@@ -524,7 +524,7 @@ impl Task {
         let (passed_ms, failures_of, late_of) = (self.passed_ms, &mut failures, &mut late);
         let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures: failures_of, late: late_of };
         let emitted = operator.push(port, chunk, &mut cx)?;
-        if operator.grows() {
+        if operator.grows() && !addresses.offsets.is_empty() {
             let bytes = match &emitted {
                 Emitted::Nothing => 0,
                 Emitted::Rows(chunk) => bytes_of(&chunk.rows),

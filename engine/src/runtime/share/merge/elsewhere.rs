@@ -115,7 +115,7 @@ impl Merge {
 
     /// Asks for the ends of the sources of all groups that wait for them.
     pub(super) fn ask_elsewhere(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
-        if self.elsewhere.sources.is_empty() {
+        if self.elsewhere.sources.is_empty() || !self.reads_tables_ahead {
             return Ok(());
         }
         let waits = |partition: &TopicPartition| !self.inputs[partition].waiting.is_empty();
