@@ -4,6 +4,9 @@
 //! rows before it in its partition alone, and not on the speed at which partitions are read.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+
+use arrow::array::Int64Array;
 
 use crate::chunk::Chunk;
 
@@ -41,10 +44,29 @@ impl Clocks {
     /// Advances the stream times with the rows of a chunk. `own` is their source partition if they do not know it.
     pub fn advance_with(&mut self, chunk: &Chunk, own: SourcePartition) {
         let times = chunk.clocks_ms.as_ref().unwrap_or(&chunk.times_ms);
-        for (row, time_ms) in times.values().iter().enumerate() {
-            let source = chunk.origins.as_ref().map_or(own, |origins| origins.source(row));
-            self.advance(source, *time_ms);
+        for (source, rows) in runs(chunk, own) {
+            let first_ms = times.value(rows.start);
+            self.advance(source, times.values()[rows].iter().fold(first_ms, |latest, time_ms| latest.max(*time_ms)));
         }
+    }
+
+    /// Advances the stream times with the rows of a chunk one after the other. Returns the stream time of each row's partition at
+    /// that row.
+    pub fn advance_by_row(&mut self, chunk: &Chunk, own: SourcePartition) -> Int64Array {
+        let mut reached = Vec::with_capacity(chunk.len());
+        for (source, rows) in runs(chunk, own) {
+            let times = &chunk.times_ms.values()[rows.clone()];
+            // Rows of an exchange know it. The times that its columns were changed to may be later.
+            let given = chunk.clocks_ms.as_ref().map(|clocks| &clocks.values()[rows]);
+            let mut clock_ms = self.get(source).unwrap_or(i64::MIN);
+            for (row, time_ms) in times.iter().enumerate() {
+                let given = given.map(|given| given[row].max(*time_ms));
+                clock_ms = clock_ms.max(given.unwrap_or(*time_ms));
+                reached.push(given.unwrap_or(clock_ms));
+            }
+            self.advance(source, clock_ms);
+        }
+        reached.into()
     }
 
     /// The stream time of a partition; `None` before its first row.
@@ -83,6 +105,23 @@ impl Clocks {
         };
         if rest.is_empty() { chunks.iter().map(read).collect::<Option<_>>().map(Self) } else { None }
     }
+}
+
+/// The rows of a chunk in runs from one source partition. `own` is that of rows that do not know it.
+fn runs(chunk: &Chunk, own: SourcePartition) -> Vec<(SourcePartition, Range<usize>)> {
+    let Some(origins) = &chunk.origins else {
+        return if chunk.is_empty() { Vec::new() } else { vec![(own, 0..chunk.len())] };
+    };
+    let (sources, partitions) = (origins.sources.values(), origins.partitions.values());
+    let mut runs: Vec<(SourcePartition, Range<usize>)> = Vec::new();
+    for (row, (source, partition)) in sources.iter().zip(partitions).enumerate() {
+        let source = SourcePartition { source: *source, partition: *partition };
+        match runs.last_mut() {
+            Some((last, rows)) if *last == source => rows.end = row + 1,
+            _ => runs.push((source, row..row + 1)),
+        }
+    }
+    runs
 }
 
 #[cfg(test)]

@@ -41,4 +41,4 @@ pub use operator::Port;
 pub use options::CompileOptions;
 pub use output::Placement;
 pub use position::TaskPosition;
-pub use task::{Epoch, Event, Task};
+pub use task::{Epoch, Event, Reached, Task};

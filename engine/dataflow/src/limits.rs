@@ -113,7 +113,8 @@ impl Onward<'_> {
                     }
                     let (failures, late, clocks) = (&mut Vec::new(), &mut Vec::new(), &mut Clocks::default());
                     let (source, limits) = (SourcePartition { source: 0, partition: 0 }, Limits::default());
-                    let mut cx = Context { now_ms: *now_ms, clocks, source, stores: &mut [], failures, late, limits };
+                    let (now_ms, passed_ms, stores) = (*now_ms, i64::MAX, &mut []);
+                    let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures, late, limits };
                     if let Emitted::Rows(rows) = operator.push(port, chunk, &mut cx)? {
                         left.extend(to.iter().map(|to| (rows.clone(), *to)));
                     }

@@ -186,7 +186,7 @@ fn step(operator: &mut dyn Operator, chunk: Chunk, now_ms: i64) -> Result<Chunk,
     let (failures, late, clocks) = (&mut Vec::new(), &mut Vec::new(), &mut Clocks::default());
     let (nothing, source) = (chunk.slice(0, 0), SourcePartition { source: 0, partition: 0 });
     let limits = Limits::default();
-    let mut cx = Context { now_ms, clocks, source, stores: &mut [], failures, late, limits };
+    let mut cx = Context { now_ms, passed_ms: i64::MAX, clocks, source, stores: &mut [], failures, late, limits };
     match operator.push(Port(0), chunk, &mut cx)? {
         Emitted::Rows(chunk) => Ok(chunk),
         Emitted::Nothing => Ok(nothing),

@@ -29,6 +29,9 @@ pub struct Context<'a> {
     pub clocks: &'a mut Clocks,
     /// The source partition of the rows, for a chunk without [`Chunk::origins`].
     pub source: SourcePartition,
+    /// The stream time that all streams of a join have passed, in ms since the epoch: no row before it is to come, except from
+    /// partitions that were read to their ends. A join with a table is told if its table is read ahead of its stream.
+    pub passed_ms: i64,
     /// The stores of the task, in the order of the nodes that own them.
     pub stores: &'a mut [Box<dyn Store>],
     /// The operator adds each row for which an expression failed.
@@ -91,6 +94,12 @@ pub trait Operator: fmt::Debug + Send + Sync {
     /// not counted them since it was restored.
     fn pending(&self) -> Option<usize> {
         None
+    }
+
+    /// Whether it emits rows because streams that other processes read were passed ([`Context::passed_ms`]). It is then pushed a chunk
+    /// without rows.
+    fn waits_for_others(&self) -> bool {
+        false
     }
 
     /// Whether the rows that it emits may be far larger than those pushed, so that few rows are pushed at a time.

@@ -11,6 +11,8 @@
 //! output is emitted piece by piece, in the order of the records. So the output that waits to be written is bounded, and a
 //! task without state can commit between two records of one batch.
 
+mod progress;
+mod release;
 mod sending;
 mod state;
 mod time;
@@ -40,6 +42,8 @@ use super::position::TaskPosition;
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use super::stage::{Input, Stage, Target};
 use super::withheld::Withheld;
+use progress::Progress;
+pub use progress::Reached;
 use time::latest;
 
 /// The number of a commit of one query in one process, starting at 1.
@@ -102,6 +106,16 @@ pub struct Task {
     stop: Option<(Port, Complaint)>,
     /// Whether rows wait until they are released.
     merges: bool,
+    /// The stream time that all streams of its joins have passed.
+    passed_ms: i64,
+    /// What its operators were told of that without rows.
+    ticked_ms: i64,
+    /// The next offset of its source.
+    read_to: Option<i64>,
+    /// How far its source had been read when it told other tasks last.
+    marked_progress: Option<Reached>,
+    /// How far other tasks have read their sources.
+    heard: Progress,
     /// The barrier that is passing through the operators.
     barrier: Option<Passing>,
     /// For each operator the recent size of the rows that it emits, in bytes per row received; `None` before its first row.
@@ -116,6 +130,8 @@ pub(super) struct TaskInput {
     pub(super) entry: Vec<Target>,
     /// Rows that were not released yet.
     pending: Option<Chunk>,
+    /// How far sources had been read, as the records tell that the rows belong to.
+    told: Progress,
     /// Complaints about records whose rows have not all been emitted.
     withheld: Withheld,
     /// The event time and the offset of the record of a source with the highest event time, of those that arrived here.
@@ -154,7 +170,8 @@ impl Task {
         let input = |input: &Input| -> Result<TaskInput, FormatError> {
             let origin = TopicPartition::new(input.spec.topic.clone(), partition);
             let (entry, withheld) = (input.entry.clone(), Withheld::default());
-            Ok(TaskInput { origin, decoder: input.decoder()?, entry, pending: None, withheld, latest: None })
+            let (decoder, told) = (input.decoder()?, Progress::default());
+            Ok(TaskInput { origin, decoder, entry, pending: None, told, withheld, latest: None })
         };
         let inputs = stage.inputs.iter().map(input).collect::<Result<_, _>>()?;
         let outputs = stage.outputs.iter().map(|output| output.open(placements)).collect::<Result<_, _>>()?;
@@ -188,6 +205,11 @@ impl Task {
             last_out: None,
             stop: None,
             merges: false,
+            passed_ms: i64::MAX,
+            ticked_ms: i64::MAX,
+            read_to: None,
+            marked_progress: None,
+            heard: Progress::default(),
             barrier: None,
         })
     }
@@ -258,6 +280,12 @@ impl Task {
                 return Ok(());
             }
         }
+        if at == 0 {
+            self.tick_passed(now_ms)?;
+            if self.left.len() > left {
+                return Ok(());
+            }
+        }
         if let Some(barrier) = &mut self.barrier {
             barrier.at += 1;
         }
@@ -267,15 +295,16 @@ impl Task {
                 let (failures, late) = (&mut Vec::new(), &mut Vec::new());
                 let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
                 let source = SourcePartition { source: 0, partition: self.partition };
-                let limits = Limits::default();
-                let emitted =
-                    operator.barrier(&mut Context { now_ms, clocks, source, stores, failures, late, limits })?;
+                let (passed_ms, limits) = (self.passed_ms, Limits::default());
+                let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures, late, limits };
+                let emitted = operator.barrier(&mut cx)?;
                 self.emit(emitted, at);
             }
             None => {
                 self.barrier = None;
                 self.seal(now_ms)?;
                 self.mark_time(now_ms);
+                self.mark_progress(now_ms);
                 self.commands.push_back(Command::Reached(epoch));
             }
         }
@@ -295,29 +324,6 @@ impl Task {
     /// The same task, which tells other tasks how stream time advances, through the topics of its exchanges.
     pub(super) fn marking_time(self) -> Self {
         Self { marks_time: true, ..self }
-    }
-
-    /// The event time in ms and the offset of the first row of an input that was not released; `None` if there is none.
-    pub fn head(&self, port: Port) -> Option<(i64, i64)> {
-        let pending = self.inputs[port.0].pending.as_ref()?;
-        Some((pending.times_ms.value(0), pending.offsets.value(0)))
-    }
-
-    /// Releases the rows of an input up to the first one whose event time is above `until_ms`. The rows that were released before
-    /// must be finished.
-    pub fn release(&mut self, port: Port, until_ms: i64) {
-        debug_assert!(self.left.is_empty(), "one batch after the other");
-        (self.port, self.last_out) = (port, None);
-        let input = &mut self.inputs[port.0];
-        if let Some(pending) = input.pending.take() {
-            let rows = pending.times_ms.values().iter().take_while(|time| **time <= until_ms).count();
-            let chunk = pending.slice(0, rows);
-            input.pending = (rows < pending.len()).then(|| pending.slice(rows, pending.len() - rows));
-            if rows > 0 {
-                self.left.extend(input.entry.iter().rev().map(|to| Left::Rows(chunk.clone(), *to)));
-            }
-        }
-        self.report();
     }
 
     /// Its progress. A task with stores is within a record until the whole batch has been emitted: what is left of the batch may
@@ -347,6 +353,7 @@ impl Task {
         debug_assert!(self.left.is_empty() && self.inputs[port.0].pending.is_none(), "one batch after the other");
         (self.port, self.last_out) = (port, None);
         self.hear_time(port, raw);
+        self.hear_progress(port, raw);
         let mut decoded = self.inputs[port.0].decoder.decode(raw)?;
         let stop_at = decoded.untimed.filter(|_| self.stops_on_time);
         let rejects = std::mem::take(&mut decoded.rejects);
@@ -448,10 +455,10 @@ impl Task {
         let onward = Some(Onward { to, later: (later, at + 1), outputs, now_ms });
         let limits = Limits { changelogs: &self.changelogs, onward };
         let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
-        let (failed, missed) = (&mut failures, &mut late);
-        let mut cx = Context { now_ms, clocks, source, stores, failures: failed, late: missed, limits };
+        let (passed_ms, failed, missed) = (self.passed_ms, &mut failures, &mut late);
+        let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures: failed, late: missed, limits };
         let emitted = operator.push(port, chunk, &mut cx)?;
-        if operator.grows() {
+        if operator.grows() && !addresses.offsets.is_empty() {
             let bytes = match &emitted {
                 Emitted::Nothing => 0,
                 Emitted::Rows(chunk) => bytes_of(&chunk.rows),

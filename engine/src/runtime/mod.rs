@@ -45,6 +45,8 @@ mod restore;
 mod runner;
 mod scans;
 mod share;
+#[cfg(test)]
+mod shared_join_tests;
 mod shared_question;
 mod signal;
 mod snapshots;

@@ -98,7 +98,7 @@ impl PushReader {
         let inputs = Inputs::of(&compiled);
         let one = Placement { partitions: 1, limits: RecordLimits::default() };
         let mut reader = Self {
-            merge: compiled.merges().then(Merge::default),
+            merge: compiled.merges().then(|| Merge::new(&compiled)),
             placements: compiled.outputs().map(|topic| (topic.to_owned(), one)).collect(),
             opened,
             topology: push.topology.clone(),
@@ -152,7 +152,7 @@ impl PushReader {
             ids: id.map(|id| (topic.clone(), id)).into_iter().collect::<TopicIds>(),
         };
         if let Some(merge) = &mut self.merge {
-            merge.add_inputs(&plan, &self.inputs, &self.tasks)?;
+            merge.add_inputs(&plan, &self.inputs, &mut self.tasks)?;
         }
         self.intakes.push(Intakes::open(&self.opened.transport, plan, None, true)?);
         Ok(())

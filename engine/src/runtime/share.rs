@@ -85,6 +85,10 @@ pub(super) struct Share {
     next: Option<SourceEvent>,
     /// Most batches that are processed at the same time.
     threads: usize,
+    /// Whether tasks tell those of other processes how far they have read their sources.
+    marks_progress: bool,
+    /// Whether they have something to tell, although no record was read.
+    must_mark: bool,
     /// Part of a record's output has been produced and part has not, so no commit is possible.
     pub(super) mid_record: bool,
     pub(super) complaints: Complaints,
@@ -149,6 +153,7 @@ impl Share {
             }
             false => vec![whole],
         };
+        let marks_progress = job.compiled.merges() && !tasks.is_whole();
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = later.iter().flat_map(|plan| &plan.ranges).filter_map(end).collect();
         let plan = later.pop().ok_or_else(|| TransportError::internal("a share reads nothing"))?;
@@ -156,7 +161,7 @@ impl Share {
         let share = Self {
             phase: partitions_of(&plan),
             later,
-            merge: merge(job, &plan, inputs, &tasks)?,
+            merge: merge(job, &plan, inputs, &mut tasks)?,
             intakes: Intakes::open(transport, plan, job.in_threads.then_some(AHEAD_FROM), job.compiled.merges())?,
             outbox,
             tasks,
@@ -169,6 +174,8 @@ impl Share {
             current: Vec::new(),
             next: None,
             threads: job.threads(),
+            marks_progress,
+            must_mark: marks_progress,
             mid_record: false,
             complaints: Complaints::new(&job.query, &job.service_id, limits),
             log_missing,
@@ -309,6 +316,9 @@ impl Share {
             self.go_on(status, now_ms)?;
             return Ok(StepOutcome::Worked);
         }
+        if std::mem::take(&mut self.must_mark) {
+            self.begin(job, now_ms)?;
+        }
         if self.intakes.is_suspended() {
             return self.wake(now_ms, wait);
         }
@@ -318,10 +328,12 @@ impl Share {
         match event {
             SourceEvent::Idle => Ok(StepOutcome::Idle),
             SourceEvent::Passed(partition, offset) => {
+                let is_source = !self.exchanges.contains(&partition.topic);
                 match self.moved.get_mut(&partition) {
                     Some(next) => *next = offset,
                     None => drop(self.passed.insert(partition, offset)),
                 }
+                self.must_mark |= self.marks_progress && is_source;
                 Ok(StepOutcome::Worked)
             }
             SourceEvent::Lost(lost) => self.lose(&lost, job, status, now_ms).map(|()| StepOutcome::Worked),
@@ -335,7 +347,7 @@ impl Share {
                     && let Some(plan) = self.later.pop()
                 {
                     self.phase = partitions_of(&plan);
-                    self.merge = merge(job, &plan, inputs, &self.tasks)?;
+                    self.merge = merge(job, &plan, inputs, &mut self.tasks)?;
                     self.intakes.read(plan)?;
                 }
                 Ok(StepOutcome::Worked)

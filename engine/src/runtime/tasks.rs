@@ -138,6 +138,11 @@ impl Tasks {
         !self.in_memory.is_empty()
     }
 
+    /// Tells all tasks that the streams of their joins have passed a stream time.
+    pub(super) fn pass(&mut self, passed_ms: i64) {
+        self.tasks.values_mut().for_each(|task| task.pass(passed_ms));
+    }
+
     /// Whether the rows of a partition are read from its topic.
     pub(super) fn is_read(&self, partition: &TopicPartition) -> bool {
         !self.in_memory.contains(&partition.topic)

@@ -20,6 +20,7 @@ macro_rules! cx {
     ($clocks:expr, $stores:expr) => {
         $crate::operator::Context {
             now_ms: 0,
+            passed_ms: i64::MAX,
             clocks: $clocks,
             source: $crate::clocks::SourcePartition { source: 0, partition: 0 },
             stores: $stores,

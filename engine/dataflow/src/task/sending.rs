@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::Int64Array;
 use arrow::error::ArrowError;
 
 use super::Task;
@@ -77,15 +76,7 @@ fn stamped(chunk: &Chunk, exchange: &Exchange, own: SourcePartition, clocks: &mu
         partitions: vec![own.partition; chunk.len()].into(),
         offsets: chunk.offsets.clone(),
     });
-    let clock = |row: usize| {
-        let (source, partition) = (origins.sources.value(row), origins.partitions.value(row));
-        let time_ms = chunk.times_ms.value(row);
-        let given = chunk.clocks_ms.as_ref().map(|clocks| clocks.value(row).max(time_ms));
-        let known = clocks.advance(SourcePartition { source, partition }, given.unwrap_or(time_ms));
-        // The operators before may have advanced the clock for all rows of the batch.
-        given.unwrap_or(known)
-    };
-    let clocks_ms: Int64Array = (0..chunk.len()).map(clock).collect::<Vec<_>>().into();
+    let clocks_ms = clocks.advance_by_row(chunk, own);
     exchange.split(chunk.clone(), origins, clocks_ms)
 }
 

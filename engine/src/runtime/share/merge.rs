@@ -3,26 +3,47 @@
 //! The inputs form groups: all partitions of sources are one, and so are the exchanges that a task reads. Rows of a group are
 //! processed once every input of it has rows that wait, or is known to have been read to the end that it had when it was asked
 //! (`max.task.idle.ms = 0` of Kafka Streams). So the result of a join over existing records does not depend on the speed at
-//! which its topics are read.
+//! which its topics are read. If all joins are those of streams with tables, the tables are read ahead (`ahead`).
+
+mod ahead;
+mod elsewhere;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use headwater_connectors::transport::{Admin, Isolation, ReadPlan, SourceEvent, TransportError};
-use headwater_dataflow::{Event, Port, TaskId};
+use headwater_dataflow::{Compiled, Event, Port, TaskId};
 use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::super::inputs::Inputs;
 use super::super::start::mark;
 use super::super::tasks::Tasks;
 use super::fault;
+use elsewhere::{Elsewhere, Ends};
 
 /// The inputs that are being read.
 #[derive(Default)]
 pub(in super::super) struct Merge {
+    /// Whether tables are read ahead of streams, instead of everything in order.
+    reads_tables_ahead: bool,
+    /// Whether the partitions of streams with one number share their stream time.
+    joins_streams: bool,
+    /// The stream time that the joins were told that all streams have passed, in ms.
+    passed_ms: i64,
     inputs: BTreeMap<TopicPartition, Input>,
-    /// The inputs of each group; at equal times the first one comes first.
-    groups: Vec<Vec<TopicPartition>>,
+    groups: Vec<Group>,
+    /// What is known of the sources that other processes read, too.
+    elsewhere: Elsewhere,
+}
+
+/// Inputs whose rows are processed in order.
+struct Group {
+    /// Its inputs; at equal times the first one comes first.
+    partitions: Vec<TopicPartition>,
+    /// The topics of tables for which rows of streams wait.
+    blocking: BTreeSet<Arc<str>>,
+    /// The ends that the sources had after the latest rows of streams arrived, if they were asked for.
+    asked: Option<Ends>,
 }
 
 struct Input {
@@ -35,6 +56,13 @@ struct Input {
     is_handled: bool,
     /// The next offset to read.
     next: i64,
+    /// The stream time of the rows that were processed, in ms; `i64::MIN` before the first one. For a stream that is joined with
+    /// tables that are read ahead.
+    clock_ms: i64,
+    /// The latest stream time among the rows that the task has.
+    latest_ms: i64,
+    /// That of the rows that were released last, which may not be processed yet.
+    released_ms: i64,
     /// Whether everything was read that existed when the latest rows of its group arrived.
     is_at_end: bool,
     /// Whether its range has ended.
@@ -51,10 +79,38 @@ pub(in super::super) struct Run {
     until_ms: i64,
 }
 
+/// The input of a group whose rows are next.
+struct First {
+    partition: TopicPartition,
+    /// The highest event time of the rows, in ms.
+    until_ms: i64,
+    /// The stream time after them, if that is used.
+    clock_ms: i64,
+}
+
+impl First {
+    /// All rows that the first batch of an input has.
+    fn all_of(partition: &TopicPartition) -> Self {
+        Self { partition: partition.clone(), until_ms: i64::MAX, clock_ms: i64::MIN }
+    }
+}
+
 impl Merge {
+    /// A merge without inputs.
+    pub(in super::super) fn new(compiled: &Compiled) -> Self {
+        let (reads_tables_ahead, joins_streams) = (compiled.reads_tables_ahead(), compiled.joins_streams());
+        Self { reads_tables_ahead, joins_streams, passed_ms: i64::MIN, ..Self::default() }
+    }
+
     /// The inputs of a plan.
-    pub(in super::super) fn of(plan: &ReadPlan, inputs: &Inputs, tasks: &Tasks) -> Result<Self, TransportError> {
-        let mut merge = Self::default();
+    pub(in super::super) fn of(
+        plan: &ReadPlan,
+        inputs: &Inputs,
+        tasks: &mut Tasks,
+        compiled: &Compiled,
+    ) -> Result<Self, TransportError> {
+        let mut merge = Self::new(compiled);
+        merge.elsewhere = if tasks.is_whole() { Elsewhere::default() } else { Elsewhere::of(compiled) };
         merge.add_inputs(plan, inputs, tasks)?;
         Ok(merge)
     }
@@ -64,7 +120,7 @@ impl Merge {
         &mut self,
         plan: &ReadPlan,
         inputs: &Inputs,
-        tasks: &Tasks,
+        tasks: &mut Tasks,
     ) -> Result<(), TransportError> {
         for range in &plan.ranges {
             let (id, port) = tasks.reader(&range.partition)?;
@@ -72,17 +128,35 @@ impl Merge {
             let is_stream = !inputs.is_table(&range.partition.topic);
             let (waiting, next) = (VecDeque::new(), range.start);
             let (is_handled, is_at_end, is_over) = (false, false, false);
-            let input = Input { id, port, is_exchange, is_stream, waiting, is_handled, next, is_at_end, is_over };
+            let clock_ms = if is_exchange { None } else { tasks.get(id)?.stream_time_ms(port) };
+            let (clock_ms, latest_ms, released_ms) = (clock_ms.unwrap_or(i64::MIN), i64::MIN, i64::MIN);
+            let input = Input {
+                id,
+                port,
+                is_exchange,
+                is_stream,
+                waiting,
+                is_handled,
+                next,
+                clock_ms,
+                latest_ms,
+                released_ms,
+                is_at_end,
+                is_over,
+            };
             self.inputs.insert(range.partition.clone(), input);
         }
         let mut groups: BTreeMap<Option<TaskId>, Vec<(bool, Port, TopicPartition)>> = BTreeMap::new();
         for (partition, input) in &self.inputs {
-            let group = groups.entry(input.is_exchange.then_some(input.id)).or_default();
+            // What is left in the exchanges of a query that is all here belongs to the sources.
+            let is_apart = input.is_exchange && !(self.reads_tables_ahead && tasks.is_whole());
+            let group = groups.entry(is_apart.then_some(input.id)).or_default();
             group.push((input.is_stream, input.port, partition.clone()));
         }
         let group = |mut group: Vec<(bool, Port, TopicPartition)>| {
             group.sort();
-            group.into_iter().map(|(.., partition)| partition).collect()
+            let partitions = group.into_iter().map(|(.., partition)| partition).collect();
+            Group { partitions, blocking: BTreeSet::new(), asked: None }
         };
         self.groups = groups.into_values().map(group).collect();
         Ok(())
@@ -109,9 +183,14 @@ impl Merge {
 
     /// Rows have arrived in a partition: whether the others of its group are at their ends must be asked again.
     fn forget_ends(&mut self, partition: &TopicPartition) {
-        for other in self.groups.iter().filter(|group| group.contains(partition)).flatten() {
-            if let Some(input) = self.inputs.get_mut(other) {
-                input.is_at_end = false;
+        self.elsewhere.forget_ends();
+        let is_stream = self.inputs.get(partition).is_some_and(|input| input.is_stream);
+        for group in self.groups.iter_mut().filter(|group| group.partitions.contains(partition)) {
+            group.asked = group.asked.take().filter(|_| !is_stream);
+            for other in &group.partitions {
+                if let Some(input) = self.inputs.get_mut(other) {
+                    input.is_at_end = false;
+                }
             }
         }
     }
@@ -123,10 +202,19 @@ impl Merge {
         input.waiting.pop_front()
     }
 
-    /// The topics of inputs without rows.
+    /// The topics that have to be read: those of tables for which rows of streams wait or, in groups without such rows, those of
+    /// inputs without rows.
     pub(in super::super) fn lacking(&self) -> BTreeSet<Arc<str>> {
-        let lacks = self.inputs.iter().filter(|(_, input)| input.waiting.is_empty() && !input.is_over);
-        lacks.map(|(partition, _)| partition.topic.clone()).collect()
+        let mut topics = BTreeSet::new();
+        for group in &self.groups {
+            topics.extend(group.blocking.iter().cloned());
+            if group.blocking.is_empty() {
+                let inputs = group.partitions.iter().map(|partition| (partition, &self.inputs[partition]));
+                let lacks = inputs.filter(|(_, input)| input.waiting.is_empty() && !input.is_over);
+                topics.extend(lacks.map(|(partition, _)| partition.topic.clone()));
+            }
+        }
+        topics
     }
 
     /// Whether rows wait for other inputs.
@@ -148,7 +236,7 @@ impl Merge {
             }
             input.is_at_end = mark(&ends[&partition.topic], partition)?.end <= input.next;
         }
-        Ok(())
+        self.ask_elsewhere(admin)
     }
 
     /// The next rows whose turn it is, released to their task. If the cluster must be asked for that, it is.
@@ -163,18 +251,44 @@ impl Merge {
             run = self.next(tasks)?;
         }
         if let Some(run) = &run {
+            self.pass(run, tasks)?;
+            self.reach(run, tasks)?;
             run.release(tasks)?;
         }
         Ok(run)
     }
 
+    /// Before rows of a stream are released, tells their task the stream time of the streams that are joined with it.
+    fn reach(&self, run: &Run, tasks: &mut Tasks) -> Result<(), TransportError> {
+        let of_run = &run.batch.origin;
+        if !self.joins_streams || self.inputs.get(of_run).is_none_or(|input| input.is_exchange || !input.is_stream) {
+            return Ok(());
+        }
+        for (partition, input) in &self.inputs {
+            let is_joined = partition.partition == of_run.partition && partition.topic != of_run.topic;
+            if is_joined && input.is_stream && !input.is_exchange {
+                let stream_ms = tasks.get(input.id)?.stream_time_ms(input.port);
+                stream_ms.map_or(Ok(()), |stream_ms| tasks.get(run.reader.0).map(|task| task.reach(stream_ms)))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The next rows to process, which their task releases; `None` if none can be processed yet.
     fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Run>, TransportError> {
+        self.settle();
         self.hand_over(tasks)?;
-        for group in &self.groups {
-            let Some((partition, until_ms)) = self.first_of(group, tasks)? else { continue };
+        for at in 0..self.groups.len() {
+            let group = &self.groups[at];
+            let mut blocking = BTreeSet::new();
+            let first = match self.reads_tables_ahead {
+                true => self.first_ahead(group, tasks, &mut blocking)?,
+                false => self.first_of(&group.partitions, tasks)?,
+            };
+            self.groups[at].blocking = blocking;
+            let Some(First { partition, until_ms, clock_ms }) = first else { continue };
             let input = self.inputs.get_mut(&partition).expect("groups consist of inputs");
-            input.is_handled = false;
+            (input.is_handled, input.released_ms) = (false, clock_ms);
             if let Some(SourceEvent::Batch(batch)) = input.waiting.pop_front() {
                 return Ok(Some(Run { batch, reader: (input.id, input.port), until_ms }));
             }
@@ -186,19 +300,17 @@ impl Merge {
     fn hand_over(&mut self, tasks: &mut Tasks) -> Result<(), TransportError> {
         for input in self.inputs.values_mut().filter(|input| !input.is_handled) {
             if let Some(SourceEvent::Batch(batch)) = input.waiting.front() {
-                tasks.get(input.id)?.handle(&Event::Records(input.port, batch)).map_err(fault)?;
+                let task = tasks.get(input.id)?;
+                task.handle(&Event::Records(input.port, batch)).map_err(fault)?;
                 input.is_handled = true;
+                input.latest_ms = task.latest_ms(input.port).unwrap_or(i64::MIN);
             }
         }
         Ok(())
     }
 
-    /// The input of a group whose rows are next, and the highest time up to which; `None` if one of them has to be read first.
-    fn first_of(
-        &self,
-        group: &[TopicPartition],
-        tasks: &mut Tasks,
-    ) -> Result<Option<(TopicPartition, i64)>, TransportError> {
+    /// The input of a group whose rows are next; `None` if one of them has to be read first.
+    fn first_of(&self, group: &[TopicPartition], tasks: &mut Tasks) -> Result<Option<First>, TransportError> {
         let mut heads: Vec<(i64, usize)> = Vec::new();
         for (at, partition) in group.iter().enumerate() {
             let input = &self.inputs[partition];
@@ -207,7 +319,7 @@ impl Merge {
                 (true, _) => return Ok(None),
                 (false, Some((time_ms, _))) => heads.push((time_ms, at)),
                 // A batch whose records were all rejected.
-                (false, None) => return Ok(Some((partition.clone(), i64::MAX))),
+                (false, None) => return Ok(Some(First::all_of(partition))),
             }
         }
         heads.sort_unstable();
@@ -218,7 +330,7 @@ impl Merge {
             Some((time_ms, _)) => time_ms.saturating_sub(1),
             None => i64::MAX,
         };
-        Ok(Some((group[first].clone(), until_ms)))
+        Ok(Some(First { until_ms, ..First::all_of(&group[first]) }))
     }
 
     /// Ends a run: if some rows of its batch were not released, they wait for their turn.

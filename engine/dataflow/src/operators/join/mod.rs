@@ -7,6 +7,7 @@ mod streams;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub use foreign::{JoinForeign, Latest, Subscribe};
 pub use stream_table::JoinStreamTable;

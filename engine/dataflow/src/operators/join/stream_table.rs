@@ -1,12 +1,15 @@
 //! A stream with a table: each row of the stream gets the row that the table has for its key at that time.
 //!
 //! Port 0 has the rows of the stream, port 1 the changes of the table, whose last row for each key is kept in a store. A batch of
-//! the stream reads the store once, for its distinct keys. A change of the table emits nothing.
+//! the stream reads the store once, for its distinct keys. A change of the table emits nothing. It may be pushed before rows of the
+//! stream that are older: these get the row before the change.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array,
+};
 use arrow::compute::take;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -15,6 +18,7 @@ use headwater_language::topology::{Join, JoinKind};
 use headwater_state::Store;
 
 use super::side::{Side, SideRows, existing, present};
+use super::versions::{History, Versions};
 use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::Encoding;
@@ -33,6 +37,20 @@ pub struct JoinStreamTable {
     /// The index of its store in [`Context::stores`].
     store: usize,
     schema: SchemaRef,
+    /// The former rows of the table that rows of the stream may still get.
+    versions: Versions,
+    /// Whether they were read from the store.
+    is_restored: bool,
+}
+
+/// What rows of the table change.
+struct Changed {
+    /// The keys whose rows are to be put.
+    keys: BinaryArray,
+    /// The rows, null if they are deleted.
+    rows: BinaryArray,
+    /// The former rows of these keys, if rows of the stream may get them.
+    histories: Vec<(Box<[u8]>, History)>,
 }
 
 impl JoinStreamTable {
@@ -53,6 +71,8 @@ impl JoinStreamTable {
             table,
             store,
             schema: Arc::new(Schema::new(fields)),
+            versions: Versions::default(),
+            is_restored: false,
         })
     }
 
@@ -61,10 +81,10 @@ impl JoinStreamTable {
         &self.schema
     }
 
-    /// The rows of the stream with those of the table.
-    fn joined(&self, chunk: Chunk, store: &dyn Store) -> Result<Emitted, ArrowError> {
+    /// The rows of the stream with those of the table at their stream times.
+    fn joined(&self, chunk: Chunk, clocks_ms: &Int64Array, store: &dyn Store) -> Result<Emitted, ArrowError> {
         let key = self.stream.key(&chunk.rows).clone();
-        let table = self.matches(&key, chunk.len(), store)?;
+        let table = self.matches(&key, clocks_ms, store)?;
         let of_stream = SideRows { values: self.stream.values(&chunk.rows), exists: None };
         let mut columns = self.stream.emitted(&key, &of_stream, None)?;
         columns.extend(self.table.emitted(&key, &table, None)?);
@@ -77,53 +97,117 @@ impl JoinStreamTable {
         }
     }
 
-    /// The row of the table for each key.
-    fn matches(&self, key: &ArrayRef, rows: usize, store: &dyn Store) -> Result<SideRows, ArrowError> {
-        let keys = self.stream.keys.encode(std::slice::from_ref(key), rows)?;
-        let groups = group(&keys, &vec![0; rows]);
-        let values = store.get(0, &taken(&keys, groups.firsts)?)?;
-        let numbers = UInt32Array::from(groups.numbers);
+    /// The row of the table for each key at a stream time.
+    fn matches(&self, key: &ArrayRef, clocks_ms: &Int64Array, store: &dyn Store) -> Result<SideRows, ArrowError> {
+        let keys = self.stream.keys.encode(std::slice::from_ref(key), clocks_ms.len())?;
+        let groups = group(&keys, &vec![0; clocks_ms.len()]);
+        let distinct = taken(&keys, groups.firsts)?;
+        let values = store.get(0, &distinct)?;
+        let (values, numbers) = self.at(clocks_ms, &distinct, values, groups.numbers);
+        let numbers = UInt32Array::from(numbers);
         let exists = present(&values).map(|found| take(&found, &numbers, None)).transpose()?;
         let columns = self.row.decode(&values)?;
         let values = columns.iter().map(|column| take(column, &numbers, None)).collect::<Result<_, _>>()?;
         Ok(SideRows { values, exists: exists.map(|exists| exists.as_boolean().clone()) })
     }
 
-    /// The last row of each key of the table, null if it was deleted.
-    fn last_rows(&self, chunk: &Chunk) -> Result<(BinaryArray, BinaryArray), ArrowError> {
+    /// The values that the table has for some keys, followed by former ones, and the place of each row's value among them. `numbers`
+    /// has the place of each row's key.
+    fn at(
+        &self,
+        clocks_ms: &Int64Array,
+        keys: &BinaryArray,
+        values: BinaryArray,
+        mut numbers: Vec<u32>,
+    ) -> (BinaryArray, Vec<u32>) {
+        let earliest_ms = clocks_ms.values().iter().copied().min().unwrap_or(i64::MAX);
+        if !self.versions.reach(earliest_ms) {
+            return (values, numbers);
+        }
+        let histories: Vec<Option<&History>> = (0..keys.len()).map(|at| self.versions.of(keys.value(at))).collect();
+        let mut all: Vec<Option<&[u8]>> = values.iter().collect();
+        for (number, clock_ms) in numbers.iter_mut().zip(clocks_ms.values()) {
+            if let Some(row) = histories[*number as usize].and_then(|history| history.at(*clock_ms)) {
+                *number = all.len() as u32;
+                all.push(row);
+            }
+        }
+        (BinaryArray::from(all), numbers)
+    }
+
+    /// What changes of the table change. Changes nothing.
+    fn changed(&self, chunk: &Chunk, clocks_ms: &Int64Array, cx: &Context<'_>) -> Result<Changed, ArrowError> {
         let keys = self.table.keys.encode(std::slice::from_ref(self.table.key(&chunk.rows)), chunk.len())?;
         let groups = group(&keys, &vec![0; chunk.len()]);
-        let mut lasts = groups.firsts;
-        (0..).zip(&groups.numbers).for_each(|(row, number)| lasts[*number as usize] = row);
-        let lasts = UInt32Array::from(lasts);
-        let last = |column: &ArrayRef| take(column, &lasts, None);
-        let columns = self.table.values(&chunk.rows).iter().map(last).collect::<Result<Vec<_>, _>>()?;
+        let is_passed = clocks_ms.values().iter().all(|clock| *clock <= cx.passed_ms && !self.versions.reach(*clock));
+        if is_passed {
+            let lasts = groups.lasts();
+            let chunk = chunk.clone().take(&lasts)?;
+            return Ok(Changed { keys: taken(&keys, lasts)?, rows: self.values(&chunk)?, histories: Vec::new() });
+        }
+        let (values, keys) = (self.values(chunk)?, taken(&keys, groups.firsts)?);
+        let stored = cx.stores[self.store].get(0, &keys)?;
+        let mut present: Vec<Option<&[u8]>> = stored.iter().collect();
+        let mut histories: Vec<Option<History>> = vec![None; keys.len()];
+        for ((group, clock_ms), row) in groups.numbers.iter().zip(clocks_ms.values()).zip(values.iter()) {
+            let group = *group as usize;
+            let known = || self.versions.of(keys.value(group)).cloned().unwrap_or_default();
+            let history = histories[group].get_or_insert_with(known);
+            if history.add(*clock_ms, row, present[group], cx.passed_ms) {
+                present[group] = row;
+            }
+        }
+        let history = |(at, history): (usize, Option<History>)| Some((keys.value(at).into(), history?));
+        let histories = histories.into_iter().enumerate().filter_map(history).collect();
+        Ok(Changed { rows: BinaryArray::from(present), keys, histories })
+    }
+
+    /// The rows of the table as they are stored, null if they are deleted.
+    fn values(&self, chunk: &Chunk) -> Result<BinaryArray, ArrowError> {
+        let rows = self.row.encode(&self.table.values(&chunk.rows), chunk.len())?;
         let valued = chunk.valued.as_ref().map(|valued| BooleanArray::new(valued.inner().clone(), None));
-        let valued = valued.map(|valued| take(&valued, &lasts, None)).transpose()?;
-        let rows = self.row.encode(&columns, lasts.len())?;
-        let rows = existing(&rows, valued.as_ref().map(|valued| valued.as_boolean()))?;
-        Ok((taken(&keys, lasts)?, rows))
+        existing(&rows, valued.as_ref())
+    }
+
+    /// Reads the former rows from the store, before the first row.
+    fn read_versions(&mut self, store: &dyn Store) -> Result<(), ArrowError> {
+        if !self.is_restored {
+            self.versions = Versions::read(store)?;
+            self.is_restored = true;
+        }
+        Ok(())
     }
 }
 
 impl Operator for JoinStreamTable {
     /// Joins rows of the stream, or keeps rows of the table. Rows without a key have no match and are reported.
     fn push(&mut self, port: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
-        let mut clocks = cx.clocks.clone();
-        clocks.advance_with(&chunk, cx.source);
-        let (mut failures, store) = (Vec::new(), &mut cx.stores[self.store]);
-        let emitted = if port == Port(0) {
-            let chunk = self.stream.keyed(chunk, &mut failures)?;
-            self.joined(chunk, &**store)?
-        } else {
-            let (keys, rows) = self.last_rows(&self.table.keyed(chunk, &mut failures)?)?;
-            store.put(0, &keys, &rows);
-            Emitted::Nothing
+        self.read_versions(&*cx.stores[self.store])?;
+        let (mut clocks, mut failures) = (cx.clocks.clone(), Vec::new());
+        let clocks_ms = clocks.advance_by_row(&chunk, cx.source);
+        let chunk = Chunk { clocks_ms: Some(clocks_ms), ..chunk };
+        let side = if port == Port(0) { &self.stream } else { &self.table };
+        let chunk = side.keyed(chunk, &mut failures)?;
+        let clocks_ms = chunk.clocks_ms.clone().expect("it was set above");
+        let (emitted, changed) = match port {
+            Port(0) => (self.joined(chunk, &clocks_ms, &*cx.stores[self.store])?, None),
+            _ => (Emitted::Nothing, Some(self.changed(&chunk, &clocks_ms, cx)?)),
         };
         // Nothing fails from here on: if rows are pushed again after a failure, nothing must have changed.
+        if let Some(Changed { keys, rows, histories }) = changed {
+            cx.stores[self.store].put(0, &keys, &rows);
+            self.versions.put(histories);
+            self.versions.pass(cx.passed_ms);
+        }
         *cx.clocks = clocks;
         cx.failures.extend(failures);
         Ok(emitted)
+    }
+
+    fn barrier(&mut self, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
+        self.read_versions(&*cx.stores[self.store])?;
+        self.versions.save(cx.passed_ms, &mut *cx.stores[self.store]);
+        Ok(Emitted::Nothing)
     }
 
     fn grows(&self) -> bool {
@@ -131,7 +215,7 @@ impl Operator for JoinStreamTable {
     }
 
     fn fresh(&self) -> Box<dyn Operator> {
-        Box::new(self.clone())
+        Box::new(Self { versions: Versions::default(), is_restored: false, ..self.clone() })
     }
 }
 

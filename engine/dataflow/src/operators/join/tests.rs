@@ -71,13 +71,16 @@ struct Twin {
     clocks: Clocks,
     failures: Vec<(i64, String)>,
     pushed: i64,
+    /// The stream time that all streams have passed.
+    passed_ms: i64,
 }
 
 impl Twin {
     fn new(join: impl Operator + 'static, stores: usize) -> Self {
         let store = |_| Box::new(MemoryStore::default()) as Box<dyn Store>;
         let stores = (0..stores).map(store).collect();
-        Self { join: Box::new(join), stores, clocks: Clocks::default(), failures: Vec::new(), pushed: 0 }
+        let (clocks, failures, passed_ms) = (Clocks::default(), Vec::new(), i64::MAX);
+        Self { join: Box::new(join), stores, clocks, failures, pushed: 0, passed_ms }
     }
 
     fn tables(kind: JoinKind, emits_every_change: bool) -> Self {
@@ -96,6 +99,7 @@ impl Twin {
         let mut failures = Vec::new();
         let mut cx = cx!(&mut self.clocks, &mut self.stores);
         cx.failures = &mut failures;
+        cx.passed_ms = self.passed_ms;
         let emitted = act(self.join.as_mut(), &mut cx);
         let failures = failures.into_iter().map(|failure| (self.pushed + failure.row as i64, failure.reason));
         self.failures.extend(failures);
@@ -181,6 +185,55 @@ fn a_row_of_the_stream_gets_what_the_table_has_at_that_time() {
     assert_eq!(inner.barrier(), [""; 0]);
     let clock = |source| inner.clocks.get(SourcePartition { source, partition: 7 });
     assert_eq!([clock(0), clock(1)], [Some(18), Some(17)]);
+}
+
+/// Goal: a row of the stream gets what the table had at its stream time, although the table is read ahead of the stream, and however
+/// that is cut by barriers and restarts.
+#[test]
+fn a_table_that_is_read_ahead_still_has_its_former_rows() {
+    let table: &[Row] = &[(1, A, Some(7), 20), (1, B, Some(8), 30), (1, A, None, 40), (1, A, Some(9), 50)];
+    // The row at 15 comes after one at 35, so it is that late: stream time does not go back.
+    let stream: &[Row] =
+        &[(0, A, Some(1), 10), (0, A, Some(2), 20), (0, A, Some(3), 35), (0, B, Some(4), 15), (0, A, Some(5), 40)];
+    let expected = ["4@10 a 1 null", "5@20 a 2 7", "6@35 a 3 7", "7@15 b 4 8", "8@40 a 5 null", "9@50 a 6 9"];
+    for restarts in [false, true] {
+        let mut join = Twin::stream_table(JoinKind::Left);
+        join.passed_ms = i64::MIN;
+        assert_eq!(join.push(&table[..2]), [""; 0]);
+        assert_eq!(join.push(&table[2..]), [""; 0]);
+        if restarts {
+            join.barrier();
+            join.join = join.join.fresh();
+        }
+        let mut shown = join.push(&stream[..3]);
+        join.passed_ms = 35;
+        if restarts {
+            join.barrier();
+            assert_eq!(join.stores[0].len(), 3, "two rows, and the former rows of one key");
+            join.join = join.join.fresh();
+        }
+        shown.extend(join.push(&stream[3..]));
+        shown.extend(join.push(&[(0, A, Some(6), 50)]));
+        assert_eq!(shown, expected);
+        join.passed_ms = 50;
+        join.barrier();
+        assert_eq!(join.stores[0].len(), 2, "what was passed is not kept");
+    }
+}
+
+#[test]
+fn an_older_change_that_arrives_later_changes_only_the_past() {
+    let mut join = Twin::stream_table(JoinKind::Inner);
+    join.passed_ms = 0;
+    join.push(&[(1, A, Some(7), 30)]);
+    // Another partition of the table has an older row of the same key.
+    let mut other = chunk(&[(1, A, Some(6), 20)], 1);
+    other.origins.as_mut().expect("rows have origins").partitions = vec![8].into();
+    join.with(|join, cx| join.push(Port(1), other, cx).expect("nothing fails"));
+    assert_eq!(
+        join.push(&[(0, A, Some(1), 19), (0, A, Some(2), 20), (0, A, Some(3), 30)]),
+        ["2@20 a 2 6", "3@30 a 3 7"]
+    );
 }
 
 #[test]
