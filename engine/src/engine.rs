@@ -3,6 +3,7 @@
 //! Parse → plan → publish → answer. Every statement that changes the catalog becomes one command in the command topic and
 //! takes effect once the command is read back; all other statements use a snapshot of the catalog.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -11,6 +12,7 @@ use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, SYNTAX};
 use headwater_language::sql::{self, ast};
+use headwater_state::Storage;
 
 use crate::answer::Answer;
 use crate::runtime::{Asked, Driver, Process, Ran};
@@ -43,6 +45,17 @@ impl Engine {
     /// not exist or the cluster fails.
     pub fn driver<'a>(&'a self, id: &'a str, transport: Arc<dyn Transport>) -> Asked<'a, Driver> {
         self.process.driver(id, transport)
+    }
+
+    /// Has queries that are started from now on keep their state in memory up to `query.state.memory.max`, and beyond that in
+    /// a folder of this process within `parent`, which is created when it is needed. Without this, all of it is in memory.
+    pub fn keep_state(&self, settings: &Settings, parent: &Path) {
+        self.process.keep_state(settings, parent);
+    }
+
+    /// Has queries that are started from now on keep their state in `storage`, for tests and simulations.
+    pub fn store_in(&self, storage: Storage) {
+        self.process.store_in(storage);
     }
 
     /// This process.

@@ -26,7 +26,7 @@ use headwater_formats::decode::RecordDecoder;
 use headwater_formats::format::FormatError;
 use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, TopicPartition};
-use headwater_state::{MemoryStore, Store};
+use headwater_state::{MemoryStore, Storage, Store};
 
 use super::addresses::Addresses;
 use super::arrival;
@@ -113,6 +113,8 @@ pub struct Task {
     pub(super) operators: Vec<(Box<dyn Operator>, Vec<Target>)>,
     outputs: Vec<Output>,
     stores: Vec<Box<dyn Store>>,
+    /// The number of stores that the barrier has sealed.
+    sealed: usize,
     /// The stream times of the source partitions that its rows came from.
     clocks: Clocks,
     /// Those that the changelog has, with the changes that were sealed last.
@@ -178,12 +180,13 @@ struct Passing {
 const FIRST_ROWS: usize = 1_024;
 
 impl Task {
-    /// A new task of a stage for one partition, with empty stores.
+    /// A new task of a stage for one partition, with empty stores in `storage`.
     pub(super) fn new(
         stage: &Arc<Stage>,
         partition: i32,
         stops_on_time: bool,
         placements: &BTreeMap<String, Placement>,
+        storage: &Storage,
     ) -> Result<Self, FormatError> {
         let input = |input: &Input| -> Result<TaskInput, FormatError> {
             let origin = TopicPartition::new(input.spec.topic.clone(), partition);
@@ -193,7 +196,7 @@ impl Task {
         let inputs = stage.inputs.iter().map(input).collect::<Result<_, _>>()?;
         let outputs = stage.outputs.iter().map(|output| output.open(placements)).collect::<Result<_, _>>()?;
         let operators: Vec<_> = stage.operators.iter().map(|w| (w.operator.fresh(), w.to.clone())).collect();
-        let store = |_: &Arc<str>| Box::new(MemoryStore::default()) as Box<dyn Store>;
+        let store = |_: &Arc<str>| Box::new(MemoryStore::within(storage)) as Box<dyn Store>;
         Ok(Self {
             growth: vec![None; operators.len()],
             stage: Arc::clone(stage),
@@ -203,6 +206,7 @@ impl Task {
             operators,
             outputs,
             stores: stage.changelogs.iter().map(store).collect(),
+            sealed: 0,
             clocks: Clocks::default(),
             logged_clocks: Clocks::default(),
             port: Port(0),
@@ -221,7 +225,7 @@ impl Task {
     }
 
     /// Handles an event. The batch before must be finished. The commands that follow are returned by [`Self::poll_command`],
-    /// now and after each [`Self::advance`] that returns true. Fails only on an internal error.
+    /// now and after each [`Self::advance`] that returns true. Fails only on an internal error, or if the disk of a store does.
     pub fn handle(&mut self, event: &Event<'_>) -> Result<(), ArrowError> {
         match event {
             Event::Restore(store, raw) => self.restore(*store, raw),
@@ -239,7 +243,7 @@ impl Task {
             }
             Event::Committed(_) => {
                 self.stores.iter_mut().for_each(|store| store.commit());
-                Ok(())
+                self.check_stores()
             }
         }
     }
@@ -257,7 +261,7 @@ impl Task {
                 self.commands.extend(stop.map(|(_, complaint)| Command::Stop(complaint)));
                 return Ok(!self.commands.is_empty());
             }
-            Some(Left::Rows(chunk, to)) => self.rows(chunk, to, now_ms),
+            Some(Left::Rows(chunk, to)) => self.rows(chunk, to, now_ms)?,
             Some(Left::Pieces(mut pieces, at)) => {
                 if let Some(piece) = pieces.next_piece()? {
                     self.left.push(Left::Pieces(pieces, at));
@@ -299,10 +303,11 @@ impl Task {
                 self.emit(emitted, at);
             }
             None => {
-                self.barrier = None;
-                self.seal(now_ms)?;
-                self.mark_time(now_ms);
-                self.commands.push_back(Command::Reached(epoch));
+                if self.seal(now_ms)? {
+                    self.barrier = None;
+                    self.mark_time(now_ms);
+                    self.commands.push_back(Command::Reached(epoch));
+                }
             }
         }
         Ok(())
@@ -418,12 +423,14 @@ impl Task {
     }
 
     /// Pushes rows to an operator or an output. If that fails, for instance because they become too large, they are pushed in
-    /// halves; a single row for which it fails is skipped and reported.
-    fn rows(&mut self, chunk: Chunk, to: Target, now_ms: i64) {
+    /// halves; a single row for which it fails is skipped and reported. Fails if the disk of a store has failed: then the rows
+    /// are not to blame.
+    fn rows(&mut self, chunk: Chunk, to: Target, now_ms: i64) -> Result<(), ArrowError> {
         let chunk = self.first_piece(chunk, to);
         let attempt = catch_unwind(AssertUnwindSafe(|| self.apply(chunk.clone(), to, now_ms)));
+        self.check_stores()?;
         let why = match attempt {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error.to_string(),
             Err(panic) => words(panic.as_ref()).to_owned(),
         };
@@ -438,6 +445,7 @@ impl Task {
                 self.left.extend([Left::Rows(second, to), Left::Rows(chunk.slice(0, half), to)]);
             }
         }
+        Ok(())
     }
 
     /// The first rows, as many as are processed at once; the others are left for later.

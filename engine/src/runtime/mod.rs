@@ -10,6 +10,8 @@ mod command_reader;
 pub(crate) mod complaints;
 mod dead_letters;
 mod descriptors;
+#[cfg(test)]
+mod disk_tests;
 mod driver;
 #[cfg(test)]
 mod for_tests;
@@ -44,6 +46,7 @@ mod signal;
 mod spill;
 mod start;
 mod state_keys;
+mod state_memory;
 mod state_scan;
 mod state_table;
 #[cfg(test)]

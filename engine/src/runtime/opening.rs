@@ -7,6 +7,7 @@ use std::sync::Arc;
 use headwater_connectors::transport::{Isolation, Member, SinkOptions, Transport, TransportError, TransportErrorKind};
 use headwater_dataflow::Placement;
 use headwater_formats::record::{RecordLimits, TopicPartition};
+use headwater_state::Storage;
 
 use super::complaints::{ComplaintLimits, processing_log_topic};
 use super::goal::Goal;
@@ -31,6 +32,8 @@ pub(super) struct Opening<'a> {
     pub(super) refusals: &'a Arc<Refusals>,
     /// The status of the query in this process.
     pub(super) status: &'a Arc<QueryStatus>,
+    /// Where its state is.
+    pub(super) storage: &'a Storage,
 }
 
 impl Opening<'_> {

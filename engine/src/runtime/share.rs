@@ -11,9 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
-use headwater_connectors::transport::{Admin, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError};
+use headwater_connectors::transport::{
+    Admin, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError, TransportErrorKind,
+};
 use headwater_dataflow::{Epoch, Event, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
+use headwater_state::ColdError;
 
 use super::complaints::Complaints;
 use super::inputs::Inputs;
@@ -115,7 +118,7 @@ impl Share {
         partitions: &[TopicPartition],
         now_ms: i64,
     ) -> Result<(Self, Start), TransportError> {
-        let Opening { transport, job, goal, member, inputs, positioned, refusals, status } = *opening;
+        let Opening { transport, job, goal, member, inputs, positioned, refusals, status, storage } = *opening;
         // Transactions of a former owner are ended first: only then are its offsets and its state final.
         let placements = opening.placements()?;
         let (limits, log_missing) = opening.complaint_limits()?;
@@ -125,7 +128,7 @@ impl Share {
         let admin = transport.admin();
         let context = StartContext { admin, member, query: &job.query, inputs, goal, positioned };
         let start = Start::find(&context, partitions)?;
-        let mut tasks = Tasks::open(&job.compiled, inputs, &placements, &start.notes)?;
+        let mut tasks = Tasks::open(&job.compiled, inputs, &placements, &start.notes, storage)?;
         let shown = Shown::of(job, status, &start, &mut tasks)?.map(Arc::new);
         let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
         let whole = plan(job, &start)?;
@@ -285,7 +288,7 @@ impl Share {
 
     pub(super) fn is_due(&self, job: &Job, now_ms: i64) -> bool {
         let finished = self.is_finished(job) && self.current.is_none();
-        let is_full = self.epoch_bytes >= EPOCH_BYTES_MAX;
+        let is_full = self.epoch_bytes >= EPOCH_BYTES_MAX || self.tasks.is_full();
         let is_over = |since| finished || is_full || now_ms - since >= job.commit_interval_ms();
         !self.mid_record && self.open_since_ms.is_some_and(is_over)
     }
@@ -442,7 +445,10 @@ impl Share {
     }
 }
 
-/// An Arrow error as an internal one.
+/// An Arrow error: that of a disk, or an internal one.
 pub(super) fn fault(error: ArrowError) -> TransportError {
-    TransportError::internal(error)
+    match ColdError::behind(&error) {
+        Some(cold) => TransportError::new(TransportErrorKind::Disk, &*cold.message),
+        None => TransportError::internal(error),
+    }
 }

@@ -21,8 +21,9 @@ use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_dataflow::MaterializedReader;
 use headwater_formats::decode::{DecodedRows, RecordDecoder, TopicSpec};
 use headwater_formats::record::RawBatch;
-use headwater_state::{Scanned, Snapshot};
+use headwater_state::{ColdError, Scanned, Snapshot};
 
+use super::share::fault;
 use super::states::StateSnapshot;
 
 /// Maximum number of batches that wait for the consumer of one output partition.
@@ -167,7 +168,7 @@ impl ExecutionPlan for StateScanExec {
             let (left, is_lookup) = (scan.limit.unwrap_or(usize::MAX), scan.keys.is_some());
             let mut reading = Reading { reader, decoder, left, progress: &scan.progress, is_lookup };
             for part in snapshots.iter().flat_map(|snapshot| scan.parts(snapshot, rows)) {
-                let part = part?;
+                let part = part.map_err(failed)?;
                 read.add(part.keys.len());
                 let batch = reading.rows(&part)?;
                 let is_sent = batch.num_rows() == 0 || tx.blocking_send(Ok(batch)).is_ok();
@@ -183,6 +184,14 @@ impl ExecutionPlan for StateScanExec {
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
+    }
+}
+
+/// An error while a state is read: that of a disk with its code, or an internal one.
+fn failed(error: ArrowError) -> DataFusionError {
+    match ColdError::behind(&error) {
+        Some(_) => DataFusionError::External(Box::new(fault(error))),
+        None => error.into(),
     }
 }
 

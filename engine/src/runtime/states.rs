@@ -13,7 +13,7 @@ use headwater_connectors::transport::{Admin, Position, TransportError};
 use headwater_dataflow::{Materialized, TaskId};
 use headwater_formats::record::TopicPartition;
 use headwater_language::catalog::QueryDef;
-use headwater_state::{Snapshot, View};
+use headwater_state::{Snapshot, Storage, View};
 use parking_lot::{Mutex, RwLock};
 
 use super::job::Job;
@@ -32,7 +32,11 @@ const IN_TOUCH_MS_MAX: i64 = 2_000;
 
 /// The states of the queries that run in this process.
 #[derive(Debug, Default)]
-pub struct States(Mutex<Vec<Weak<Shown>>>);
+pub struct States {
+    shown: Mutex<Vec<Weak<Shown>>>,
+    /// Where stores that are opened from now on keep them.
+    storage: Mutex<Storage>,
+}
 
 /// The state of one share of a query, for readers.
 #[derive(Debug)]
@@ -180,15 +184,25 @@ impl Shown {
 }
 
 impl States {
+    /// Has stores that are opened from now on keep state in `storage`.
+    pub(super) fn store_in(&self, storage: Storage) {
+        *self.storage.lock() = storage;
+    }
+
+    /// Where state is kept.
+    pub(super) fn storage(&self) -> Storage {
+        self.storage.lock().clone()
+    }
+
     /// Shows the state of a share until it is dropped.
     pub(super) fn show(&self, shown: &Arc<Shown>) {
-        let mut all = self.0.lock();
+        let mut all = self.shown.lock();
         all.retain(|other| other.strong_count() > 0);
         all.push(Arc::downgrade(shown));
     }
 
     fn of(&self, query: &QueryDef) -> Vec<Arc<Shown>> {
-        self.0.lock().iter().filter_map(Weak::upgrade).filter(|shown| shown.is_of(query)).collect()
+        self.shown.lock().iter().filter_map(Weak::upgrade).filter(|shown| shown.is_of(query)).collect()
     }
 
     /// The state of a query with all commits that the cluster has now; `None` if it is not all in this process. Blocks. Fails if
