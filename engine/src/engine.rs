@@ -12,6 +12,7 @@ use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, SYNTAX};
 use headwater_language::sql::{self, ast};
+use headwater_state::Storage;
 
 use crate::answer::Answer;
 use crate::runtime::{Asked, Driver, Folder, Locked, Process, Ran};
@@ -56,6 +57,17 @@ impl Engine {
     /// The same in any folder, for simulations, with at most one snapshot of a store in `interval_ms`.
     pub fn keep_state(&self, folder: Arc<dyn Folder>, interval_ms: i64) {
         self.process.snapshots().use_folder(folder, self.service_id(), interval_ms);
+    }
+
+    /// Has queries that are started from now on keep their state in memory up to `query.state.memory.max`, and beyond that in
+    /// a folder of this process within `parent`, which is created when it is needed. Without this, all of it is in memory.
+    pub fn keep_state_within(&self, settings: &Settings, parent: &Path) {
+        self.process.keep_state_within(settings, parent);
+    }
+
+    /// Has queries that are started from now on keep their state in `storage`, for tests and simulations.
+    pub fn store_in(&self, storage: Storage) {
+        self.process.store_in(storage);
     }
 
     /// This process.

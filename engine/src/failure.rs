@@ -5,12 +5,18 @@ use std::error::Error;
 use datafusion::error::DataFusionError;
 use headwater_connectors::transport::{TransportError, TransportErrorKind};
 use headwater_expression::errors;
-use headwater_language::diagnostic::{Diagnostic, LOST, Span, TOPIC_MISMATCH, TRANSPORT, UNKNOWN_TOPIC};
+use headwater_language::diagnostic::{Diagnostic, LOST, STATE_DISK, Span, TOPIC_MISMATCH, TRANSPORT, UNKNOWN_TOPIC};
 use headwater_language::sql::ast;
 
 /// What to do about records that were deleted before a bounded query read them.
 const LOST_HINT: &str =
     "SET 'query.lost.records' = 'note'; answers from the remaining records and reports what is missing.";
+
+/// Why state is on disk.
+const DISK_DETAIL: &str = "State that needs more memory than query.state.memory.max is kept in files in this folder. Nothing is lost: the query restores its state from its changelog.";
+
+/// What to do about a disk that fails.
+const DISK_HINT: &str = "Free space in the folder, or start with another one (--data, or TMPDIR beside a cluster), or with more memory: --set query.state.memory.max=4GB.";
 
 /// The error of a transport as a diagnostic, with the setting to check as its hint.
 pub fn transport(error: &TransportError) -> Diagnostic {
@@ -18,6 +24,7 @@ pub fn transport(error: &TransportError) -> Diagnostic {
         TransportErrorKind::UnknownTopic => UNKNOWN_TOPIC,
         TransportErrorKind::TopicExists => TOPIC_MISMATCH,
         TransportErrorKind::Lost => LOST,
+        TransportErrorKind::Disk => STATE_DISK,
         _ => TRANSPORT,
     };
     let unreachable = matches!(error.kind, TransportErrorKind::Unreachable | TransportErrorKind::Timeout);
@@ -25,6 +32,7 @@ pub fn transport(error: &TransportError) -> Diagnostic {
     match &error.setting {
         Some(setting) => diagnostic.hint(format!("Check the setting \"{setting}\".")),
         None if code == LOST => diagnostic.hint(LOST_HINT),
+        None if code == STATE_DISK => diagnostic.detail(DISK_DETAIL).hint(DISK_HINT),
         None => diagnostic,
     }
 }

@@ -19,6 +19,7 @@ pub use headwater_dataflow as dataflow;
 pub use headwater_expression as expression;
 pub use headwater_functions as functions;
 pub use headwater_language::{catalog, config, definition, diagnostic, sql, topology, types};
+pub use headwater_state::{MemoryDisk, Storage};
 
 pub use apply::check as check_for_run;
 pub use engine::Engine;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headwater_connectors::table::Progress;
-use headwater_language::config::{Property, Settings, find, is_secret};
+use headwater_language::config::{Property, STATE_MEMORY, Settings, find, is_secret};
 use headwater_language::diagnostic::{Diagnostic, PROPERTY_VALUE};
 use headwater_language::sql::ast;
 
 /// Properties that are fixed when the process starts.
-const FIXED: [&str; 1] = ["service.id"];
+const FIXED: [&str; 2] = ["service.id", STATE_MEMORY];
 
 /// One user's session, which lasts as long as a shell or a script.
 #[derive(Debug, Default)]

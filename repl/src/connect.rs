@@ -7,7 +7,7 @@ use datafusion::error::DataFusionError;
 use headwater_connectors::transport::kafka::KafkaTransport;
 use headwater_connectors::transport::{Transport, TransportError};
 use headwater_engine::answer::Answer;
-use headwater_engine::config::Settings;
+use headwater_engine::config::{STATE_MEMORY, Settings};
 use headwater_engine::diagnostic::{Diagnostic, render};
 use headwater_engine::failure::transport;
 use headwater_engine::{Engine, Ran, Session};
@@ -25,8 +25,12 @@ pub fn connect(options: &Options, bootstrap: &str, runtime: &Handle) -> Result<C
         Arc::new(KafkaTransport::connect(properties).map_err(|error| describe(&error))?);
     let mut settings = Settings::default();
     settings.set("service.id", &options.service_id).map_err(|error| error.to_string())?;
+    if let Some(limit) = &options.state_memory {
+        settings.set(STATE_MEMORY, limit).map_err(|error| error.to_string())?;
+    }
     let engine = Engine::new(transport.clone(), &settings);
     keep_state(&engine, options)?;
+    engine.keep_state_within(&settings, &options.location.state_folder());
     let session = Mutex::new(Session::new(settings));
     let ask = EngineAsk { engine, session, runtime: runtime.clone() };
     let engine = Arc::new(ask);

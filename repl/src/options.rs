@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use headwater_connectors::transport::kafka::is_client_property;
+use headwater_engine::config::STATE_MEMORY;
 
 use crate::args::{Color, Common, LowArgs, Way};
 use crate::check::Rules;
@@ -44,6 +45,8 @@ pub struct Options {
     pub state_folder: Option<PathBuf>,
     /// The service that definitions belong to.
     pub service_id: String,
+    /// How much memory the state of persistent queries may have, if that was given.
+    pub state_memory: Option<String>,
     /// Properties of the Kafka client, by librdkafka's names.
     pub kafka: BTreeMap<String, String>,
     /// Properties of the session; the engine rejects unknown ones.
@@ -131,6 +134,7 @@ impl Options {
             state_folder: state_folder(&location, &low.common),
             location,
             service_id: service_id.unwrap_or_else(|| SERVICE_ID_DEFAULT.to_string()),
+            state_memory: settings.state_memory,
             kafka: settings.kafka,
             session: settings.session,
             variables,
@@ -139,6 +143,16 @@ impl Options {
             color_errors: colored(low.common.color, around.errors_are_terminal, around),
             verbosity: low.common.verbose,
         })
+    }
+}
+
+impl Location {
+    /// The folder for state that does not fit in memory: in the data folder, if there is one.
+    pub fn state_folder(&self) -> PathBuf {
+        match self {
+            Self::Folder(folder) => folder.join("state").join("cold"),
+            Self::Cluster(_) | Self::Memory => std::env::temp_dir(),
+        }
     }
 }
 
@@ -156,6 +170,7 @@ struct Settings {
     bootstrap_set: Option<String>,
     bootstrap_in_file: Option<String>,
     service_id: Option<String>,
+    state_memory: Option<String>,
     kafka: BTreeMap<String, String>,
     session: BTreeMap<String, String>,
 }
@@ -187,6 +202,7 @@ impl Settings {
         match name.as_str() {
             "bootstrap.servers" | "kafka.bootstrap.servers" => self.bootstrap_set = Some(value),
             "ksql.service.id" | "service.id" => self.service_id = Some(value),
+            STATE_MEMORY => self.state_memory = Some(value),
             _ => match name.strip_prefix(KAFKA_PREFIX) {
                 Some(kafka) => drop(self.kafka.insert(kafka.to_string(), value)),
                 None => drop(self.session.insert(name, value)),
@@ -370,7 +386,9 @@ mod tests {
         std::fs::write(&file, "bootstrap.servers=f:1\nkafka.sasl.username=u\nksql.service.id=s1\na.b=1\nc=2\n")
             .unwrap();
         let file = file.to_str().unwrap();
-        let options = resolve(&["--config", file, "--set", "a.b=3", "--set", "kafka.debug=all"], &[]).unwrap();
+        let sets = ["--set", "a.b=3", "--set", "kafka.debug=all", "--set", "query.state.memory.max=64MB"];
+        let options = resolve(&[&["--config", file][..], &sets].concat(), &[]).unwrap();
+        assert_eq!(options.state_memory.as_deref(), Some("64MB"));
         assert_eq!(options.location, Location::Cluster("f:1".into()));
         assert_eq!(options.service_id, "s1");
         let pairs = |map: &BTreeMap<String, String>| format!("{map:?}");
@@ -378,6 +396,12 @@ mod tests {
         assert_eq!(pairs(&options.session), r#"{"a.b": "3", "c": "2"}"#);
         let env = [(BOOTSTRAP_VARIABLE, "env:1")];
         assert_eq!(location_of(&["--config", file], &env), Location::Cluster("env:1".into()));
+    }
+
+    #[test]
+    fn state_that_does_not_fit_in_memory_is_in_the_data_folder_or_the_temporary_one() {
+        assert_eq!(Location::Folder("d".into()).state_folder(), PathBuf::from("d/state/cold"));
+        assert_eq!(Location::Cluster("a:1".into()).state_folder(), std::env::temp_dir());
     }
 
     #[test]

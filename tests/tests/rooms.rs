@@ -39,6 +39,7 @@ const CRATES: &[Crate] = &[
     Crate { name: "expression", src: "engine/expression/src", rooms: &["dialect", "errors"], rest: "expression" },
     Crate { name: "planner", src: "engine/planner/src", rooms: &[], rest: "planner" },
     Crate { name: "state", src: "engine/state/src", rooms: &[], rest: "state" },
+    Crate { name: "disk", src: "engine/disk/src", rooms: &[], rest: "disk" },
     Crate { name: "dataflow", src: "engine/dataflow/src", rooms: &[], rest: "dataflow" },
     Crate {
         name: "engine",

@@ -55,6 +55,8 @@ pub enum TransportErrorKind {
     /// Records or a committed offset are gone: trying again will not find them. The caller decides whether it needs
     /// them.
     Lost,
+    /// State could not be moved to disk, or read from it: trying again helps once there is space, or with another folder.
+    Disk,
     /// Anything else.
     Other,
 }

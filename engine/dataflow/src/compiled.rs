@@ -9,6 +9,7 @@ use headwater_formats::format::FormatError;
 use headwater_formats::record::Wanted;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{Action, JoinForm, Node, Topology, VERSION};
+use headwater_state::Storage;
 
 use super::materialized::Materialized;
 use super::operator::Port;
@@ -159,9 +160,14 @@ impl Compiled {
         inputs.map(|input| input.wanted()).try_fold(Wanted::NOTHING, |all, wanted| Ok(all.and(wanted?)))
     }
 
-    /// A new task of a stage, with empty stores. `placements` are those of the topics that the query writes.
-    pub fn task(&self, id: TaskId, placements: &BTreeMap<String, Placement>) -> Result<Task, FormatError> {
-        let task = Task::new(&self.stages[id.stage], id.partition, self.stops_on_time, placements)?;
+    /// A new task of a stage, with empty stores in `storage`. `placements` are those of the topics that the query writes.
+    pub fn task(
+        &self,
+        id: TaskId,
+        placements: &BTreeMap<String, Placement>,
+        storage: &Storage,
+    ) -> Result<Task, FormatError> {
+        let task = Task::new(&self.stages[id.stage], id.partition, self.stops_on_time, placements, storage)?;
         let task = if self.merges { task.merging() } else { task };
         Ok(if self.waits_for_time() { task.marking_time() } else { task })
     }

@@ -27,7 +27,7 @@ use headwater_formats::decode::RecordDecoder;
 use headwater_formats::format::FormatError;
 use headwater_formats::panic::words;
 use headwater_formats::record::{RawBatch, Reject, TopicPartition};
-use headwater_state::{MemoryStore, Store};
+use headwater_state::{MemoryStore, Storage, Store};
 
 use super::addresses::Addresses;
 use super::arrival;
@@ -80,6 +80,8 @@ pub struct Task {
     stores: Vec<Box<dyn Store>>,
     /// The changelogs of the stores.
     changelogs: Vec<Changelog>,
+    /// The number of stores that the barrier has sealed.
+    sealed: usize,
     /// The stream times of the source partitions that its rows came from.
     clocks: Clocks,
     /// What the changelog has of them and of the number of received rows, with the changes that were sealed last; empty if
@@ -160,12 +162,13 @@ struct Passing {
 const FIRST_ROWS: usize = 1_024;
 
 impl Task {
-    /// A new task of a stage for one partition, with empty stores.
+    /// A new task of a stage for one partition, with empty stores in `storage`.
     pub(super) fn new(
         stage: &Arc<Stage>,
         partition: i32,
         stops_on_time: bool,
         placements: &BTreeMap<String, Placement>,
+        storage: &Storage,
     ) -> Result<Self, FormatError> {
         let input = |input: &Input| -> Result<TaskInput, FormatError> {
             let origin = TopicPartition::new(input.spec.topic.clone(), partition);
@@ -181,7 +184,7 @@ impl Task {
             let bytes_max = placements.get(&**topic).and_then(|placement| placement.limits.batch_bytes_max);
             Changelog { topic: topic.clone(), bytes_max }
         };
-        let store = |_: &Arc<str>| Box::new(MemoryStore::default()) as Box<dyn Store>;
+        let store = |_: &Arc<str>| Box::new(MemoryStore::within(storage)) as Box<dyn Store>;
         Ok(Self {
             growth: vec![None; operators.len()],
             stage: Arc::clone(stage),
@@ -192,6 +195,7 @@ impl Task {
             outputs,
             stores: stage.changelogs.iter().map(store).collect(),
             changelogs: stage.changelogs.iter().map(changelog).collect(),
+            sealed: 0,
             clocks: Clocks::default(),
             note: Vec::new(),
             port: Port(0),
@@ -215,7 +219,7 @@ impl Task {
     }
 
     /// Handles an event. The batch before must be finished. The commands that follow are returned by [`Self::poll_command`],
-    /// now and after each [`Self::advance`] that returns true. Fails only on an internal error.
+    /// now and after each [`Self::advance`] that returns true. Fails only on an internal error, or if the disk of a store does.
     pub fn handle(&mut self, event: &Event<'_>) -> Result<(), ArrowError> {
         match event {
             Event::Restore(store, raw) => self.restore(*store, raw),
@@ -233,7 +237,7 @@ impl Task {
             }
             Event::Committed(_) => {
                 self.stores.iter_mut().for_each(|store| store.commit());
-                Ok(())
+                self.check_stores()
             }
         }
     }
@@ -251,7 +255,7 @@ impl Task {
                 self.commands.extend(stop.map(|(_, complaint)| Command::Stop(complaint)));
                 return Ok(!self.commands.is_empty());
             }
-            Some(Left::Rows(chunk, to)) => self.rows(chunk, to, now_ms),
+            Some(Left::Rows(chunk, to)) => self.rows(chunk, to, now_ms)?,
             Some(Left::Pieces(mut pieces, at)) => {
                 if let Some(piece) = pieces.next_piece()? {
                     self.left.push(Left::Pieces(pieces, at));
@@ -301,11 +305,12 @@ impl Task {
                 self.emit(emitted, at);
             }
             None => {
-                self.barrier = None;
-                self.seal(now_ms)?;
-                self.mark_time(now_ms);
-                self.mark_progress(now_ms);
-                self.commands.push_back(Command::Reached(epoch));
+                if self.seal(now_ms)? {
+                    self.barrier = None;
+                    self.mark_time(now_ms);
+                    self.mark_progress(now_ms);
+                    self.commands.push_back(Command::Reached(epoch));
+                }
             }
         }
         Ok(())
@@ -401,12 +406,14 @@ impl Task {
     }
 
     /// Pushes rows to an operator or an output. If that fails, for instance because they become too large, they are pushed in
-    /// halves; a single row for which it fails is skipped and reported.
-    fn rows(&mut self, chunk: Chunk, to: Target, now_ms: i64) {
+    /// halves; a single row for which it fails is skipped and reported. Fails if the disk of a store has failed: then the rows
+    /// are not to blame.
+    fn rows(&mut self, chunk: Chunk, to: Target, now_ms: i64) -> Result<(), ArrowError> {
         let chunk = self.first_piece(chunk, to);
         let attempt = catch_unwind(AssertUnwindSafe(|| self.apply(chunk.clone(), to, now_ms)));
+        self.check_stores()?;
         let why = match attempt {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return Ok(()),
             Ok(Err(ArrowError::ComputeError(why))) => why,
             Ok(Err(error)) => error.to_string(),
             Err(panic) => words(panic.as_ref()).to_owned(),
@@ -422,6 +429,7 @@ impl Task {
                 self.left.extend([Left::Rows(second, to), Left::Rows(chunk.slice(0, half), to)]);
             }
         }
+        Ok(())
     }
 
     /// The first rows, as many as are processed at once; the others are left for later.

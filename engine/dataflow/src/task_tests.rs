@@ -14,6 +14,7 @@ use headwater_language::sql::{ast::StatementKind, parse};
 use headwater_language::topology::Topology;
 use headwater_planner::continuous;
 use headwater_planner::define::{FormatDefaults, define};
+use headwater_state::Storage;
 
 use super::chunk::Chunk;
 use super::command::{Command, Written};
@@ -52,7 +53,7 @@ fn topology(query: &str) -> Topology {
 fn task(query: &str) -> Task {
     let (topology, session) = (topology(query), session(&Settings::default()));
     let compiled = Compiled::new(&topology, &session, &CompileOptions::default()).expect("it compiles");
-    compiled.task(TaskId { stage: 0, partition: 0 }, &BTreeMap::new()).expect("formats exist")
+    compiled.task(TaskId { stage: 0, partition: 0 }, &BTreeMap::new(), &Storage::default()).expect("formats exist")
 }
 
 /// Records at offsets from 0, with these values of `a`.
@@ -173,7 +174,8 @@ fn counting(values: &[i32], emits_every_change: bool, bytes_max: Option<usize>) 
         (topic.to_owned(), Placement { partitions: 1, limits })
     };
     let placements: BTreeMap<_, _> = compiled.outputs().map(placement).collect();
-    let task = |stage| compiled.task(TaskId { stage, partition: 0 }, &placements).expect("formats exist");
+    let task =
+        |stage| compiled.task(TaskId { stage, partition: 0 }, &placements, &Storage::default()).expect("formats exist");
     let mut first = task(0);
     first.handle(&Event::Records(Port(0), &records(values))).expect("records");
     while first.position() != TaskPosition::Done {

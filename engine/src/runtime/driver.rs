@@ -81,7 +81,7 @@ impl Driver {
         self
     }
 
-    /// The same driver with its state shown to the readers of `states`. Call it before the first step.
+    /// The same driver with its state kept in the storage of `states`, and shown to their readers. Call it before the first step.
     #[must_use]
     pub fn shown_in(mut self, states: &Arc<States>) -> Self {
         self.states = states.clone();
@@ -158,7 +158,11 @@ impl Driver {
             Some(share) => {
                 // Whoever waits for a commit waits for its reply, too.
                 let wait = if share.is_committing() { wait.min(LOOK) } else { wait };
-                share.read(self.transport.admin(), &self.inputs, &self.job, &self.status, now_ms, wait)?
+                let step = share.read(self.transport.admin(), &self.inputs, &self.job, &self.status, now_ms, wait)?;
+                if step == StepOutcome::Idle {
+                    share.tasks.yield_memory()?;
+                }
+                step
             }
             None => StepOutcome::Idle,
         };
@@ -288,6 +292,7 @@ impl Driver {
     }
 
     fn open(&mut self, partitions: &[TopicPartition], now_ms: i64) -> Result<Share, TransportError> {
+        let storage = self.states.storage();
         let opening = Opening {
             transport: &self.transport,
             job: &self.job,
@@ -298,6 +303,7 @@ impl Driver {
             refusals: &self.refusals,
             status: &self.status,
             snapshots: &self.snapshots,
+            storage: &storage,
         };
         let (mut share, start) = Share::open(&opening, partitions, now_ms)?;
         for (topic, partitions) in &start.partitions {

@@ -11,6 +11,8 @@ mod command_reader;
 pub(crate) mod complaints;
 mod dead_letters;
 mod descriptors;
+#[cfg(test)]
+mod disk_tests;
 mod driver;
 #[cfg(test)]
 mod for_tests;
@@ -53,6 +55,7 @@ mod snapshots;
 mod spill;
 mod start;
 mod state_keys;
+mod state_memory;
 mod state_scan;
 mod state_table;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use headwater_connectors::transport::{Isolation, Member, SinkOptions, Transport, TransportError, TransportErrorKind};
 use headwater_dataflow::Placement;
 use headwater_formats::record::{RecordLimits, TopicPartition};
+use headwater_state::Storage;
 
 use super::complaints::{ComplaintLimits, processing_log_topic};
 use super::goal::Goal;
@@ -34,6 +35,8 @@ pub(super) struct Opening<'a> {
     pub(super) status: &'a Arc<QueryStatus>,
     /// The local snapshots of its state.
     pub(super) snapshots: &'a Snapshots,
+    /// Where its state is.
+    pub(super) storage: &'a Storage,
 }
 
 impl Opening<'_> {

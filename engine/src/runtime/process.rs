@@ -2,15 +2,18 @@
 //!
 //! Statements run on top of it; it knows nothing about them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 use headwater_connectors::transport::Transport;
 use headwater_language::catalog::Catalog;
-use headwater_language::config::Settings;
+use headwater_language::config::{STATE_MEMORY, Settings};
 use headwater_language::diagnostic::{Diagnostic, UNKNOWN_QUERY};
+use headwater_state::Storage;
 
+use super::state_memory::memory_max;
 use super::{CommandLog, Driver, Snapshots, States, StatusSnapshot, Worker, Writer, blocking};
 
 /// One process of a service id: its cluster, the command topic, and the persistent queries that run here.
@@ -47,6 +50,18 @@ impl Process {
     /// ([`driver`](Self::driver)).
     pub fn driven(transport: Arc<dyn Transport>, settings: &Settings) -> Self {
         Self { works: false, ..Self::new(transport, settings) }
+    }
+
+    /// Has queries that are started from now on keep their state in memory up to `query.state.memory.max`, and beyond that in
+    /// a folder of this process within `parent`, which is created when it is needed.
+    pub fn keep_state_within(&self, settings: &Settings, parent: &Path) {
+        let limit = memory_max(settings.get(STATE_MEMORY), settings.bytes(STATE_MEMORY));
+        self.states.store_in(headwater_disk::storage(limit, parent));
+    }
+
+    /// Has queries that are started from now on keep their state in `storage`.
+    pub fn store_in(&self, storage: Storage) {
+        self.states.store_in(storage);
     }
 
     /// A driver of a persistent query, which joins the query's group like another process would. Fails if the query does

@@ -178,7 +178,7 @@ impl From<TransportError> for Failure {
             K::TopicExists | K::Invalid | K::Lost => Self::Final(diagnostic),
             K::Authentication | K::Tls | K::Authorization => Self::Denied(diagnostic),
             K::UnknownTopic => Self::Missing(diagnostic),
-            K::Unreachable | K::Timeout | K::Fenced | K::Refused | K::Other => Self::Passing(diagnostic),
+            K::Unreachable | K::Timeout | K::Fenced | K::Refused | K::Disk | K::Other => Self::Passing(diagnostic),
         }
     }
 }

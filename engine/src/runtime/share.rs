@@ -14,9 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
-use headwater_connectors::transport::{Admin, Lost, ReadPlan, ReadRange, SourceEvent, TransportError};
+use headwater_connectors::transport::{
+    Admin, Lost, ReadPlan, ReadRange, SourceEvent, TransportError, TransportErrorKind,
+};
 use headwater_dataflow::{Port, TaskId, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
+use headwater_state::ColdError;
 
 use super::complaints::Complaints;
 use super::inputs::Inputs;
@@ -128,7 +131,8 @@ impl Share {
         partitions: &[TopicPartition],
         now_ms: i64,
     ) -> Result<(Self, Start), TransportError> {
-        let Opening { transport, job, goal, member, inputs, positioned, refusals, status, snapshots } = *opening;
+        let Opening { transport, job, goal, member, inputs, positioned, refusals, .. } = *opening;
+        let Opening { status, snapshots, storage, .. } = *opening;
         // Transactions of a former owner are ended first: only then are its offsets and its state final.
         let placements = opening.placements()?;
         let (limits, log_missing) = opening.complaint_limits()?;
@@ -138,7 +142,8 @@ impl Share {
         let admin = transport.admin();
         let context = StartContext { admin, member, query: &job.query, inputs, goal, positioned };
         let start = Start::find(&context, partitions)?;
-        let mut tasks = Tasks::open(&job.compiled, inputs, &placements, &start.notes, job.threads())?;
+        let (threads, notes) = (job.threads(), &start.notes);
+        let mut tasks = Tasks::open(&job.compiled, inputs, &placements, notes, threads, storage)?;
         let shown = Shown::of(job, status, &start, &mut tasks)?.map(Arc::new);
         let shelf = if job.compiled.has_state() { snapshots.of(admin, &job.query) } else { None };
         let restore = Restore::begin(transport, job, shelf.clone(), &mut tasks, status, now_ms)?;
@@ -286,7 +291,7 @@ impl Share {
 
     pub(super) fn is_due(&self, job: &Job, now_ms: i64) -> bool {
         let finished = self.is_finished(job) && self.current.is_empty();
-        let is_full = self.epoch_bytes >= EPOCH_BYTES_MAX;
+        let is_full = self.epoch_bytes >= EPOCH_BYTES_MAX || self.tasks.is_full();
         let is_over = |since| finished || is_full || now_ms - since >= job.commit_interval_ms();
         !self.mid_record && self.open_since_ms.is_some_and(is_over)
     }
@@ -474,7 +479,10 @@ impl Share {
     }
 }
 
-/// An Arrow error as an internal one.
+/// An Arrow error: that of a disk, or an internal one.
 pub(super) fn fault(error: ArrowError) -> TransportError {
-    TransportError::internal(error)
+    match ColdError::behind(&error) {
+        Some(cold) => TransportError::new(TransportErrorKind::Disk, &*cold.message),
+        None => TransportError::internal(error),
+    }
 }

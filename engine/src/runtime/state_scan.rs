@@ -21,8 +21,9 @@ use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_dataflow::{Found, MaterializedReader};
 use headwater_formats::decode::{DecodedRows, RecordDecoder, TopicSpec};
 use headwater_formats::record::RawBatch;
-use headwater_state::{Scanned, Snapshot};
+use headwater_state::{ColdError, Scanned, Snapshot};
 
+use super::share::fault;
 use super::states::StateSnapshot;
 
 /// Maximum number of batches that wait for the consumer of one output partition.
@@ -197,13 +198,21 @@ pub(super) fn read(
     let parts = |own: usize| scan.parts(&scan.state.partitions[own], rows).map(move |part| (own, part));
     let mut keys = 0;
     for (own, (place, part)) in partitions.flat_map(parts) {
-        let part = part?;
+        let part = part.map_err(failed)?;
         keys += part.keys.len();
         if !show(reading.rows(own, place, &part)?) || reading.left == 0 {
             break;
         }
     }
     Ok(keys)
+}
+
+/// An error while a state is read: that of a disk with its code, or an internal one.
+fn failed(error: ArrowError) -> DataFusionError {
+    match ColdError::behind(&error) {
+        Some(_) => DataFusionError::External(Box::new(fault(error))),
+        None => error.into(),
+    }
 }
 
 /// Turns parts of a state into rows of the table.

@@ -15,7 +15,7 @@ use headwater_dataflow::{Materialized, TaskId};
 use headwater_formats::record::TopicPartition;
 use headwater_language::catalog::QueryDef;
 use headwater_language::definition::SourceKind;
-use headwater_state::{Snapshot, View};
+use headwater_state::{Snapshot, Storage, View};
 use parking_lot::{Mutex, RwLock};
 
 use super::job::Job;
@@ -34,7 +34,11 @@ const IN_TOUCH_MS_MAX: i64 = 2_000;
 
 /// The states of the queries that run in this process.
 #[derive(Debug, Default)]
-pub struct States(Mutex<Vec<Weak<Shown>>>);
+pub struct States {
+    shown: Mutex<Vec<Weak<Shown>>>,
+    /// Where stores that are opened from now on keep them.
+    storage: Mutex<Storage>,
+}
 
 /// The state of one share of a query, for readers.
 #[derive(Debug)]
@@ -222,15 +226,25 @@ impl Shown {
 }
 
 impl States {
+    /// Has stores that are opened from now on keep state in `storage`.
+    pub(super) fn store_in(&self, storage: Storage) {
+        *self.storage.lock() = storage;
+    }
+
+    /// Where state is kept.
+    pub(super) fn storage(&self) -> Storage {
+        self.storage.lock().clone()
+    }
+
     /// Shows the state of a share until it is dropped.
     pub(super) fn show(&self, shown: &Arc<Shown>) {
-        let mut all = self.0.lock();
+        let mut all = self.shown.lock();
         all.retain(|other| other.strong_count() > 0);
         all.push(Arc::downgrade(shown));
     }
 
     fn of(&self, query: &QueryDef) -> Vec<Arc<Shown>> {
-        self.0.lock().iter().filter_map(Weak::upgrade).filter(|shown| shown.is_of(query)).collect()
+        self.shown.lock().iter().filter_map(Weak::upgrade).filter(|shown| shown.is_of(query)).collect()
     }
 
     /// The same as [`Self::snapshot`] without waiting: `None` also if that would wait or ask the cluster.

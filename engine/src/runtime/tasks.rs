@@ -8,6 +8,7 @@ use std::sync::Arc;
 use headwater_connectors::transport::TransportError;
 use headwater_dataflow::{Command, Compiled, Epoch, Event, Placement, Port, Task, TaskId, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
+use headwater_state::Storage;
 
 use super::inputs::Inputs;
 use super::note::Note;
@@ -28,26 +29,30 @@ pub(super) struct Tasks {
     started: BTreeSet<TaskId>,
     /// The exchanges whose rows the tasks hand over to each other, instead of reading them from their topics.
     in_memory: BTreeSet<Arc<str>>,
+    /// Where their state is.
+    storage: Storage,
 }
 
 impl Default for Tasks {
     /// No tasks yet, and one thread for them.
     fn default() -> Self {
         let (tasks, readers) = (BTreeMap::new(), BTreeMap::new());
-        Self { tasks, threads: 1, readers, started: BTreeSet::new(), in_memory: BTreeSet::new() }
+        let (started, in_memory, storage) = (BTreeSet::new(), BTreeSet::new(), Storage::default());
+        Self { tasks, threads: 1, readers, started, in_memory, storage }
     }
 }
 
 impl Tasks {
-    /// The tasks that read these partitions, with the stream times of the last commit and empty stores.
+    /// The tasks that read these partitions, with the stream times of the last commit and empty stores in `storage`.
     pub(super) fn open(
         compiled: &Compiled,
         inputs: &Inputs,
         placements: &BTreeMap<String, Placement>,
         notes: &BTreeMap<TopicPartition, Note>,
         threads: usize,
+        storage: &Storage,
     ) -> Result<Self, TransportError> {
-        let mut opened = Self { threads, ..Self::default() };
+        let mut opened = Self { threads, storage: storage.clone(), ..Self::default() };
         opened.add(compiled, inputs, placements, notes.keys())?;
         for (partition, note) in notes {
             if let (Some(time_ms), Some((id, port))) = (note.time_ms, opened.readers.get(partition).copied()) {
@@ -71,7 +76,7 @@ impl Tasks {
             let Some((id, port)) = inputs.reader(partition) else { continue };
             self.readers.insert(partition.clone(), (id, port));
             if let Entry::Vacant(vacant) = self.tasks.entry(id) {
-                let task = compiled.task(id, placements).map_err(TransportError::internal)?;
+                let task = compiled.task(id, placements, &self.storage).map_err(TransportError::internal)?;
                 vacant.insert(task).exchange_rows(exchanges_rows);
             }
         }
@@ -81,6 +86,16 @@ impl Tasks {
     /// Whether a task reads a partition.
     pub(super) fn has_reader(&self, partition: &TopicPartition) -> bool {
         self.readers.contains_key(partition)
+    }
+
+    /// Whether the epoch should end, because its changes take much of the memory that state may have.
+    pub(super) fn is_full(&self) -> bool {
+        self.tasks.values().any(Task::is_full)
+    }
+
+    /// Moves state to disk if other queries need the memory. For tasks that are idle.
+    pub(super) fn yield_memory(&mut self) -> Result<(), TransportError> {
+        self.tasks.values_mut().try_for_each(Task::yield_memory).map_err(fault)
     }
 
     /// All tasks by their ids.

@@ -5,6 +5,10 @@
 //! threads see the values of the last commit, whole.
 
 mod bytes;
+mod cold;
+mod cold_keys;
+mod cold_memory;
+mod collected;
 #[cfg(test)]
 mod contract;
 mod hash;
@@ -12,15 +16,22 @@ mod memory;
 mod order;
 mod overlay;
 mod record_key;
+mod removal;
 mod scan;
 mod sealed;
+mod storage;
 mod store;
 mod table;
+mod tier;
 mod view;
+mod warm;
 mod window;
 
+pub use cold::{Cold, ColdError, ColdSnapshot, Disk, Piece};
+pub use cold_memory::MemoryDisk;
 pub use memory::MemoryStore;
 pub use record_key::NOTE_KEY;
 pub use scan::{Scan, Scanned};
+pub use storage::Storage;
 pub use store::{Changes, Store};
 pub use view::{Snapshot, View};

@@ -4,24 +4,43 @@
 //! overlay      the changes since the last seal
 //! sealed       epochs whose commit is in progress, at most one while a query runs
 //! committed    what readers see: shards that are copied before they change while a snapshot has them
+//! disk         committed keys that were moved there because memory was scarce
 //! ```
+//!
+//! The disk is written when a commit or a restore exceeds the share of the store, in bulk. It is read once for a batch of keys,
+//! for those that memory does not know; they are kept until the epoch ends.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use arrow::array::{Array, BinaryArray, Int64Array};
+use arrow::array::{Array, BinaryArray};
 use arrow::error::ArrowError;
 
 use super::bytes::BytesBuilder;
+use super::cold::ColdError;
+use super::cold_keys::ColdKeys;
+use super::collected::{Collected, merged};
 use super::hash::{hash, hashes};
-use super::order::in_order;
 use super::overlay::Overlay;
-use super::record_key::{WINDOW_BYTES, split_all};
-use super::sealed::{Below, Sealed, change, starts};
+use super::record_key::split_all;
+use super::removal::{Removal, RemovedWindow};
+use super::sealed::{Below, Removed, Sealed, change};
+use super::storage::Storage;
 use super::store::{Changes, Store};
+use super::table::Table;
+use super::tier::Tier;
 use super::view::{Snapshot, View};
+use super::warm;
+use super::window::Found;
 
-/// A store in memory.
+/// The part of its share that the changes of one epoch may take before it should end.
+const OPEN_PART: usize = 8;
+/// The epochs that are in memory at once, at most: with their changes, and what is written to the changelog.
+const OPEN_EPOCHS: usize = 3;
+/// Bytes that the changes of an epoch may take, however small the share is.
+const OPEN_BYTES_MIN: usize = 1 << 20;
+
+/// A store in memory, which moves to disk what does not fit.
 ///
 /// ```
 /// use arrow::array::BinaryArray;
@@ -39,8 +58,16 @@ use super::view::{Snapshot, View};
 pub struct MemoryStore {
     /// The changes since the last seal, by window.
     overlays: BTreeMap<i64, Overlay>,
+    /// Their memory, in bytes.
+    overlay_bytes: usize,
+    /// The memory of the epoch that was committed last: the next ones need about as much.
+    epoch_bytes: usize,
+    /// Windows that were removed since the last seal.
+    removed: BTreeSet<i64>,
     /// Epochs that are not committed yet, oldest first.
     sealed: VecDeque<Sealed>,
+    /// The keys that the last seal removes from the changelog, as far as they are left.
+    removal: Removal,
     committed: View,
     /// Windows that start before this have expired. Those with changes remain until the next seal.
     expired: i64,
@@ -48,44 +75,143 @@ pub struct MemoryStore {
     kept_from: i64,
     /// Whether a seal has dropped windows.
     has_expired: bool,
+    tier: Tier,
+    /// The values on disk of keys that were read since the last seal, by window; keys that the disk does not have are marked as
+    /// removed.
+    fetched: RefCell<BTreeMap<i64, Table>>,
+    /// Why the disk failed. The store must be restored then.
+    failure: RefCell<Option<ColdError>>,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        let (overlays, sealed, committed) = (BTreeMap::new(), VecDeque::new(), View::default());
-        Self { overlays, sealed, committed, expired: i64::MIN, kept_from: i64::MIN, has_expired: false }
+        Self::within(&Storage::default())
     }
 }
 
 impl MemoryStore {
+    /// An empty store that shares memory and disk with others.
+    pub fn within(storage: &Storage) -> Self {
+        Self {
+            overlays: BTreeMap::new(),
+            overlay_bytes: 0,
+            epoch_bytes: 0,
+            removed: BTreeSet::new(),
+            sealed: VecDeque::new(),
+            removal: Removal::default(),
+            committed: View::default(),
+            expired: i64::MIN,
+            kept_from: i64::MIN,
+            has_expired: false,
+            tier: Tier::new(storage),
+            fetched: RefCell::default(),
+            failure: RefCell::default(),
+        }
+    }
+
     /// Whether a window has not expired, or is kept until the next seal because of its changes.
     fn is_visible(&self, window: i64) -> bool {
         window >= self.expired || self.overlays.contains_key(&window)
     }
 
-    /// The windows that are visible, by layer: the number of keys that the layer adds, and its memory in bytes.
-    fn sizes(&self) -> impl Iterator<Item = (isize, usize)> {
-        let committed = self.committed.read();
-        let committed = committed.tables().iter().map(|(start, w)| (*start, w.len().cast_signed(), w.bytes()));
-        let sealed = self.sealed.iter().flat_map(Sealed::windows);
-        let overlays = self.overlays.iter().map(|(start, overlay)| (*start, overlay.added(), overlay.bytes()));
-        let all: Vec<_> = committed.chain(sealed).chain(overlays).collect();
-        all.into_iter().filter(|(start, ..)| self.is_visible(*start)).map(|(_, added, bytes)| (added, bytes))
+    /// Records that the disk failed.
+    fn fail(&self, error: &ArrowError) {
+        let error = ColdError::behind(error).cloned().unwrap_or_else(|| ColdError::new(error.to_string()));
+        self.failure.borrow_mut().get_or_insert(error);
     }
 
-    /// What the next seal writes to the changelog.
+    /// Fails if the disk has failed.
+    fn check(&self) -> Result<(), ArrowError> {
+        self.failure.borrow().clone().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Reads those of some keys from disk that memory does not know.
+    fn fetch(
+        &self,
+        committed: &Snapshot,
+        window: i64,
+        below: &Below<'_>,
+        keys: &BinaryArray,
+    ) -> Result<(), ArrowError> {
+        if !below.is_cold() {
+            return Ok(());
+        }
+        self.check()?;
+        let (mut fetched, overlay) = (self.fetched.borrow_mut(), self.overlays.get(&window));
+        let (fetched, mut on_disk) = (fetched.entry(window).or_default(), ColdKeys::default());
+        let is_known = |hash, key: &[u8]| overlay.is_some_and(|overlay| overlay.has(hash, key));
+        for (row, hash) in hashes(keys).enumerate() {
+            let key = keys.value(row);
+            if !is_known(hash, key)
+                && let Found::OnDisk(number) = below.find(hash, key)
+                && fetched.find(hash, key).is_none()
+            {
+                on_disk.add(number, hash, row);
+            }
+        }
+        let read = on_disk.read(committed.cold.as_deref(), |row| keys.value(row)).inspect_err(|e| self.fail(e))?;
+        for (row, value) in read.iter() {
+            let (key, hash) = (keys.value(row), hash(keys.value(row)));
+            if fetched.find(hash, key).is_none() {
+                fetched.insert(hash, key, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the next seal writes to the changelog, except for the keys of removed windows.
     fn sealing(&self) -> Result<Changes, ArrowError> {
         let mut collected = Collected::new();
-        let removed_before = self.sealed.back().map_or(i64::MIN, Sealed::removed_before);
-        let committed = self.committed.read();
-        for start in starts(&self.sealed, &committed, removed_before, self.expired) {
-            let entries = Below::of(&self.sealed, &committed, start).entries();
-            collected.add(start, |columns| removals(&entries, columns))?;
-        }
         for (start, overlay) in self.overlays.range(self.expired..) {
             collected.add(*start, |columns| overlay.changes(columns))?;
         }
         collected.finish()
+    }
+
+    /// The windows that exist at the last seal and are removed by the next one.
+    fn removing(&self) -> BTreeSet<i64> {
+        let removed_before = self.sealed.back().map_or(i64::MIN, Sealed::removed_before);
+        let committed = self.committed.read();
+        let expired = removed_before..self.expired;
+        let sealed = self.sealed.iter().flat_map(Sealed::starts).filter(|start| expired.contains(start));
+        let committed = committed.tables().range(expired.clone()).map(|(start, _)| *start);
+        sealed.chain(committed).chain(self.removed.iter().copied()).collect()
+    }
+
+    /// The keys of windows that the epoch which was just sealed removes.
+    fn removal(&self, windows: &BTreeSet<i64>) -> Removal {
+        let Some(last) = self.sealed.back() else { return Removal::default() };
+        let before = self.sealed.len() - 1;
+        let (mut removal, committed) = (Removal::default(), self.committed.snapshot());
+        for start in windows {
+            let below = Below::of(self.sealed.iter().take(before), &committed, *start);
+            let scan = match below.is_committed() {
+                true => committed.scan(*start..=*start, RemovedWindow::BATCH_KEYS),
+                false => committed.scan(0..0, 1),
+            };
+            let (again, changes) = (last.table(*start).cloned(), below.changes().cloned().collect());
+            removal.add(RemovedWindow { start: *start, again, changes, committed: scan, read: 0 });
+        }
+        removal
+    }
+
+    /// Moves to disk what exceeds the share of the store, after its committed state has grown.
+    fn settle(&mut self) {
+        if !self.tier.is_limited() || self.failure.borrow().is_some() {
+            return;
+        }
+        match self.tier.settle(&self.committed, self.bytes_soon()) {
+            // What was read of them may have been overwritten on disk.
+            Ok(moved) => moved.iter().for_each(|start| drop(self.fetched.get_mut().remove(start))),
+            Err(error) => self.fail(&error.into()),
+        }
+        self.tier.report(self.bytes_soon());
+    }
+
+    /// The memory that it will need before the next commit, in bytes: while one epoch is committed, the next one is open.
+    fn bytes_soon(&self) -> usize {
+        let open = self.bytes() - self.committed.read().tables().values().map(|window| window.bytes()).sum::<usize>();
+        self.bytes() + (OPEN_EPOCHS * self.epoch_bytes).saturating_sub(open)
     }
 }
 
@@ -95,12 +221,24 @@ impl Store for MemoryStore {
             return Ok(BinaryArray::new_null(keys.len()));
         }
         let committed = self.committed.read();
-        let (overlay, below) = (self.overlays.get(&window), Below::of(&self.sealed, &committed, window));
+        let (overlay, mut below) = (self.overlays.get(&window), Below::of(self.sealed.iter(), &committed, window));
+        if self.removed.contains(&window) {
+            below = Below::default();
+        }
+        self.fetch(&committed, window, &below, keys)?;
+        let fetched = self.fetched.borrow();
+        let fetched = fetched.get(&window);
         let mut values = BytesBuilder::new(keys.len(), 0);
-        for (row, hash) in hashes(keys).enumerate() {
-            let key = keys.value(row);
-            let changed = overlay.and_then(|overlay| overlay.get(hash, key));
-            values.push(changed.unwrap_or_else(|| below.get(hash, key)))?;
+        let (all, mut row) = (hashes(keys).collect::<Vec<u64>>(), 0);
+        for hashes in all.chunks(warm::KEYS) {
+            overlay.inspect(|overlay| overlay.warm(hashes));
+            below.warm(hashes);
+            for hash in hashes {
+                let (hash, key) = (*hash, keys.value(row));
+                let changed = overlay.and_then(|overlay| overlay.get(hash, key));
+                values.push(changed.unwrap_or_else(|| known(below.find(hash, key), fetched, hash, key)))?;
+                row += 1;
+            }
         }
         Ok(values.finish())
     }
@@ -111,12 +249,24 @@ impl Store for MemoryStore {
             return;
         }
         let committed = self.committed.read();
-        let below = Below::of(&self.sealed, &committed, window);
-        let overlay = self.overlays.entry(window).or_default();
-        for (row, hash) in hashes(keys).enumerate() {
-            let (key, value) = (keys.value(row), values.is_valid(row).then(|| values.value(row)));
-            overlay.put(hash, key, value, || below.get(hash, key));
+        let below = Below::of(self.sealed.iter(), &committed, window);
+        if self.fetch(&committed, window, &below, keys).is_err() {
+            return;
         }
+        let fetched = self.fetched.get_mut().get(&window);
+        let overlay = self.overlays.entry(window).or_default();
+        let bytes = overlay.bytes();
+        let (all, mut row) = (hashes(keys).collect::<Vec<u64>>(), 0);
+        for hashes in all.chunks(warm::KEYS) {
+            overlay.warm(hashes);
+            below.warm(hashes);
+            for hash in hashes {
+                let (hash, key, value) = (*hash, keys.value(row), values.is_valid(row).then(|| values.value(row)));
+                overlay.put(hash, key, value, || known(below.find(hash, key), fetched, hash, key));
+                row += 1;
+            }
+        }
+        self.overlay_bytes = self.overlay_bytes + overlay.bytes() - bytes;
     }
 
     fn expire(&mut self, start: i64) {
@@ -127,10 +277,17 @@ impl Store for MemoryStore {
         if !self.is_visible(window) {
             return;
         }
-        let (overlay, committed) = (self.overlays.get(&window), self.committed.read());
-        let entries = Below::of(&self.sealed, &committed, window).entries().into_iter();
-        let is_current = |key: &[u8]| overlay.is_none_or(|overlay| overlay.get(hash(key), key).is_none());
-        entries.filter(|(key, _)| is_current(key)).for_each(|(key, value)| visit(key, value));
+        let (overlay, committed) = (self.overlays.get(&window), self.committed.snapshot());
+        if !self.removed.contains(&window) {
+            let below = Below::of(self.sealed.iter(), &committed, window);
+            let is_current = |key: &[u8]| overlay.is_none_or(|overlay| !overlay.has(hash(key), key));
+            let visited = below.visit(&committed, window, &mut |key, value| {
+                if is_current(key) {
+                    visit(key, value);
+                }
+            });
+            visited.unwrap_or_else(|error| self.fail(&error));
+        }
         overlay.into_iter().flat_map(Overlay::iter).for_each(|(key, value)| visit(key, value));
     }
 
@@ -140,13 +297,20 @@ impl Store for MemoryStore {
     }
 
     fn remove_window(&mut self, window: i64) {
-        let mut keys: Vec<Box<[u8]>> = Vec::new();
-        self.visit(window, &mut |key, _| keys.push(key.into()));
-        self.has_expired |= !keys.is_empty();
-        self.put(window, &BinaryArray::from_iter_values(&keys), &BinaryArray::new_null(keys.len()));
+        if !self.is_visible(window) {
+            return;
+        }
+        let dropped = self.overlays.remove(&window);
+        self.overlay_bytes -= dropped.as_ref().map_or(0, Overlay::bytes);
+        let exists = Below::of(self.sealed.iter(), &self.committed.read(), window).len() > 0;
+        if exists {
+            self.removed.insert(window);
+        }
+        self.has_expired |= exists || dropped.is_some_and(|overlay| overlay.len() > 0);
     }
 
     fn changes(&self) -> Result<Changes, ArrowError> {
+        self.check()?;
         let mut collected = Collected::new();
         for (start, overlay) in &self.overlays {
             collected.add(*start, |columns| overlay.changes(columns))?;
@@ -155,36 +319,61 @@ impl Store for MemoryStore {
     }
 
     fn seal(&mut self) -> Result<Changes, ArrowError> {
-        let changes = self.sealing()?;
+        self.check()?;
+        let (changes, removing) = (self.sealing()?, self.removing());
         let kept = self.overlays.split_off(&self.expired);
         let dropped = std::mem::take(&mut self.overlays);
-        self.has_expired |= !dropped.is_empty() || changes.windows.values().first().is_some_and(|w| *w < self.expired);
-        self.sealed.push_back(Sealed::new(self.expired, self.expired.max(self.kept_from), self.has_expired, kept));
-        Ok(changes)
+        self.has_expired |= !dropped.is_empty() || removing.first().is_some_and(|start| *start < self.expired);
+        let removed = Removed { before: self.expired, windows: std::mem::take(&mut self.removed) };
+        self.sealed.push_back(Sealed::new(removed, self.expired.max(self.kept_from), self.has_expired, kept));
+        self.overlay_bytes = 0;
+        self.fetched.get_mut().clear();
+        self.removal = self.removal(&removing);
+        let first = self.removal.piece().inspect_err(|error| self.fail(error))?;
+        match first {
+            Some(first) => merged(&first, &changes),
+            None => Ok(changes),
+        }
+    }
+
+    fn sealed_rest(&mut self) -> Result<Option<Changes>, ArrowError> {
+        self.removal.piece().inspect_err(|error| self.fail(error))
     }
 
     fn commit(&mut self) {
         let Some(epoch) = self.sealed.pop_front() else { return };
+        self.epoch_bytes = epoch.bytes();
         // What was removed is freed after readers can go on.
-        drop(self.committed.change(|committed| epoch.apply(committed)));
+        let removed = self.committed.change(|committed| epoch.apply(committed));
+        if let Err(error) = self.tier.forget(&removed, &self.committed) {
+            self.fail(&error.into());
+        }
+        drop(removed);
+        self.settle();
     }
 
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError> {
         debug_assert!(keys.len() == values.len(), "a value for each key");
+        self.check()?;
         let keys = split_all(keys)?;
+        let on_disk = on_disk(&self.committed.read(), &keys).inspect_err(|error| self.fail(error))?;
         let mut rows = keys.iter().zip(0..);
-        self.committed.change(|Snapshot { windows, .. }| {
-            let committed = Arc::make_mut(windows);
+        let removed = self.committed.change(|Snapshot { windows, .. }| {
+            let (committed, mut removed) = (std::sync::Arc::make_mut(windows), Vec::new());
             // Consecutive records often belong to one window.
             for run in keys.chunk_by(|(one, _), (next, _)| one == next) {
-                change(committed, run[0].0, |window| {
+                removed.extend(change(committed, run[0].0, |window| {
                     for ((_, key), row) in rows.by_ref().take(run.len()) {
-                        window.put(hash(key), key, values.is_valid(row).then(|| values.value(row)));
+                        let value = values.is_valid(row).then(|| values.value(row));
+                        window.put(hash(key), key, value, on_disk.contains(&row));
                     }
-                });
+                }));
             }
+            removed
         });
-        Ok(())
+        self.tier.forget(&removed, &self.committed)?;
+        self.settle();
+        self.check()
     }
 
     fn view(&self) -> View {
@@ -195,116 +384,66 @@ impl Store for MemoryStore {
         self.has_expired
     }
 
+    fn is_full(&self) -> bool {
+        let fetched = self.fetched.borrow().values().map(Table::bytes).sum::<usize>();
+        let open = self.overlay_bytes + fetched;
+        open > OPEN_BYTES_MIN && open > self.tier.share(self.bytes()) / OPEN_PART
+    }
+
+    fn yield_memory(&mut self) {
+        if self.tier.owes() {
+            self.settle();
+        }
+    }
+
+    fn failure(&self) -> Option<ColdError> {
+        self.failure.borrow().clone()
+    }
+
     fn len(&self) -> usize {
-        usize::try_from(self.sizes().map(|(added, _)| added).sum::<isize>()).expect("each removed key was there before")
+        let committed = self.committed.read();
+        let below = self.sealed.iter().flat_map(Sealed::starts).chain(committed.tables().keys().copied());
+        let starts: BTreeSet<i64> = below.chain(self.overlays.keys().copied()).collect();
+        let len = |start: i64| match (self.removed.contains(&start), self.overlays.get(&start)) {
+            (true, overlay) => overlay.map_or(0, Overlay::len).cast_signed(),
+            (false, overlay) => {
+                let below = Below::of(self.sealed.iter(), &committed, start).len().cast_signed();
+                below + overlay.map_or(0, Overlay::added)
+            }
+        };
+        let visible = starts.into_iter().filter(|start| self.is_visible(*start));
+        usize::try_from(visible.map(len).sum::<isize>()).expect("each removed key was there before")
     }
 
     fn bytes(&self) -> usize {
-        self.sizes().map(|(_, bytes)| bytes).sum()
+        let committed: usize = self.committed.read().tables().values().map(|window| window.bytes()).sum();
+        let fetched: usize = self.fetched.borrow().values().map(Table::bytes).sum();
+        committed + self.sealed.iter().map(Sealed::bytes).sum::<usize>() + self.overlay_bytes + fetched
     }
 }
 
-/// Changes that are collected window by window, in order.
-struct Collected {
-    windows: Vec<i64>,
-    /// Keys, values, and values at the last seal.
-    columns: [BytesBuilder; 3],
-}
-
-impl Collected {
-    fn new() -> Self {
-        Self { windows: Vec::new(), columns: [0; 3].map(|bytes| BytesBuilder::new(0, bytes)) }
-    }
-
-    /// Adds the changes of a window, which `add` appends to the columns and counts.
-    fn add(
-        &mut self,
-        window: i64,
-        add: impl FnOnce(&mut [BytesBuilder; 3]) -> Result<usize, ArrowError>,
-    ) -> Result<(), ArrowError> {
-        let keys = add(&mut self.columns)?;
-        self.windows.resize(self.windows.len() + keys, window);
-        Ok(())
-    }
-
-    /// The changes. Fails if their records would not fit into one batch.
-    fn finish(self) -> Result<Changes, ArrowError> {
-        self.columns[0].check_room(WINDOW_BYTES)?;
-        let [keys, values, before] = self.columns.map(BytesBuilder::finish);
-        Ok(Changes { windows: Int64Array::from(self.windows), keys, values, before })
+/// The value of a key, of which memory or what was read from disk knows.
+fn known<'a>(found: Found<'a>, fetched: Option<&'a Table>, hash: u64, key: &[u8]) -> Option<&'a [u8]> {
+    match found {
+        Found::Value(value) => value,
+        Found::OnDisk(_) => fetched.and_then(|table| table.find(hash, key).and_then(|at| table.value(at))),
     }
 }
 
-/// Appends keys in order to columns of keys, values, and values at the last seal, with a null value. Returns their number.
-fn removals(entries: &[(&[u8], &[u8])], [keys, values, before]: &mut [BytesBuilder; 3]) -> Result<usize, ArrowError> {
-    let indices = 0..u32::try_from(entries.len()).expect("memory ends long before 4 billion keys of one window");
-    for at in in_order(indices, |at| entries[at as usize].0) {
-        let (key, value) = entries[at as usize];
-        keys.push(Some(key))?;
-        values.push(None)?;
-        before.push(Some(value))?;
+/// The rows whose keys the disk has and memory does not know, of keys with the starts of their windows.
+fn on_disk(committed: &Snapshot, keys: &[(i64, &[u8])]) -> Result<BTreeSet<usize>, ArrowError> {
+    let mut unknown = ColdKeys::default();
+    if committed.cold.is_some() {
+        for (row, (start, key)) in keys.iter().enumerate() {
+            let hash = hash(key);
+            if let Some(Found::OnDisk(number)) = committed.tables().get(start).map(|window| window.find(hash, key)) {
+                unknown.add(number, hash, row);
+            }
+        }
     }
-    Ok(entries.len())
+    let read = unknown.read(committed.cold.as_deref(), |row| keys[row].1)?;
+    Ok(read.iter().filter(|(_, value)| value.is_some()).map(|(row, _)| row).collect())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract;
-
-    #[test]
-    fn it_is_a_store() {
-        contract::holds(|| Box::new(MemoryStore::default()));
-    }
-
-    /// Goal: memory is given back. Method: values that grow and keys that go, over many epochs.
-    #[test]
-    fn what_is_unused_is_given_back() {
-        let mut store = MemoryStore::default();
-        let key = |number: u32| BinaryArray::from_vec(vec![&number.to_be_bytes()]);
-        for round in 0..2_000 {
-            let value = vec![0_u8; 50 + round as usize % 100];
-            store.put(0, &key(round), &BinaryArray::from_vec(vec![&value]));
-            store.put(0, &key(round.saturating_sub(10)), &BinaryArray::new_null(1));
-            store.seal().expect("it is small");
-            store.commit();
-        }
-        assert_eq!(store.len(), 10);
-        assert!(store.bytes() < 32 << 10, "{} bytes", store.bytes());
-    }
-
-    /// Goal: a restore takes no more memory than what it restores. Method: a changelog that is far longer than the state.
-    #[test]
-    fn what_later_records_replace_is_given_back() {
-        let mut store = MemoryStore::default();
-        for round in 0..2_000_u32 {
-            let key = [&round.to_be_bytes()[..], &0_i64.to_be_bytes()].concat();
-            for value in [Some(&[0_u8; 100][..]), None] {
-                let keys = BinaryArray::from_vec(vec![&key]);
-                store.restore(&keys, &BinaryArray::from_opt_vec(vec![value])).expect("a record key");
-            }
-        }
-        let keys = BinaryArray::from_vec(vec![b"k\0\0\0\0\0\0\0\0"]);
-        store.restore(&keys, &keys).expect("a record key");
-        for bytes in 0..2_000 {
-            store.restore(&keys, &BinaryArray::from_vec(vec![&vec![0; bytes]])).expect("a record key");
-        }
-        assert_eq!(store.len(), 1);
-        assert!(store.bytes() < 32 << 10, "{} bytes", store.bytes());
-    }
-
-    #[test]
-    fn a_window_that_expires_gives_its_memory_back() {
-        let mut store = MemoryStore::default();
-        for window in 0..100 {
-            let keys: BinaryArray = (0..100_u32).map(|key| Some(key.to_be_bytes())).collect();
-            store.put(window * 10, &keys, &keys);
-        }
-        store.seal().expect("it is small");
-        let (len, bytes) = (store.len(), store.bytes());
-        store.expire(500);
-        assert_eq!((store.len(), store.bytes()), (len / 2, bytes / 2));
-        store.expire(i64::MAX);
-        assert_eq!((store.len(), store.bytes(), store.is_empty()), (0, 0, true));
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use arrow::error::ArrowError;
 use super::bytes::BytesBuilder;
 use super::order::in_order;
 use super::table::Table;
+use super::warm;
 
 /// The changes of one window.
 #[derive(Debug, Default)]
@@ -54,10 +55,13 @@ impl Overlay {
     pub(crate) fn changes(&self, [keys, values, before]: &mut [BytesBuilder; 3]) -> Result<usize, ArrowError> {
         let changed = (0..self.table.places()).filter(|at| self.table.value(*at) != self.value_before(*at));
         let changed = in_order(changed, |at| self.table.key(at));
-        for at in &changed {
-            keys.push(Some(self.table.key(*at)))?;
-            values.push(self.table.value(*at))?;
-            before.push(self.value_before(*at))?;
+        for changed in changed.chunks(warm::KEYS) {
+            warm::warm_places(&changed.iter().map(|at| (&self.table, *at)).collect::<Vec<_>>());
+            for at in changed {
+                keys.push(Some(self.table.key(*at)))?;
+                values.push(self.table.value(*at))?;
+                before.push(self.value_before(*at))?;
+            }
         }
         Ok(changed.len())
     }
@@ -72,9 +76,24 @@ impl Overlay {
         self.table.bytes() + self.before.capacity() * size_of::<Option<(usize, u32)>>() + self.sealed.capacity()
     }
 
-    /// The changed keys with their values now.
-    pub(crate) fn into_table(self) -> Table {
-        self.table
+    /// Brings the keys with these hashes into the cache of the processor.
+    pub(crate) fn warm(&self, hashes: &[u64]) {
+        warm::warm(hashes.iter().map(|hash| (&self.table, *hash)));
+    }
+
+    /// Whether a key has an entry.
+    pub(crate) fn has(&self, hash: u64, key: &[u8]) -> bool {
+        self.table.find(hash, key).is_some()
+    }
+
+    /// The number of keys that have a value now.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The changed keys with their values now, and for each place whether the key had a value at the last seal.
+    pub(crate) fn into_table(self) -> (Table, Vec<bool>) {
+        (self.table, self.before.iter().map(Option::is_some).collect())
     }
 
     fn value_before(&self, at: u32) -> Option<&[u8]> {

@@ -1,14 +1,17 @@
 //! A scan of a snapshot, in batches.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{BinaryArray, Int64Array};
+use arrow::array::{Array, BinaryArray, Int64Array};
 use arrow::error::ArrowError;
 
 use super::bytes::BytesBuilder;
+use super::cold::{ColdError, ColdSnapshot, PREFIX_BYTES, Piece};
+use super::hash::hash;
 use super::table::Table;
-use super::window::Window;
+use super::window::{Part, Window};
 
 /// Bytes of keys and values after which a batch ends.
 const BATCH_BYTES: usize = 8 << 20;
@@ -17,11 +20,28 @@ const BATCH_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub struct Scan {
     windows: VecDeque<(i64, Arc<Window>)>,
-    /// The rest of the window that was begun: its start and its tables.
-    tables: VecDeque<(i64, Arc<Table>)>,
-    /// The next place in the first table.
+    disk: Option<Arc<dyn ColdSnapshot>>,
+    /// The rest of the window that was begun: its start and its parts.
+    parts: VecDeque<(i64, Part)>,
+    /// The next place in the table of the first part.
     place: u32,
+    /// The keys of the first part on disk, once its table is read.
+    on_disk: Option<OnDisk>,
     rows: usize,
+}
+
+/// Keys on disk that are being read.
+struct OnDisk {
+    pieces: Box<dyn Iterator<Item = Result<Piece, ColdError>> + Send>,
+    piece: Option<Piece>,
+    /// The next row in the piece.
+    row: usize,
+}
+
+impl fmt::Debug for OnDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnDisk").field("row", &self.row).finish_non_exhaustive()
+    }
 }
 
 /// Some keys of a snapshot.
@@ -35,42 +55,105 @@ pub struct Scanned {
     pub values: BinaryArray,
 }
 
+/// The batch that is being filled.
+struct Batch {
+    windows: Vec<i64>,
+    keys: BytesBuilder,
+    values: BytesBuilder,
+    bytes: usize,
+    rows_max: usize,
+}
+
+impl Batch {
+    fn new(rows_max: usize) -> Self {
+        let (keys, values) = (BytesBuilder::new(0, 0), BytesBuilder::new(0, 0));
+        Self { windows: Vec::new(), keys, values, bytes: 0, rows_max }
+    }
+
+    fn is_full(&self) -> bool {
+        self.windows.len() >= self.rows_max || self.bytes >= BATCH_BYTES
+    }
+
+    fn add(&mut self, start: i64, key: &[u8], value: &[u8]) -> Result<(), ArrowError> {
+        self.bytes += key.len() + value.len();
+        self.windows.push(start);
+        self.keys.push(Some(key))?;
+        self.values.push(Some(value))
+    }
+}
+
 impl Scan {
-    pub(crate) fn new(windows: VecDeque<(i64, Arc<Window>)>, rows: usize) -> Self {
-        Self { windows, tables: VecDeque::new(), place: 0, rows: rows.max(1) }
+    pub(crate) fn new(windows: VecDeque<(i64, Arc<Window>)>, disk: Option<Arc<dyn ColdSnapshot>>, rows: usize) -> Self {
+        Self { windows, disk, parts: VecDeque::new(), place: 0, on_disk: None, rows: rows.max(1) }
     }
 
-    /// The table to be read next, with the start of its window.
-    fn table(&mut self) -> Option<(i64, Arc<Table>)> {
-        while self.tables.is_empty() {
+    /// The part to be read next, with the start of its window.
+    fn part(&mut self) -> Option<(i64, Part)> {
+        while self.parts.is_empty() {
             let (start, window) = self.windows.pop_front()?;
-            self.tables.extend(window.tables().map(|table| (start, table.clone())));
+            self.parts.extend(window.parts().into_iter().map(|part| (start, part)));
         }
-        self.tables.front().cloned()
+        self.parts.front().cloned()
     }
 
-    /// The next keys; `None` if there are none. Fails only if a single key and its value exceed 2 GiB.
+    /// The next keys; `None` if there are none. Fails if the disk does, or if a single key and its value exceed 2 GiB.
     fn batch(&mut self) -> Result<Option<Scanned>, ArrowError> {
-        let (mut windows, mut keys, mut values) = (Vec::new(), BytesBuilder::new(0, 0), BytesBuilder::new(0, 0));
-        let mut bytes = 0;
-        while windows.len() < self.rows && bytes < BATCH_BYTES {
-            let Some((start, table)) = self.table() else { break };
-            while self.place < table.places() && windows.len() < self.rows && bytes < BATCH_BYTES {
-                let at = self.place;
-                self.place += 1;
-                let Some(value) = table.value(at) else { continue };
-                bytes += table.key(at).len() + value.len();
-                windows.push(start);
-                keys.push(Some(table.key(at)))?;
-                values.push(Some(value))?;
+        let mut batch = Batch::new(self.rows);
+        while !batch.is_full() {
+            let Some((start, part)) = self.part() else { break };
+            if self.on_disk.is_none() {
+                self.read_table(start, &part.table, &mut batch)?;
+                if self.place < part.table.places() {
+                    break;
+                }
             }
-            if self.place == table.places() {
-                self.place = 0;
-                self.tables.pop_front();
+            if self.is_read(start, &part, &mut batch)? {
+                (self.place, self.on_disk) = (0, None);
+                self.parts.pop_front();
             }
         }
+        let Batch { windows, keys, values, .. } = batch;
         let (windows, keys, values) = (Int64Array::from(windows), keys.finish(), values.finish());
         Ok((!windows.is_empty()).then_some(Scanned { windows, keys, values }))
+    }
+
+    /// Adds what is left of a table, as much as the batch takes.
+    fn read_table(&mut self, start: i64, table: &Table, batch: &mut Batch) -> Result<(), ArrowError> {
+        while self.place < table.places() && !batch.is_full() {
+            let at = self.place;
+            self.place += 1;
+            if let Some(value) = table.value(at) {
+                batch.add(start, table.key(at), value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what is left of a part on disk, as much as the batch takes. Returns true if nothing is left.
+    fn is_read(&mut self, start: i64, part: &Part, batch: &mut Batch) -> Result<bool, ArrowError> {
+        let (Some(window), Some(disk)) = (part.cold, &self.disk) else { return Ok(true) };
+        let open = || OnDisk { pieces: disk.scan(part.places.keys(window)), piece: None, row: 0 };
+        let OnDisk { pieces, piece, row } = self.on_disk.get_or_insert_with(open);
+        loop {
+            let Some(Piece { keys, values }) = piece else {
+                match pieces.next().transpose()? {
+                    Some(next) => (*piece, *row) = (Some(next), 0),
+                    None => return Ok(true),
+                }
+                continue;
+            };
+            while *row < keys.len() {
+                if batch.is_full() {
+                    return Ok(false);
+                }
+                let key = &keys.value(*row)[PREFIX_BYTES..];
+                if part.table.keys() == 0 || part.table.find(hash(key), key).is_none() {
+                    batch.add(start, key, values.value(*row))?;
+                }
+                *row += 1;
+            }
+            *piece = None;
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! get(keys), put(keys, values)*         for each batch of rows
 //! changes()          → Changes          at a barrier, before the seal
 //! seal()             → Changes          ends the epoch: they become records of the changelog
+//! sealed_rest()*     → Changes          the others, if there are very many
 //! commit()                              the oldest sealed epoch is committed: readers see it
 //! ```
 //!
@@ -15,17 +16,19 @@ use std::fmt::Debug;
 use arrow::array::{BinaryArray, Int64Array};
 use arrow::error::ArrowError;
 
+use super::cold::ColdError;
 use super::view::View;
 
 /// Values by window and key, of one partition of a query.
 ///
 /// A window is identified by its start, in ms since the epoch. State without windows is in window 0.
 pub trait Store: Debug + Send {
-    /// The value of each key in a window; null if the key does not exist. Fails only if the values of a batch exceed the size
-    /// of one array (2 GiB).
+    /// The value of each key in a window; null if the key does not exist. Fails if the values of a batch exceed the size of one
+    /// array (2 GiB), or if the disk does: then [`Self::failure`] says so.
     fn get(&self, window: i64, keys: &BinaryArray) -> Result<BinaryArray, ArrowError>;
 
-    /// Sets the value of each key in a window; a null value removes the key. No key appears twice.
+    /// Sets the value of each key in a window; a null value removes the key. No key appears twice. If the disk fails, nothing is
+    /// set, and neither [`Self::changes`] nor [`Self::seal`] succeed any more.
     fn put(&mut self, window: i64, keys: &BinaryArray, values: &BinaryArray);
 
     /// Drops all windows that start before `start`, and whatever is put into them later. Those that have changed since the last
@@ -33,10 +36,12 @@ pub trait Store: Debug + Send {
     /// of them from the changelog.
     fn expire(&mut self, start: i64);
 
-    /// Calls `visit` with each key of a window and its value, in no particular order.
+    /// Calls `visit` with each key of a window and its value, in no particular order. If the disk fails, keys are missing, and
+    /// [`Self::failure`] says so.
     fn visit(&self, window: i64, visit: &mut dyn FnMut(&[u8], &[u8]));
 
-    /// Removes all keys of a window. For windows that expire in the order of their starts, [`Self::expire`] costs less.
+    /// Removes all keys of a window, and forgets what has changed in it since the last seal. The next seal removes its keys from
+    /// the changelog.
     fn remove_window(&mut self, window: i64);
 
     /// Has the next seal tell readers that windows that start before `start` may have been removed, or what is kept in one window
@@ -48,8 +53,13 @@ pub trait Store: Debug + Send {
     fn changes(&self) -> Result<Changes, ArrowError>;
 
     /// Ends the epoch and returns what is to be written to the changelog, ordered by window and key: the changes since the last
-    /// seal, and the keys of expired windows with a null value.
+    /// seal, and the keys of expired and removed windows with a null value. Very many of those are left to
+    /// [`Self::sealed_rest`].
     fn seal(&mut self) -> Result<Changes, ArrowError>;
+
+    /// More keys of removed windows, which belong to the last seal; `None` if there are no more. To be called until then, before
+    /// anything else. Fails if the disk does.
+    fn sealed_rest(&mut self) -> Result<Option<Changes>, ArrowError>;
 
     /// Makes the oldest epoch that is sealed and not committed yet visible to readers; does nothing if there is none. Never
     /// waits for a reader to finish.
@@ -61,8 +71,19 @@ pub trait Store: Debug + Send {
     /// Whether windows were dropped or removed, with all of their keys, or readers told that they may have been.
     fn has_expired(&self) -> bool;
 
+    /// Whether the epoch should end, because its changes take much of the memory that the store may have.
+    fn is_full(&self) -> bool;
+
+    /// Moves committed keys to disk if other stores need the memory. For a store whose query is idle: others do so at each commit.
+    fn yield_memory(&mut self);
+
+    /// Why the disk failed; `None` if it has not. After a failure the store must be dropped, and its state be restored into
+    /// another one.
+    fn failure(&self) -> Option<ColdError>;
+
     /// Applies records of the changelog in order: keys in the form of [`Changes::record_keys`], with a null value for a removed
-    /// key. They do not count as changes. Fails if a key does not have that form, and applies nothing then.
+    /// key. They do not count as changes. Fails if a key does not have that form, and applies nothing then; and if the disk
+    /// fails.
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError>;
 
     /// The number of keys.
@@ -73,7 +94,7 @@ pub trait Store: Debug + Send {
         self.len() == 0
     }
 
-    /// The approximate memory in use, in bytes.
+    /// The approximate memory in use, in bytes, including what is removed and not yet given back.
     fn bytes(&self) -> usize;
 }
 

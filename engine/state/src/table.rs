@@ -91,6 +91,31 @@ impl Table {
         self.index.find(hash, |at| self.entries[*at as usize].hash == hash && self.key(*at) == key).copied()
     }
 
+    /// The number of keys, also those that are marked as removed.
+    pub(crate) fn keys(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The keys with their hashes and values, also those that are marked as removed.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u64, &[u8], Option<&[u8]>)> {
+        self.index.iter().map(|at| (self.hash(*at), self.key(*at), self.value(*at)))
+    }
+
+    /// The place where the key with a hash probably is. Reads nothing but the index.
+    pub(crate) fn guess(&self, hash: u64) -> Option<u32> {
+        self.index.iter_hash(hash).next().copied()
+    }
+
+    /// Where the key of a place is in the buffer.
+    pub(crate) fn start(&self, at: u32) -> usize {
+        self.entries[at as usize].start
+    }
+
+    /// A byte of the buffer.
+    pub(crate) fn byte(&self, start: usize) -> u8 {
+        self.data.get(start).copied().unwrap_or(0)
+    }
+
     /// The keys that have a value, with their hashes and values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &[u8], &[u8])> {
         (0..self.places()).filter_map(|at| Some((self.hash(at), self.key(at), self.value(at)?)))

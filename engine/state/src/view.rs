@@ -9,9 +9,11 @@ use arrow::error::ArrowError;
 use parking_lot::RwLock;
 
 use super::bytes::BytesBuilder;
+use super::cold::ColdSnapshot;
+use super::cold_keys::ColdKeys;
 use super::hash::hashes;
 use super::scan::Scan;
-use super::window::Window;
+use super::window::{Found, Window};
 
 /// The committed values of a store, for other threads. A clone is cheap and shows the same store.
 ///
@@ -37,13 +39,15 @@ pub struct View(Arc<RwLock<Snapshot>>);
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub(crate) windows: Arc<BTreeMap<i64, Arc<Window>>>,
+    /// What is on disk; `None` if nothing was ever moved there.
+    pub(crate) cold: Option<Arc<dyn ColdSnapshot>>,
     pub(crate) kept_from: i64,
     pub(crate) has_expired: bool,
 }
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Self { windows: Arc::default(), kept_from: i64::MIN, has_expired: false }
+        Self { windows: Arc::default(), cold: None, kept_from: i64::MIN, has_expired: false }
     }
 }
 
@@ -90,21 +94,34 @@ impl Snapshot {
         self.windows.is_empty()
     }
 
-    /// The value of each key in a window; null if the key does not exist. Fails only if the values of a batch exceed the size
-    /// of one array (2 GiB).
+    /// The value of each key in a window; null if the key does not exist. Fails if the disk does, or if the values of a batch
+    /// exceed the size of one array (2 GiB).
     pub fn get(&self, window: i64, keys: &BinaryArray) -> Result<BinaryArray, ArrowError> {
-        let window = self.windows.get(&window);
-        let mut values = BytesBuilder::new(keys.len(), 0);
+        let Some(window) = self.windows.get(&window) else { return Ok(BinaryArray::new_null(keys.len())) };
+        let mut on_disk = ColdKeys::default();
+        let mut found = Vec::with_capacity(keys.len());
         for (row, hash) in hashes(keys).enumerate() {
-            values.push(window.and_then(|window| window.get(hash, keys.value(row))))?;
+            found.push(match window.find(hash, keys.value(row)) {
+                Found::Value(value) => value,
+                Found::OnDisk(window) => {
+                    on_disk.add(window, hash, row);
+                    None
+                }
+            });
         }
+        let read = on_disk.read(self.cold.as_deref(), |row| keys.value(row))?;
+        for (row, value) in read.iter() {
+            found[row] = value;
+        }
+        let mut values = BytesBuilder::new(keys.len(), 0);
+        found.into_iter().try_for_each(|value| values.push(value))?;
         Ok(values.finish())
     }
 
     /// All keys of some windows with their values, in batches of at most `rows` keys.
     pub fn scan(&self, windows: impl RangeBounds<i64>, rows: usize) -> Scan {
         let windows = self.windows.range(windows);
-        Scan::new(windows.map(|(start, window)| (*start, window.clone())).collect(), rows)
+        Scan::new(windows.map(|(start, window)| (*start, window.clone())).collect(), self.cold.clone(), rows)
     }
 
     /// The windows with their keys.

@@ -1,10 +1,11 @@
 //! The committed keys of one window, in shards. A shard that a snapshot also has is copied before it changes.
 //!
 //! The hash of a key determines its shard. A shard that becomes too large is split in two, so that a commit during a long scan
-//! copies little for each key.
+//! copies little for each key. The keys of a cold shard are on disk, except for those that have changed since.
 
 use std::sync::Arc;
 
+use super::cold::{KEY_BYTES_MAX, PREFIX_BYTES, Places, SHARD_BITS, VALUE_BYTES_MAX};
 use super::table::Table;
 
 /// Most keys of a shard.
@@ -13,8 +14,8 @@ const SHARD_KEYS_MAX: usize = 4_096;
 const SHARD_BYTES_MAX: usize = 1 << 20;
 /// Most bits of a hash that determine the shard.
 const DEPTH_MAX: u32 = 24;
-/// The bits of a hash that determine the shard begin here: the hash tables of the shards use those at both ends.
-const SHARD_BITS: u32 = 24;
+/// Memory of a shard besides what its table has allocated: the table itself, its counters, and what the allocator adds.
+const SHARD_BYTES: usize = size_of::<Shard>() + size_of::<Table>() + 2 * size_of::<usize>() + 64;
 
 /// The committed keys of one window.
 #[derive(Clone, Debug)]
@@ -22,8 +23,11 @@ pub(crate) struct Window {
     shards: Vec<Shard>,
     /// The index of the shard for each value of the bits that determine it; the length is a power of two.
     directory: Vec<u32>,
+    /// The number of keys, in memory and on disk.
     len: usize,
     bytes: usize,
+    /// The number of the window on disk, once a part of it was moved there.
+    cold: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -31,55 +35,135 @@ struct Shard {
     table: Arc<Table>,
     /// The number of bits that all of its keys have in common.
     depth: u32,
+    /// Whether the keys that the table does not have may be on disk. One that was removed since is marked in the table.
+    is_cold: bool,
+}
+
+/// A part of a window: a shard, or several cold ones of which nothing is in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// The places of its keys.
+    pub(crate) places: Places,
+    /// The keys in memory.
+    pub(crate) table: Arc<Table>,
+    /// The number of the window, if the other keys are on disk.
+    pub(crate) cold: Option<u64>,
+    /// The index of the shard, or of the first of several.
+    pub(crate) shard: usize,
+}
+
+/// What memory knows about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found<'a> {
+    /// Its value; `None` if it does not exist.
+    Value(Option<&'a [u8]>),
+    /// Only the disk knows, where the window has this number.
+    OnDisk(u64),
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self { shards: vec![Shard::default()], directory: vec![0], len: 0, bytes: 0 }
+        Self { shards: vec![Shard::default()], directory: vec![0], len: 0, bytes: 0, cold: None }
     }
 }
 
 impl Window {
-    /// Number of keys.
+    /// Number of keys, in memory and on disk.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// The approximate memory in use, in bytes.
+    /// The memory in use, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.shards.capacity() * size_of::<Shard>() + self.directory.capacity() * size_of::<u32>()
+        self.bytes + self.shards.len() * SHARD_BYTES + self.directory.capacity() * size_of::<u32>()
     }
 
-    /// The value of a key.
-    pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
-        let table = &self.shards[self.shard(hash)].table;
-        table.find(hash, key).and_then(|at| table.value(at))
+    /// The number of the window on disk, if a part of it may be there.
+    pub(crate) fn cold(&self) -> Option<u64> {
+        self.cold
     }
 
-    /// Its keys, by shard.
-    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
-        self.shards.iter().map(|shard| &shard.table)
+    /// What memory knows about a key.
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Found<'_> {
+        let Shard { table, is_cold, .. } = &self.shards[self.shard(hash)];
+        match (table.find(hash, key), self.cold) {
+            (None, Some(window)) if *is_cold => Found::OnDisk(window),
+            (found, _) => Found::Value(found.and_then(|at| table.value(at))),
+        }
     }
 
-    /// Sets the value of a key, or removes it.
-    pub(crate) fn put(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>) {
+    /// The table in which a key is, if it is in memory.
+    pub(crate) fn table(&self, hash: u64) -> &Table {
+        &self.shards[self.shard(hash)].table
+    }
+
+    /// Its parts in the order of their places.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let mut parts: Vec<Part> = Vec::with_capacity(self.shards.len());
+        let depth = self.directory.len().trailing_zeros();
+        for at in 0..self.directory.len() as u32 {
+            let bits = if depth == 0 { 0 } else { at.reverse_bits() >> (u32::BITS - depth) };
+            let shard = self.directory[bits as usize] as usize;
+            let Shard { table, depth, is_cold } = &self.shards[shard];
+            let places = Places::of(bits, *depth);
+            match parts.last_mut() {
+                Some(last) if last.places.end > places.first => {}
+                Some(last) if last.cold.is_some() && *is_cold && last.table.keys() + table.keys() == 0 => {
+                    last.places.end = places.end;
+                }
+                _ => {
+                    let cold = self.cold.filter(|_| *is_cold);
+                    parts.push(Part { places, table: table.clone(), cold, shard });
+                }
+            }
+        }
+        parts
+    }
+
+    /// Sets the value of a key, or removes it. `on_disk` says whether the disk has the key, if memory does not know.
+    pub(crate) fn put(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>, on_disk: bool) {
         let at = self.shard(hash);
-        let Shard { table, depth } = &mut self.shards[at];
+        let Shard { table, depth, is_cold } = &mut self.shards[at];
         let table = Arc::make_mut(table);
-        let (len, bytes) = (table.len(), table.bytes());
-        match (table.find(hash, key), value) {
-            (Some(place), Some(_)) => table.set(place, value),
-            (Some(place), None) => table.remove(place),
+        let (bytes, found) = (table.bytes(), table.find(hash, key));
+        let on_disk = *is_cold && on_disk;
+        let was_there = found.map_or(on_disk, |place| table.value(place).is_some());
+        match (found, value) {
+            (Some(place), None) if !*is_cold => table.remove(place),
+            (Some(place), _) => table.set(place, value),
             (None, Some(_)) => drop(table.insert(hash, key, value)),
+            (None, None) if on_disk => drop(table.insert(hash, key, None)),
             (None, None) => {}
         }
-        let is_large = table.len() > SHARD_KEYS_MAX || table.len() > 1 && table.data_bytes() > SHARD_BYTES_MAX;
+        let is_large = table.keys() > SHARD_KEYS_MAX || table.keys() > 1 && table.data_bytes() > SHARD_BYTES_MAX;
         let splits = is_large && *depth < DEPTH_MAX;
-        self.len = self.len + table.len() - len;
+        self.len = self.len + usize::from(value.is_some()) - usize::from(was_there);
         self.bytes = self.bytes + table.bytes() - bytes;
         if splits {
             self.split(at);
         }
+    }
+
+    /// Takes shards out of memory, whose keys are on disk now, where the window has this number. What is too long for the disk
+    /// stays. Returns what was freed.
+    pub(crate) fn cool(&mut self, shards: &[usize], window: u64) -> Vec<Arc<Table>> {
+        self.cold = Some(window);
+        let mut freed = Vec::with_capacity(shards.len());
+        for at in shards {
+            let shard = &mut self.shards[*at];
+            let mut left = Table::default();
+            for (hash, key, value) in shard.table.all().filter(|(_, key, value)| !moves(key, *value)) {
+                left.insert(hash, key, value);
+            }
+            self.bytes = self.bytes + left.bytes() - shard.table.bytes();
+            shard.is_cold = true;
+            freed.push(std::mem::replace(&mut shard.table, Arc::new(left)));
+        }
+        if self.shards.iter().all(|shard| shard.is_cold && shard.table.keys() == 0) {
+            self.shards = vec![Shard { is_cold: true, ..Shard::default() }];
+            (self.directory, self.bytes) = (vec![0], 0);
+        }
+        freed
     }
 
     fn shard(&self, hash: u64) -> usize {
@@ -88,17 +172,17 @@ impl Window {
 
     /// Splits a shard in two, by the next bit of the hash.
     fn split(&mut self, at: usize) {
-        let Shard { table, depth } = std::mem::take(&mut self.shards[at]);
+        let Shard { table, depth, is_cold } = std::mem::take(&mut self.shards[at]);
         if 1 << depth == self.directory.len() {
             self.directory.extend_from_within(..);
         }
-        let capacity = || Table::with_capacity(table.len() * 5 / 8, table.data_bytes() * 5 / 8);
+        let capacity = || Table::with_capacity(table.keys() * 5 / 8, table.data_bytes() * 5 / 8);
         let mut halves = [capacity(), capacity()];
-        for (hash, key, value) in table.iter() {
-            halves[(hash >> (SHARD_BITS + depth)) as usize & 1].insert(hash, key, Some(value));
+        for (hash, key, value) in table.all() {
+            halves[(hash >> (SHARD_BITS + depth)) as usize & 1].insert(hash, key, value);
         }
         self.bytes = self.bytes + halves.iter().map(Table::bytes).sum::<usize>() - table.bytes();
-        let [low, high] = halves.map(|half| Shard { table: Arc::new(half), depth: depth + 1 });
+        let [low, high] = halves.map(|half| Shard { table: Arc::new(half), depth: depth + 1, is_cold });
         let added = u32::try_from(self.shards.len()).expect("there are fewer shards than values of 24 bits");
         let moved = self.directory.iter_mut().enumerate();
         for (_, shard) in moved.filter(|(bits, shard)| **shard as usize == at && bits >> depth & 1 == 1) {
@@ -106,5 +190,65 @@ impl Window {
         }
         self.shards[at] = low;
         self.shards.push(high);
+    }
+}
+
+/// Whether a key can be moved to disk with its value.
+pub(crate) fn moves(key: &[u8], value: Option<&[u8]>) -> bool {
+    !stays(key) && value.is_none_or(|value| value.len() <= VALUE_BYTES_MAX)
+}
+
+/// Whether a key is too long for the disk, whatever its value.
+pub(crate) fn stays(key: &[u8]) -> bool {
+    key.len() + PREFIX_BYTES > KEY_BYTES_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cold::place;
+    use super::super::hash::hash;
+    use super::*;
+
+    fn window(keys: u32) -> Window {
+        let mut window = Window::default();
+        for key in (0..keys).map(u32::to_be_bytes) {
+            window.put(hash(&key), &key, Some(&key), false);
+        }
+        window
+    }
+
+    #[test]
+    fn its_parts_are_in_order_and_have_all_keys() {
+        let window = window(100_000);
+        let parts = window.parts();
+        assert_eq!((parts[0].places.first, parts[parts.len() - 1].places.end), (Places::ALL.first, Places::ALL.end));
+        assert!(parts.windows(2).all(|pair| pair[0].places.end == pair[1].places.first), "no gaps");
+        assert_eq!(parts.iter().map(|part| part.table.len()).sum::<usize>(), window.len());
+        for Part { places, table, .. } in parts {
+            assert!(table.iter().all(|(hash, ..)| (places.first..places.end).contains(&place(hash))));
+        }
+    }
+
+    /// Goal: the number of keys is right although most of them are on disk. Method: some shards, then all of them are moved, and
+    /// keys are removed, removed again and put back in between.
+    #[test]
+    fn a_cold_part_lies_under_what_has_changed_since() {
+        let mut window = window(20_000);
+        let shards: Vec<usize> = window.parts().iter().map(|part| part.shard).collect();
+        let before = window.bytes();
+        window.cool(&shards[..shards.len() / 2], 7);
+        assert!(window.bytes() < before * 3 / 4 && window.len() == 20_000);
+        window.cool(&shards, 7);
+        assert_eq!((window.parts().len(), window.len()), (1, 20_000), "nothing of it is in memory");
+        assert!(window.bytes() < 1_000);
+        let key = 5_u32.to_be_bytes();
+        assert_eq!(window.find(hash(&key), &key), Found::OnDisk(7));
+        for (value, on_disk, len) in [(None, true, 19_999), (None, true, 19_999), (Some(&b"v"[..]), true, 20_000)] {
+            window.put(hash(&key), &key, value, on_disk);
+            assert_eq!((window.find(hash(&key), &key), window.len()), (Found::Value(value), len));
+        }
+        window.put(hash(b"new"), b"new", None, false);
+        window.put(hash(b"new"), b"new", Some(b"1"), false);
+        assert_eq!(window.len(), 20_001);
     }
 }

@@ -21,13 +21,14 @@ use rand::{Rng as _, SeedableRng as _};
 /// How queries are driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// One record at a time.
+    /// One record at a time. All state is moved to disk (which is in memory) at each commit.
     RowAtATime,
     /// All available records at once.
     OneBatch,
     /// Batches of random size, from a seed.
     RandomCuts(u64),
-    /// The process crashes before each commit, and after each commit before it receives the reply.
+    /// The process crashes before each commit, and after each commit before it receives the reply. All state is moved to disk
+    /// (which is in memory) at each commit.
     CrashAtEveryCommit,
     /// Two processes share the partitions.
     TwoInstances,
@@ -59,6 +60,11 @@ impl Mode {
             }
             Self::TwoInstances => "Two processes share the partitions",
         }
+    }
+
+    /// Whether no state stays in memory after a commit.
+    pub fn moves_state(self) -> bool {
+        matches!(self, Self::RowAtATime | Self::CrashAtEveryCommit)
     }
 
     fn instances(self) -> usize {

@@ -11,7 +11,7 @@ use headwater_connectors::transport::{NewTopic, SinkOptions, Transport, Transpor
 use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::{Diagnostic, EXISTS, TOPIC_MISMATCH, UNKNOWN_TOPIC, render};
 use headwater_engine::failure::transport;
-use headwater_engine::{Engine, Session};
+use headwater_engine::{Engine, MemoryDisk, Session, Storage};
 use headwater_formats::record::{OutBatch, header_lists};
 
 use super::directive::{self, Directive, Record, Spanned};
@@ -92,6 +92,9 @@ impl Stage {
         let settings = settings();
         let cluster = MemoryTransport::default();
         let engine = Engine::driven(Arc::new(cluster.clone()), &settings);
+        if mode.moves_state() {
+            engine.store_in(Storage::new(1, MemoryDisk));
+        }
         let drive = Drive::new(&cluster, mode);
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Self { cluster, engine, session: Session::new(settings), drive, is_stuck: false, folder }

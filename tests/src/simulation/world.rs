@@ -9,7 +9,7 @@ use headwater_connectors::transport::Transport;
 use headwater_connectors::transport::faults::FaultyTransport;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_engine::config::Settings;
-use headwater_engine::{Driver, Engine, MemoryFolder, Session, StepOutcome};
+use headwater_engine::{Driver, Engine, MemoryDisk, MemoryFolder, Session, StepOutcome, Storage};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -135,6 +135,10 @@ impl World {
         let plan = Arc::new(Chaos::new(self.started, self.simulation.seed, faults, notes, self.has_threads()));
         let transport: Arc<dyn Transport> = Arc::new(FaultyTransport::new(Arc::new(cluster.clone()), plan));
         let engine = Engine::driven(transport.clone(), &Settings::default());
+        // With an odd seed no state stays in memory after a commit.
+        if self.simulation.seed % 2 == 1 {
+            engine.store_in(Storage::new(1, MemoryDisk));
+        }
         engine.keep_state(Arc::new(folder.clone()), SNAPSHOT_MS);
         let drivers = BTreeMap::new();
         self.processes.push(Process { cluster, transport, engine, folder, drivers, silent_until_ms: 0 });

@@ -11,12 +11,22 @@ use crate::clocks::Clocks;
 use crate::command::Command;
 
 impl Task {
-    /// Seals the stores, and has their changes and the stream times written to the changelogs.
-    pub(super) fn seal(&mut self, now_ms: i64) -> Result<(), ArrowError> {
-        for store in 0..self.stores.len() {
-            let changes = self.stores[store].seal()?;
-            self.log(store, changes.record_keys(), changes.values, now_ms);
+    /// Seals the stores, and has their changes and the stream times written to the changelogs, piece by piece. Returns true after
+    /// the last piece.
+    pub(super) fn seal(&mut self, now_ms: i64) -> Result<bool, ArrowError> {
+        if let Some(last) = self.sealed.checked_sub(1)
+            && let Some(rest) = self.stores[last].sealed_rest()?
+        {
+            self.log(last, rest.record_keys(), rest.values, now_ms);
+            return Ok(false);
         }
+        if let Some(store) = self.stores.get_mut(self.sealed) {
+            let changes = store.seal()?;
+            self.log(self.sealed, changes.record_keys(), changes.values, now_ms);
+            self.sealed += 1;
+            return Ok(false);
+        }
+        self.sealed = 0;
         let note = [&self.received.to_be_bytes()[..], &self.clocks.to_bytes()].concat();
         let has_run = self.received > 0 || self.clocks.latest().is_some();
         if self.has_state() && has_run && note != self.note {
@@ -24,7 +34,24 @@ impl Task {
             self.log(0, keys, values, now_ms);
             self.note = note;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Fails if the disk of a store has failed.
+    pub(super) fn check_stores(&self) -> Result<(), ArrowError> {
+        let failed = self.stores.iter().find_map(|store| store.failure());
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Whether the epoch should end, because the changes of its stores take much of the memory that they may have.
+    pub fn is_full(&self) -> bool {
+        self.stores.iter().any(|store| store.is_full())
+    }
+
+    /// Moves state to disk if other tasks need the memory. For a task that is idle. Fails if the disk does.
+    pub fn yield_memory(&mut self) -> Result<(), ArrowError> {
+        self.stores.iter_mut().for_each(|store| store.yield_memory());
+        self.check_stores()
     }
 
     /// The record of the first store's changelog with the stream times at the last barrier, as its key and value; `None` before

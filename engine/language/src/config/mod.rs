@@ -8,7 +8,7 @@ mod property;
 
 use std::collections::BTreeMap;
 
-pub use property::{DECIMAL_DIVISION, PROPERTIES, Property, ValueKind};
+pub use property::{DECIMAL_DIVISION, PROPERTIES, Property, STATE_MEMORY, ValueKind};
 
 use crate::diagnostic::{Diagnostic, PROPERTY_VALUE, UNKNOWN_PROPERTY};
 
@@ -117,6 +117,18 @@ mod tests {
         assert_eq!(unknown.hint.as_deref(), Some("Did you mean \"auto.offset.reset\"?"));
         assert_eq!(settings.set("auto.offset.reset", "none").unwrap_err().code, PROPERTY_VALUE);
         assert_eq!(settings.set("query.memory.max", "lots").unwrap_err().code, PROPERTY_VALUE);
+    }
+
+    #[test]
+    fn memory_is_a_number_of_bytes_or_a_part() {
+        let mut settings = Settings::default();
+        for good in ["16MB", "2 GB", "1%", "100 %"] {
+            assert!(settings.set(STATE_MEMORY, good).is_ok(), "{good}");
+        }
+        for bad in ["15MB", "0%", "101%", "%", "-5%", "some"] {
+            let refused = settings.set(STATE_MEMORY, bad).unwrap_err();
+            assert!(refused.detail.is_some_and(|detail| detail.contains("at least 16MB")), "{bad}");
+        }
     }
 
     #[test]

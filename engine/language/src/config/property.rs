@@ -3,6 +3,9 @@
 /// The name of the property that decides whether quotients of DECIMALs are rounded.
 pub const DECIMAL_DIVISION: &str = "decimal.division";
 
+/// The name of the property that limits the memory for state.
+pub const STATE_MEMORY: &str = "query.state.memory.max";
+
 /// A property that can be set.
 #[derive(Debug)]
 pub struct Property {
@@ -33,6 +36,8 @@ pub enum ValueKind {
     Integer(i64, i64),
     /// A number of bytes such as `256MB`, and the minimum.
     Bytes(usize),
+    /// A number of bytes, with a minimum, or a part of the machine's memory such as `25%`.
+    Memory(usize),
     /// `true` or `false`.
     Boolean,
 }
@@ -66,6 +71,13 @@ pub const PROPERTIES: &[Property] = &[
         default: "256MB",
         kind: ValueKind::Bytes(16 << 20),
         about: "Memory for the sorts, joins and groups of one bounded query, which spill to disk beyond it. At least 16MB.",
+    },
+    Property {
+        name: STATE_MEMORY,
+        alias: None,
+        default: "25%",
+        kind: ValueKind::Memory(16 << 20),
+        about: "Memory for the state of all persistent queries of this process, which is moved to disk beyond it: a number of bytes, at least 16MB, or a part of the machine's memory. Can only be set at startup.",
     },
     Property {
         name: "query.disk.max",
@@ -218,6 +230,18 @@ impl ValueKind {
                 let least = if min >= 1 << 20 { format!(", at least {}MB", min >> 20) } else { String::new() };
                 let good = parse_bytes(value).is_some_and(|bytes| bytes >= min);
                 (good, format!("a number of bytes such as 33554432, 256MB or 2GB{least}"))
+            }
+            Self::Memory(min) => {
+                let percent = value.trim().strip_suffix('%').and_then(|percent| percent.trim().parse::<u8>().ok());
+                let good = percent.is_some_and(|percent| (1..=100).contains(&percent));
+                let good = good || parse_bytes(value).is_some_and(|bytes| bytes >= min);
+                let least = min >> 20;
+                (
+                    good,
+                    format!(
+                        "a number of bytes such as 256MB or 2GB, at least {least}MB, or a part of the memory such as 25%"
+                    ),
+                )
             }
             Self::Boolean => (matches!(value, "true" | "false"), "true or false".to_owned()),
         };

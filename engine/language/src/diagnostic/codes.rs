@@ -90,5 +90,7 @@ pub const COMMAND_TOPIC: Code = Code("K0415");
 pub const NEWER_COMMAND: Code = Code("K0416");
 /// A topic that belongs to Headwater or Kafka.
 pub const OWNED_TOPIC: Code = Code("K0417");
+/// A disk that fails while state is kept on it.
+pub const STATE_DISK: Code = Code("K0418");
 /// An internal error.
 pub const INTERNAL: Code = Code("K0901");

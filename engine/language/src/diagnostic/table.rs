@@ -353,6 +353,14 @@ pub const CODES: &[CodeEntry] = &[
         run("CREATE STREAM s (v STRING) WITH (KAFKA_TOPIC = '__consumer_offsets', VALUE_FORMAT = 'KAFKA');"),
     ),
     entry(
+        STATE_DISK,
+        "a disk that fails while state is kept on it",
+        "The state of a query needs more memory than 'query.state.memory.max', and the folder for the rest is full, not writable, \
+         or was damaged. The query restores its state from its changelog and tries again; nothing is lost, and other queries continue.",
+        "Free space in the folder, or restart the process with another folder or with more memory.",
+        Example::None("it requires a disk that fails"),
+    ),
+    entry(
         INTERNAL,
         "an internal error",
         "Headwater has a bug, or it read data that a newer version of Headwater wrote.",

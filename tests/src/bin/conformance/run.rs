@@ -10,7 +10,7 @@ use headwater_engine::config::Settings;
 use headwater_engine::definition::SourceDef;
 use headwater_engine::diagnostic::{Diagnostic, INTERNAL, NOT_SUPPORTED, UNKNOWN_PROPERTY};
 use headwater_engine::sql::ast::{Literal, StatementKind};
-use headwater_engine::{Driver, Engine, Session, StepOutcome, sql};
+use headwater_engine::{Driver, Engine, MemoryDisk, Session, StepOutcome, Storage, sql};
 
 use crate::case::{Case, Record};
 use crate::json::Json;
@@ -142,10 +142,11 @@ async fn play(case: &Case) -> Result<(), Stop> {
 }
 
 /// An engine and a session configured like those of ksqlDB's tests: queries read from the beginning and emit every
-/// change, and quotients of DECIMALs are exact. Properties that the engine does not know belong to ksqlDB's internals,
+/// change, and quotients of DECIMALs are exact. State is moved to a disk (which is in memory) at each commit. Properties that the engine does not know belong to ksqlDB's internals,
 /// and are ignored.
 async fn begin(stage: &Stage, case: &Case) -> Result<(Engine, Session), Stop> {
     let engine = Engine::driven(Arc::new(stage.clone()), &Settings::default());
+    engine.store_in(Storage::new(1, MemoryDisk));
     let mut session = Session::new(Settings::default());
     let given = case.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let ours = [("auto.offset.reset", "earliest"), ("decimal.division", "exact"), ("cache.max.bytes.buffering", "0")];

@@ -1,0 +1,91 @@
+//! The memory that the stores of a process share, and the disk to which they move what exceeds it.
+//!
+//! Whoever needs memory takes it until the total exceeds the limit. From then on each store that grows keeps only its share,
+//! which is as large a part of the limit as its memory is of the total.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::cold::{Cold, ColdError, Disk};
+
+/// The part of its share that a store keeps when it moves state to disk, in percent: so that it does so seldom.
+const KEPT_PERCENT: usize = 90;
+
+/// The memory and the disk of the stores of a process. A clone is the same memory and disk; the default is memory without limit.
+#[derive(Clone, Debug, Default)]
+pub struct Storage(Option<Arc<Limited>>);
+
+#[derive(Debug)]
+struct Limited {
+    bytes_max: usize,
+    /// The memory of all stores, as they reported it last.
+    bytes: AtomicUsize,
+    disk: Box<dyn Disk>,
+}
+
+impl Storage {
+    /// Memory of at most `bytes_max`, beyond which stores move state to a disk.
+    pub fn new(bytes_max: usize, disk: impl Disk + 'static) -> Self {
+        Self(Some(Arc::new(Limited { bytes_max, bytes: AtomicUsize::new(0), disk: Box::new(disk) })))
+    }
+
+    /// Whether there is a limit.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The memory of all stores in bytes, as they reported it last; 0 without limit.
+    pub fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |limited| limited.bytes.load(Ordering::Relaxed))
+    }
+
+    /// Takes note that a store has `now` bytes and had `before`.
+    pub(crate) fn report(&self, before: usize, now: usize) {
+        let Some(limited) = &self.0 else { return };
+        match now.checked_sub(before) {
+            Some(more) => limited.bytes.fetch_add(more, Ordering::Relaxed),
+            None => limited.bytes.fetch_sub(before - now, Ordering::Relaxed),
+        };
+    }
+
+    /// Bytes that a store with `own` bytes may have, of which it has reported `reported`.
+    pub(crate) fn share(&self, reported: usize, own: usize) -> usize {
+        let Some(Limited { bytes_max, bytes, .. }) = self.0.as_deref() else { return usize::MAX };
+        let total = bytes.load(Ordering::Relaxed).saturating_sub(reported) + own;
+        match bytes_max.checked_sub(total) {
+            Some(left) => own + left,
+            None => (own as u128 * *bytes_max as u128 / total.max(1) as u128) as usize,
+        }
+    }
+
+    /// The bytes that a store with `own` bytes is to move, of which it has reported all; 0 if everything fits.
+    pub(crate) fn excess(&self, own: usize) -> usize {
+        let share = self.share(own, own);
+        if share >= own { 0 } else { own - share / 100 * KEPT_PERCENT }
+    }
+
+    /// A place on disk for one store. Only for storage with a limit.
+    pub(crate) fn open(&self) -> Result<Box<dyn Cold>, ColdError> {
+        let limited = self.0.as_ref().ok_or_else(|| ColdError::new("there is no disk"))?;
+        limited.disk.open()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryDisk;
+
+    #[test]
+    fn whoever_needs_memory_gets_it_until_it_is_scarce() {
+        let storage = Storage::new(1_000, MemoryDisk);
+        storage.report(0, 900);
+        assert_eq!((storage.share(900, 900), storage.excess(900)), (1_000, 0), "nobody else needs it");
+        storage.report(0, 300);
+        assert_eq!((storage.share(300, 300), storage.share(900, 900)), (250, 750), "in proportion");
+        assert_eq!(storage.excess(300), 300 - 180, "and a bit less, so that it lasts");
+        storage.report(900, 100);
+        assert_eq!((storage.excess(300), storage.bytes()), (0, 400));
+        assert_eq!(Storage::default().excess(usize::MAX), 0);
+    }
+}
