@@ -33,6 +33,7 @@ enum Stage {
 }
 
 /// A piece of a snapshot.
+#[allow(clippy::large_enum_variant, reason = "a piece has thousands of records: its own size is nothing beside them")]
 #[derive(Debug)]
 pub(in super::super) enum Loaded {
     /// A piece was verified.
