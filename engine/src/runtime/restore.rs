@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use arrow::array::{Array, BinaryArray};
 use headwater_connectors::transport::{
-    Extent, Isolation, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError, Watermarks,
+    Extent, Isolation, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError, TransportErrorKind,
+    Watermarks,
 };
 use headwater_dataflow::TaskId;
 use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
@@ -113,7 +114,7 @@ impl Restore {
                     to_load: 0,
                 };
                 if let Some(shelf) = &shelf
-                    && let Some(loading) = shelf.find(&partition, &changelogs.changelog(topic, mark), now_ms)
+                    && let Some(loading) = shelf.find(&partition, &changelogs.changelog(topic, mark)?, now_ms)
                 {
                     (part.start, part.next, part.to_load) = (loading.offset(), loading.offset(), loading.records());
                     snapshots.push((partition.clone(), loading));
@@ -309,15 +310,18 @@ impl<'a> Changelogs<'a> {
         Ok((mark.start < mark.end).then_some(mark))
     }
 
-    /// What decides whether a snapshot of a changelog can be used. If the cluster does not say how long removals are kept, they
+    /// What decides whether a snapshot of a changelog can be used. If this process may not know how long removals are kept, they
     /// are taken for gone.
-    fn changelog(&mut self, topic: &Arc<str>, mark: Watermarks) -> Changelog {
-        let admin = self.transport.admin();
-        let removals_ms = *self.removals_ms.entry(topic.clone()).or_insert_with(|| {
-            let settings = admin.topic_settings(topic).unwrap_or_default();
-            settings.get(REMOVALS).map_or(Ok(REMOVALS_MS), |ms| ms.parse()).unwrap_or(0)
-        });
-        Changelog { id: self.ids.get(topic).copied(), mark, removals_ms }
+    fn changelog(&mut self, topic: &Arc<str>, mark: Watermarks) -> Result<Changelog, TransportError> {
+        if !self.removals_ms.contains_key(topic) {
+            let removals_ms = match self.transport.admin().topic_settings(topic) {
+                Ok(settings) => settings.get(REMOVALS).map_or(REMOVALS_MS, |ms| ms.parse().unwrap_or(0)),
+                Err(error) if error.kind == TransportErrorKind::Authorization => 0,
+                Err(error) => return Err(error),
+            };
+            self.removals_ms.insert(topic.clone(), removals_ms);
+        }
+        Ok(Changelog { id: self.ids.get(topic).copied(), mark, removals_ms: self.removals_ms[topic] })
     }
 }
 

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 /// The end of the names of files that are being written.
 pub(super) const UNFINISHED: &str = ".new";
 /// Bytes that are read and written at once.
-const BUFFER_BYTES: usize = 1 << 20;
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// A folder of files.
 pub trait Folder: Debug + Send + Sync {

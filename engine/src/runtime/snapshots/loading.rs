@@ -1,12 +1,13 @@
 //! A snapshot that is loaded: its checksum is verified, then its records are returned, both in pieces.
 
 use std::io::{self, Read, Seek, SeekFrom, Take};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BinaryArray};
 use arrow_ipc::reader::StreamReader;
 
 use super::file::{CHECKSUM_BYTES, Header, read_header};
-use super::folder::Content;
+use super::folder::{Content, Folder};
 
 /// Bytes that are verified at once.
 const PIECE_BYTES: usize = 8 << 20;
@@ -14,6 +15,7 @@ const PIECE_BYTES: usize = 8 << 20;
 /// A file that is loaded.
 #[derive(Debug)]
 pub(in super::super) struct Loading {
+    folder: Arc<dyn Folder>,
     /// Its path in the folder.
     pub(super) path: String,
     pub(super) header: Header,
@@ -22,6 +24,8 @@ pub(in super::super) struct Loading {
 
 #[derive(Debug)]
 enum Stage {
+    /// The file is closed: there may be very many.
+    Found,
     /// The file, the number of bytes that are left to be verified, and the checksum of those before.
     Verified {
         file: Box<dyn Content>,
@@ -33,6 +37,7 @@ enum Stage {
 }
 
 /// A piece of a snapshot.
+#[allow(clippy::large_enum_variant, reason = "a piece has thousands of records: its own size is nothing beside them")]
 #[derive(Debug)]
 pub(in super::super) enum Loaded {
     /// A piece was verified.
@@ -46,14 +51,15 @@ pub(in super::super) enum Loaded {
 }
 
 impl Loading {
-    /// Begins with a file. Returns why it is no snapshot of this version.
-    pub(super) fn begin(path: String, mut file: Box<dyn Content>) -> Result<Self, String> {
-        let header = read_header(&mut file)?;
-        let unread = |error: io::Error| format!("it cannot be read: {error}");
-        let end = file.seek(SeekFrom::End(0)).map_err(unread)?;
-        file.rewind().map_err(unread)?;
-        let left = end.saturating_sub(CHECKSUM_BYTES);
-        Ok(Self { path, header, stage: Stage::Verified { file, left, sum: 0 } })
+    /// Begins with a file, of which the header is read; `None` if it does not exist. Returns why it is no snapshot of this
+    /// version.
+    pub(super) fn begin(folder: &Arc<dyn Folder>, path: String) -> Option<Result<Self, String>> {
+        let mut file = match folder.open(&path) {
+            Ok(file) => file?,
+            Err(error) => return Some(Err(unread(&error))),
+        };
+        let loading = |header| Self { folder: folder.clone(), path, header, stage: Stage::Found };
+        Some(read_header(&mut file).map(loading))
     }
 
     /// The offset at which the changelog continues.
@@ -69,13 +75,8 @@ impl Loading {
     /// The next piece. Fails if a file whose checksum is right cannot be read.
     pub(in super::super) fn step(&mut self) -> io::Result<Loaded> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Verified { file, left, sum } => match verified(file, left, sum) {
-                Ok(stage) => {
-                    self.stage = stage;
-                    Ok(Loaded::Nothing)
-                }
-                Err(reason) => Ok(Loaded::Damaged(reason)),
-            },
+            Stage::Found => Ok(self.enter(opened(self.folder.as_ref(), &self.path))),
+            Stage::Verified { file, left, sum } => Ok(self.enter(verified(file, left, sum, &self.header))),
             Stage::Read(mut reader) => match reader.next().transpose().map_err(io::Error::other)? {
                 None => Ok(Loaded::All),
                 Some(batch) => {
@@ -90,11 +91,33 @@ impl Loading {
             Stage::Over => Ok(Loaded::All),
         }
     }
+
+    fn enter(&mut self, stage: Result<Stage, String>) -> Loaded {
+        match stage {
+            Ok(stage) => {
+                self.stage = stage;
+                Loaded::Nothing
+            }
+            Err(reason) => Loaded::Damaged(reason),
+        }
+    }
+}
+
+fn unread(error: &io::Error) -> String {
+    format!("it cannot be read: {error}")
+}
+
+/// Opens a file. Returns why that is not possible.
+fn opened(folder: &dyn Folder, path: &str) -> Result<Stage, String> {
+    let mut file = folder.open(path).map_err(|error| unread(&error))?.ok_or("it is gone")?;
+    let end = file.seek(SeekFrom::End(0)).map_err(|error| unread(&error))?;
+    file.rewind().map_err(|error| unread(&error))?;
+    Ok(Stage::Verified { file, left: end.saturating_sub(CHECKSUM_BYTES), sum: 0 })
 }
 
 /// Verifies the next piece of a file. Returns why it is damaged.
-fn verified(mut file: Box<dyn Content>, left: u64, sum: u32) -> Result<Stage, String> {
-    let unread = |error: io::Error| format!("it cannot be read: {error}");
+fn verified(mut file: Box<dyn Content>, left: u64, sum: u32, header: &Header) -> Result<Stage, String> {
+    let unread = |error: io::Error| unread(&error);
     if left > 0 {
         let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE_BYTES).min(PIECE_BYTES)];
         file.read_exact(&mut piece).map_err(unread)?;
@@ -108,7 +131,9 @@ fn verified(mut file: Box<dyn Content>, left: u64, sum: u32) -> Result<Stage, St
     }
     let end = file.stream_position().map_err(unread)?;
     file.rewind().map_err(unread)?;
-    read_header(&mut file)?;
+    if read_header(&mut file)? != *header {
+        return Err("it was replaced meanwhile".to_owned());
+    }
     let begin = file.stream_position().map_err(unread)?;
     let records = file.take(end.saturating_sub(begin + CHECKSUM_BYTES));
     let reader = StreamReader::try_new(records, None).map_err(|error| format!("it cannot be read: {error}"))?;

@@ -80,10 +80,7 @@ impl Shelf {
         now_ms: i64,
     ) -> Option<Loading> {
         let path = self.path(partition);
-        let found = match self.root.folder.open(&path) {
-            Ok(file) => Loading::begin(path.clone(), file?),
-            Err(error) => Err(format!("it cannot be read: {error}")),
-        };
+        let found = Loading::begin(&self.root.folder, path.clone())?;
         let usable = found.and_then(|loading| {
             let reason = self.why_not(&loading.header, partition, changelog, now_ms);
             reason.map_or(Ok(loading), Err)
