@@ -12,6 +12,7 @@ pub(crate) mod complaints;
 mod dead_letters;
 mod descriptors;
 mod driver;
+pub(crate) mod expiring;
 #[cfg(test)]
 mod for_tests;
 mod goal;

@@ -23,7 +23,7 @@ impl Share {
     ) -> Result<(), TransportError> {
         while let Some(command) = self.tasks.poll_command(id) {
             match command {
-                Command::Write(written) => self.write(written, raw, status)?,
+                Command::Write(written) => self.write(written, raw, status, now_ms)?,
                 Command::Exchange(exchanged) => self.deliver(exchanged, raw, status, now_ms)?,
                 Command::Log(changes) => {
                     self.epoch_bytes += changes.payload_bytes();
@@ -59,7 +59,13 @@ impl Share {
     }
 
     /// Writes records, except those that the topic is known to refuse: these are reported.
-    fn write(&mut self, written: Written, raw: Option<&RawBatch>, status: &QueryStatus) -> Result<(), TransportError> {
+    fn write(
+        &mut self,
+        written: Written,
+        raw: Option<&RawBatch>,
+        status: &QueryStatus,
+        now_ms: i64,
+    ) -> Result<(), TransportError> {
         let Written { batch, addresses } = written;
         let is_read = self.tasks.is_read(&addresses.input);
         let refused = match is_read {
@@ -77,6 +83,10 @@ impl Share {
         };
         if batch.is_empty() {
             return Ok(());
+        }
+        if let Some(warning) = self.expiring.as_ref().and_then(|expiring| expiring.warning(&batch, now_ms)) {
+            self.expiring = None;
+            status.warn_of_expiry(warning);
         }
         self.epoch_bytes += batch.payload_bytes();
         if !self.exchanges.contains(&batch.topic) {
