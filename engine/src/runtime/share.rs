@@ -399,7 +399,7 @@ impl Share {
     /// Continues with the current batch until all of its output is produced, or as much as a step may write.
     pub(super) fn go_on(&mut self, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
         let Some(raw) = self.current.take() else { return Ok(()) };
-        let (bytes_before, (id, _)) = (self.epoch_bytes, self.tasks.reader(&raw.origin)?);
+        let (bytes_before, (id, port)) = (self.epoch_bytes, self.tasks.reader(&raw.origin)?);
         loop {
             self.perform_all(id, Some(&raw), status, now_ms)?;
             let is_left = self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
@@ -417,7 +417,6 @@ impl Share {
         }
         self.send_dead(now_ms)?;
         self.mid_record = false;
-        let (_, port) = self.tasks.reader(&raw.origin)?;
         if let (Some((_, offset)), Some(merge)) = (self.tasks.get(id)?.head(port), &mut self.merge) {
             // The other rows of the batch wait for their turn.
             self.passed.remove(&raw.origin);

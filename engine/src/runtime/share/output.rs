@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use headwater_connectors::transport::{Admin, TransportError, TransportErrorKind};
-use headwater_dataflow::{Addresses, Command, Complaint, ComplaintKind, Event, Exchanged, TaskId, Written};
-use headwater_formats::record::{RawBatch, TopicPartition};
+use headwater_dataflow::{Addresses, Command, Complaint, ComplaintKind, Exchanged, TaskId, Written};
+use headwater_formats::record::RawBatch;
 
 use super::super::outbox::Work;
 use super::super::query_status::QueryStatus;
@@ -46,8 +46,7 @@ impl Share {
         now_ms: i64,
     ) -> Result<(), TransportError> {
         for (partition, chunk) in exchanged.rows {
-            let (id, port) = self.tasks.reader(&TopicPartition::new(exchanged.topic.clone(), partition))?;
-            self.tasks.get(id)?.handle(&Event::Rows(port, &chunk)).map_err(fault)?;
+            let id = self.tasks.receive(&exchanged.topic, partition, &chunk)?;
             loop {
                 self.perform_all(id, raw, status, now_ms)?;
                 if !self.tasks.get(id)?.advance(now_ms).map_err(fault)? {
