@@ -1,7 +1,7 @@
 //! The words for completion.
 
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
-use headwater_language::config::listed;
+use headwater_language::config::PROPERTIES;
 use headwater_planner::property_names;
 use headwater_planner::types::BUILT_IN;
 
@@ -140,7 +140,7 @@ pub(crate) async fn words(process: &Process, session: &Session) -> Words {
         sources: catalog.sources().map(|s| (s.name.clone(), columns(s))).collect(),
         functions: functions::listed(&catalog, session.settings()).into_iter().map(|function| function.name).collect(),
         with_properties: property_names().map(str::to_owned).collect(),
-        properties: listed().map(|p| p.name.to_owned()).collect(),
+        properties: PROPERTIES.iter().map(|p| p.name.to_owned()).collect(),
         topics: topics.into_iter().map(|t| t.name).filter(|name| !name.starts_with(OWN_TOPICS)).collect(),
         types: BUILT_IN
             .iter()

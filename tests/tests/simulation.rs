@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use headwater_connectors::transport::faults::{Call, Fault};
 use headwater_tests::simulation::{Guarantee, Outcome, Simulation, Threads};
 
 /// Number of seeds in every test run.
@@ -11,6 +12,10 @@ const SEEDS: u64 = 60;
 /// Numbers of seeds that are run twice, and of seeds that are run with threads.
 const SEEDS_TWICE: u64 = 5;
 const SEEDS_IN_THREADS: u64 = 10;
+
+/// Calls that these runs hardly make: no query ends in them, and records of exchanges are deleted every 30 s. The engine's
+/// tests of `belongings` and `purge` let them fail.
+const UNUSED: [Call; 3] = [Call::Groups, Call::DeleteGroup, Call::DeleteRecords];
 
 /// Runs some seeds, none of which may fail.
 async fn run(seeds: u64, threads: Threads) -> Vec<Outcome> {
@@ -32,7 +37,9 @@ async fn a_few_seeds_write_each_row_once_and_every_call_fails_in_them() {
     for outcome in run(SEEDS, Threads::Stepped).await {
         outcome.trace.faults().into_iter().for_each(|(fault, count)| *faults.entry(fault).or_default() += count);
     }
-    let never: Vec<_> = faults.iter().filter(|(_, count)| **count == 0).map(|(fault, _)| fault).collect();
+    let is_unused = |(call, _): &(Call, Fault)| UNUSED.contains(call);
+    let never = faults.iter().filter(|(fault, count)| **count == 0 && !is_unused(fault));
+    let never: Vec<_> = never.map(|(fault, _)| fault).collect();
     assert!(never.is_empty(), "these never failed in this way: {never:?}\nof {faults:?}");
 }
 

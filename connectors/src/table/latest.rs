@@ -191,9 +191,8 @@ impl Latest {
             if keys.iter().all(|k| k.is_null(row)) {
                 continue;
             }
-            let tombstone = raw.value_nulls.as_ref().is_some_and(|n| n.is_null(record))
-                || decoded.absent.binary_search(&record).is_ok();
-            let entry = Entry { timestamp_ms: raw.timestamps_ms[record], row: (!tombstone).then_some((at, row)) };
+            let place = (!decoded.is_tombstone(raw, record)).then_some((at, row));
+            let entry = Entry { timestamp_ms: raw.timestamps_ms[record], row: place };
             let key = encoded.row(row);
             match entries.get_mut(key.data()) {
                 Some(standing) => *standing = entry,

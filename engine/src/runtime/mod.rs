@@ -14,6 +14,7 @@ mod descriptors;
 #[cfg(test)]
 mod disk_tests;
 mod driver;
+pub(crate) mod expiring;
 #[cfg(test)]
 mod for_tests;
 mod goal;

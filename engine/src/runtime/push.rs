@@ -274,8 +274,7 @@ impl PushReader {
     /// Has the tasks of the next stage process rows of an exchange.
     fn deliver(&mut self, Exchanged { topic, rows: chunks }: Exchanged, rows: &Show) -> DataFusionResult<()> {
         for (partition, chunk) in chunks {
-            let (id, port) = self.tasks.reader(&TopicPartition::new(topic.clone(), partition)).map_err(external)?;
-            self.tasks.get(id).map_err(external)?.handle(&Event::Rows(port, &chunk))?;
+            let id = self.tasks.receive(&topic, partition, &chunk).map_err(external)?;
             self.process(id, rows)?;
         }
         Ok(())

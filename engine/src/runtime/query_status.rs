@@ -93,6 +93,8 @@ pub struct QueryStatus {
     lost: AtomicU64,
     /// It has committed a position in its input.
     has_position: AtomicBool,
+    /// There is a warning that was not taken yet.
+    has_news: AtomicBool,
     /// How often it has been resumed, as the catalog says.
     resumed: AtomicU64,
     /// When its driver last showed signs of life, in ms since the epoch.
@@ -120,6 +122,8 @@ struct Changing {
     /// Time in ms and records read at the last two commits that were some seconds apart.
     rate: [(i64, u64); 2],
     last_message_ms: Option<i64>,
+    /// Rows were older than their topic keeps them.
+    expiry: Option<String>,
 }
 
 /// A [`QueryStatus`] at one moment.
@@ -176,6 +180,7 @@ impl Default for QueryStatus {
             facts: StateFacts::default(),
             rate: [(0, 0); 2],
             last_message_ms: None,
+            expiry: None,
         };
         Self {
             records_read: AtomicU64::new(0),
@@ -186,6 +191,7 @@ impl Default for QueryStatus {
             commits: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             has_position: AtomicBool::new(false),
+            has_news: AtomicBool::new(false),
             resumed: AtomicU64::new(0),
             beat_ms: AtomicI64::new(i64::MAX),
             signs: AtomicU64::new(0),
@@ -254,6 +260,25 @@ impl QueryStatus {
     pub fn lost(&self, lost: &Lost) {
         self.lost.fetch_add(lost.count(), Ordering::Relaxed);
         self.keep_error(lost.to_string());
+    }
+
+    /// Keeps a warning that rows are deleted soon after they were written among the latest errors, once since it started here.
+    pub fn warn_of_expiry(&self, warning: String) {
+        let mut changing = self.changing.lock();
+        if changing.expiry.is_none() {
+            changing.expiry = Some(warning.clone());
+            self.has_news.store(true, Ordering::Relaxed);
+            drop(changing);
+            self.keep_error(warning);
+        }
+    }
+
+    /// The warning that rows are deleted soon after they were written, once, for the log.
+    pub fn take_news(&self) -> Option<String> {
+        if !self.has_news.load(Ordering::Relaxed) || !self.has_news.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        self.changing.lock().expiry.clone()
     }
 
     /// Sets how many offsets of the partitions here were lost earlier.

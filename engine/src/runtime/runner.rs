@@ -102,7 +102,11 @@ impl Runner {
         while !self.stop.is_set() {
             self.status.beat(now_ms());
             // If this fails, dropping the driver discards what is not committed.
-            if driver.step(now_ms(), WAIT)? == StepOutcome::Done {
+            let step = driver.step(now_ms(), WAIT)?;
+            if let Some(warning) = self.status.take_news() {
+                tracing::warn!(query_id = %self.query.id, "{warning}");
+            }
+            if step == StepOutcome::Done {
                 break;
             }
         }

@@ -22,6 +22,7 @@ use headwater_formats::record::{RawBatch, TopicPartition};
 use headwater_state::ColdError;
 
 use super::complaints::Complaints;
+use super::expiring::Expiring;
 use super::inputs::Inputs;
 use super::intakes::Intakes;
 use super::job::Job;
@@ -97,6 +98,8 @@ pub(super) struct Share {
     pub(super) complaints: Complaints,
     /// The topic of the processing log does not exist; the first complaint creates it.
     pub(super) log_missing: bool,
+    /// The sink, if it does not keep its records and no row was too old for it yet.
+    expiring: Option<Expiring>,
     pub(super) refusals: Arc<Refusals>,
     /// What was read and written since the last commit.
     pub(super) tally: Tally,
@@ -139,6 +142,7 @@ impl Share {
         let topics = placements.values().map(|placement| placement.limits).chain([limits.log, limits.dead]);
         let batch_bytes_max = topics.filter_map(|limits| limits.batch_bytes_max).min();
         let outbox = opening.outbox(partitions, batch_bytes_max)?;
+        let sink = job.query.topology.sink().and_then(|sink| placements.get_key_value(&sink.topic));
         let admin = transport.admin();
         let context = StartContext { admin, member, query: &job.query, inputs, goal, positioned };
         let start = Start::find(&context, partitions)?;
@@ -184,6 +188,7 @@ impl Share {
             mid_record: false,
             complaints: Complaints::new(&job.query, &job.service_id, limits),
             log_missing,
+            expiring: sink.and_then(|(topic, placement)| Expiring::new(topic, placement.limits.retention_ms)),
             refusals: refusals.clone(),
             tally: Tally::default(),
             epoch_bytes: 0,

@@ -283,12 +283,8 @@ fn rows_of(part: &Scanned, rows: &BooleanArray) -> Part {
 
 /// The rows of records that have a value.
 fn without_tombstones(raw: &RawBatch, decoded: DecodedRows) -> Result<RecordBatch> {
-    let is_tombstone = |record: &usize| {
-        raw.value_nulls.as_ref().is_some_and(|nulls| nulls.is_null(*record))
-            || decoded.absent.binary_search(record).is_ok()
-    };
     let records = (0..raw.len()).filter(|record| decoded.kept.as_ref().is_none_or(|kept| kept.value(*record)));
-    let has_value: BooleanArray = records.map(|record| Some(!is_tombstone(&record))).collect();
+    let has_value: BooleanArray = records.map(|record| Some(!decoded.is_tombstone(raw, record))).collect();
     match has_value.true_count() == has_value.len() {
         true => Ok(decoded.rows),
         false => Ok(filter_record_batch(&decoded.rows, &has_value)?),

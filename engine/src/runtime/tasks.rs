@@ -6,7 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use headwater_connectors::transport::TransportError;
-use headwater_dataflow::{Command, Compiled, Epoch, Event, Placement, Port, Task, TaskId, TaskPosition};
+use headwater_dataflow::{Chunk, Command, Compiled, Epoch, Event, Placement, Port, Task, TaskId, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
 use headwater_state::Storage;
 
@@ -140,6 +140,18 @@ impl Tasks {
     pub(super) fn reader(&self, partition: &TopicPartition) -> Result<(TaskId, Port), TransportError> {
         let reader = self.readers.get(partition).copied();
         reader.ok_or_else(|| TransportError::internal(format!("no task reads {partition}")))
+    }
+
+    /// Gives rows of an exchange to the task that reads this partition of it, and returns that task, which is to process them.
+    pub(super) fn receive(
+        &mut self,
+        exchange: &Arc<str>,
+        partition: i32,
+        rows: &Chunk,
+    ) -> Result<TaskId, TransportError> {
+        let (id, port) = self.reader(&TopicPartition::new(exchange.clone(), partition))?;
+        self.get(id)?.handle(&Event::Rows(port, rows)).map_err(fault)?;
+        Ok(id)
     }
 
     /// Has rows pass these exchanges in memory from now on; none for all through their topics.

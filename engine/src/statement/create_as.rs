@@ -5,7 +5,7 @@ use headwater_language::sql::ast;
 use headwater_planner::continuous as planner;
 use headwater_planner::define::source_kind;
 
-use super::persist::persist;
+use super::persist::{persist, warnings};
 use super::wording::{capital, exists_already};
 use super::{Answered, Context, joined};
 use crate::answer::Answer;
@@ -25,7 +25,8 @@ pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> An
     let made = after.query_behind(&create.name).map(|query| query.id.clone()).unwrap_or_default();
     let verb = if catalog.query(&made).is_some() { "replaced" } else { "created" };
     let kind = capital(source_kind(create.kind).word());
-    Ok(Answer::done(format!("{kind} \"{}\" {verb} by query {made}", create.name.value)))
+    let message = format!("{kind} \"{}\" {verb} by query {made}", create.name.value);
+    Ok(Answer::Done { message, warnings: warnings(after.query(&made), context).await? })
 }
 
 #[cfg(test)]

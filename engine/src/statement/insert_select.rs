@@ -3,7 +3,7 @@
 use headwater_language::sql::ast;
 use headwater_planner::continuous as planner;
 
-use super::persist::persist;
+use super::persist::{persist, warnings};
 use super::{Answered, Context, joined};
 use crate::answer::Answer;
 
@@ -15,5 +15,6 @@ pub(crate) async fn run(insert: &ast::InsertSelect, context: &mut Context<'_>) -
     let after = persist(planned, false, context).await?;
     let made = after.queries().find(|query| catalog.query(&query.id).is_none() && query.statement == context.text);
     let made = made.map(|query| query.id.clone()).unwrap_or_default();
-    Ok(Answer::done(format!("Query {made} inserts into \"{}\"", insert.target.value)))
+    let message = format!("Query {made} inserts into \"{}\"", insert.target.value);
+    Ok(Answer::Done { message, warnings: warnings(after.query(&made), context).await? })
 }

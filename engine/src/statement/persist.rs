@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headwater_connectors::transport::Transport;
-use headwater_language::catalog::{Catalog, CatalogChange};
+use headwater_language::catalog::{Catalog, CatalogChange, QueryDef};
 use headwater_language::diagnostic::{Diagnostic, Span};
 use headwater_language::sql::{self, ast};
 use headwater_planner::continuous::Persistent;
@@ -12,7 +12,7 @@ use headwater_planner::define::Definition;
 use super::{Context, create_source, topic};
 use crate::runtime::complaints::{PROCESSING_LOG, processing_log_statement};
 use crate::runtime::publish::dry_run;
-use crate::runtime::{blocking, refused, topics};
+use crate::runtime::{blocking, expiring, refused, topics};
 use crate::session::Session;
 
 /// Creates the topics, publishes the query and starts it here. Returns the catalog that includes it.
@@ -33,6 +33,19 @@ pub(super) async fn persist(
     let catalog = context.publish(change, span).await?;
     context.process.work_on();
     Ok(catalog)
+}
+
+/// What the user should know about a new query: that rows will be gone soon, because they are too old for their topic.
+pub(super) async fn warnings(
+    query: Option<&Arc<QueryDef>>,
+    context: &Context<'_>,
+) -> Result<Vec<String>, Vec<Diagnostic>> {
+    let Some(query) = query.cloned() else { return Ok(Vec::new()) };
+    let transport = context.process.transport().clone();
+    let now_ms = chrono::Utc::now().timestamp_millis();
+    // Whether there is a warning does not matter enough to fail.
+    let found = blocking(move || expiring::older_input(transport.admin(), &query, now_ms)).await?;
+    Ok(found.ok().flatten().into_iter().collect())
 }
 
 /// Creates the topics that the query writes, modelled on its input, unless they exist. Blocks.

@@ -60,6 +60,14 @@ pub struct DecodedRows {
     pub valued: Option<NullBuffer>,
 }
 
+impl DecodedRows {
+    /// Whether a record of the raw batch is a tombstone of a table.
+    pub fn is_tombstone(&self, raw: &RawBatch, record: usize) -> bool {
+        raw.value_nulls.as_ref().is_some_and(|nulls| nulls.is_null(record))
+            || self.absent.binary_search(&record).is_ok()
+    }
+}
+
 impl RecordDecoder {
     /// A decoder for the columns of `spec.all_columns()` at `projection`, in that order.
     /// Fails if a format cannot hold a column.

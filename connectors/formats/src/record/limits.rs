@@ -12,6 +12,8 @@ pub struct RecordLimits {
     pub ahead_ms_max: Option<i64>,
     /// How far a timestamp may be in the past, in ms.
     pub behind_ms_max: Option<i64>,
+    /// How long the topic keeps a record after its timestamp, in ms; `None` if for ever, or since it was written.
+    pub retention_ms: Option<i64>,
     /// Whether records without a key are refused because the topic is compacted.
     pub needs_key: bool,
 }

@@ -296,6 +296,7 @@ impl Admin for KafkaAdmin {
             batch_bytes_max,
             ahead_ms_max: least(["message.timestamp.after.max.ms", "message.timestamp.difference.max.ms"]),
             behind_ms_max: least(["message.timestamp.before.max.ms", "message.timestamp.difference.max.ms"]),
+            retention_ms: number("retention.ms").filter(|ms| *ms >= 0 && !appends_time && deletes(&settings)),
             needs_key: settings.get("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
         })
     }
@@ -351,6 +352,11 @@ impl Admin for KafkaAdmin {
         let failed = deleted.elements().iter().find_map(|element| element.error().err());
         failed.map_or(Ok(()), |error| Err(self.committed.failed(doing, &error)))
     }
+}
+
+/// Whether the cluster deletes old records of a topic with these settings.
+fn deletes(settings: &BTreeMap<String, String>) -> bool {
+    settings.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"))
 }
 
 /// If a retry fails with `sign`, an earlier attempt that got no answer had succeeded.

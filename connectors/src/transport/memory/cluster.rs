@@ -91,9 +91,11 @@ impl Cluster {
     pub(super) fn limits(&self, topic: &str) -> Result<RecordLimits, TransportError> {
         let settings = self.settings(topic)?;
         let bytes = settings.get(BYTES_MAX).and_then(|bytes| bytes.parse().ok());
+        let deletes = settings.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
         Ok(RecordLimits {
             bytes_max: bytes,
             batch_bytes_max: bytes,
+            retention_ms: settings.get("retention.ms").and_then(|ms| ms.parse().ok()).filter(|ms| *ms >= 0 && deletes),
             needs_key: settings.get("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
             ..RecordLimits::default()
         })

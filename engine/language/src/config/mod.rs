@@ -1,6 +1,6 @@
 //! Settings: the properties, their values and their meaning.
 //!
-//! [`PROPERTIES`] has all of them, [`listed`] those that users are shown. A session starts with a copy of the process's
+//! [`PROPERTIES`] has all of them. A session starts with a copy of the process's
 //! settings, which SET changes. A value is checked when it is set, never when it is used. Properties of the Kafka
 //! client (`kafka.*`) are not here; they belong to the transport.
 
@@ -65,18 +65,13 @@ impl Settings {
     }
 }
 
-/// The properties that are listed and suggested.
-pub fn listed() -> impl Iterator<Item = &'static Property> {
-    PROPERTIES.iter()
-}
-
 /// The property with this name or alias. Fails on an unknown name, suggesting the nearest one.
 pub fn find(name: &str) -> Result<&'static Property, Box<Diagnostic>> {
     let plain = name.strip_prefix("ksql.streams.").unwrap_or(name);
     let found = PROPERTIES.iter().find(|p| p.answers_to(name) || p.answers_to(plain));
     found.ok_or_else(|| {
         let error = Diagnostic::new(UNKNOWN_PROPERTY, format!("property \"{name}\" does not exist"));
-        let names = listed().map(|p| p.name);
+        let names = PROPERTIES.iter().map(|p| p.name);
         if is_of_client(plain) {
             let hint = format!("Properties of the Kafka client are given at the start: --set kafka.{plain}=…");
             return Box::new(error.hint(hint));

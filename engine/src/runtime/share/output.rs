@@ -29,7 +29,7 @@ impl Share {
             self.tasks.run(&mut turns, self.tally.records_read(), now_ms)?;
             let mut later = Turns::new();
             for command in turns::commands(&mut turns) {
-                self.perform(command, raws, &mut later, status)?;
+                self.perform(command, raws, &mut later, status, now_ms)?;
             }
             self.take_turns(later, raws, None, status, now_ms)?;
             turns.retain(|_, turn| !turn.is_finished());
@@ -51,9 +51,10 @@ impl Share {
         raws: &[RawBatch],
         later: &mut Turns<'_>,
         status: &QueryStatus,
+        now_ms: i64,
     ) -> Result<(), TransportError> {
         match command {
-            Command::Write(written) => self.write(written, raws, status)?,
+            Command::Write(written) => self.write(written, raws, status, now_ms)?,
             Command::Exchange(Exchanged { topic, rows }) => {
                 for (partition, chunk) in rows {
                     let (id, port) = self.tasks.reader(&TopicPartition::new(topic.clone(), partition))?;
@@ -77,7 +78,13 @@ impl Share {
     }
 
     /// Writes records, except those that the topic is known to refuse: these are reported.
-    fn write(&mut self, written: Written, raws: &[RawBatch], status: &QueryStatus) -> Result<(), TransportError> {
+    fn write(
+        &mut self,
+        written: Written,
+        raws: &[RawBatch],
+        status: &QueryStatus,
+        now_ms: i64,
+    ) -> Result<(), TransportError> {
         let Written { batch, addresses } = written;
         let is_read = self.tasks.is_read(&addresses.input);
         let refused = match is_read {
@@ -95,6 +102,10 @@ impl Share {
         };
         if batch.is_empty() {
             return Ok(());
+        }
+        if let Some(warning) = self.expiring.as_ref().and_then(|expiring| expiring.warning(&batch, now_ms)) {
+            self.expiring = None;
+            status.warn_of_expiry(warning);
         }
         self.epoch_bytes += batch.payload_bytes();
         if !self.exchanges.contains(&batch.topic) {

@@ -1,6 +1,6 @@
 //! SHOW PROPERTIES.
 
-use headwater_language::config::{Property, listed};
+use headwater_language::config::{PROPERTIES, Property};
 
 use super::super::Context;
 use crate::answer::{Facts, PropertyListing};
@@ -14,5 +14,5 @@ pub(super) fn run(context: &Context<'_>) -> Facts {
         value: settings.get(property.name).to_owned(),
         about: property.about,
     };
-    Facts::Properties(listed().map(listing).collect())
+    Facts::Properties(PROPERTIES.iter().map(listing).collect())
 }

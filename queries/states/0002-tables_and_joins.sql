@@ -1,0 +1,28 @@
+CREATE TABLE people (id STRING PRIMARY KEY, city STRING, age INT) WITH (KAFKA_TOPIC = 'people', PARTITIONS = 2, VALUE_FORMAT = 'JSON');
+CREATE TABLE cities (city STRING PRIMARY KEY, land STRING) WITH (KAFKA_TOPIC = 'cities', PARTITIONS = 2, VALUE_FORMAT = 'JSON');
+CREATE TABLE notes (id STRING PRIMARY KEY, note STRING) WITH (KAFKA_TOPIC = 'notes', PARTITIONS = 2, VALUE_FORMAT = 'JSON');
+CREATE STREAM clicks (id STRING KEY, page STRING) WITH (KAFKA_TOPIC = 'clicks', PARTITIONS = 2, VALUE_FORMAT = 'JSON');
+CREATE STREAM views (id STRING KEY, secs INT) WITH (KAFKA_TOPIC = 'views', PARTITIONS = 2, VALUE_FORMAT = 'JSON');
+CREATE TABLE adults AS SELECT id, city, age FROM people WHERE age >= 18;
+CREATE TABLE per_city AS SELECT city, COUNT(*) AS n, SUM(age) AS ages FROM people GROUP BY city;
+CREATE TABLE noted AS SELECT people.id AS id, city, note FROM people LEFT JOIN notes ON people.id = notes.id;
+CREATE TABLE lands AS SELECT people.id AS id, people.city AS city, land FROM people JOIN cities ON people.city = cities.city;
+CREATE STREAM known AS SELECT clicks.id AS id, page, city FROM clicks LEFT JOIN people ON clicks.id = people.id;
+CREATE STREAM seen AS SELECT clicks.id AS id, page, secs FROM clicks LEFT JOIN views WITHIN 1 MINUTE GRACE PERIOD 1 MINUTE ON clicks.id = views.id;
+INSERT INTO cities (ROWTIME, city, land) VALUES (500, 'Oslo', 'NO'), (500, 'Bern', 'CH');
+INSERT INTO people (ROWTIME, id, city, age) VALUES (1000, '1', 'Oslo', 20), (1000, '2', 'Bern', 10), (1000, '3', 'Oslo', 40);
+INSERT INTO notes (ROWTIME, id, note) VALUES (1500, '1', 'first');
+INSERT INTO clicks (ROWTIME, id, page) VALUES (2000, '1', 'a'), (2000, '2', 'b'), (2100, '9', 'c');
+INSERT INTO views (ROWTIME, id, secs) VALUES (3000, '1', 10);
+-- continue
+INSERT INTO people (ROWTIME, id, city, age) VALUES (4000, '2', 'Oslo', 18), (4000, '1', 'Bern', 17);
+INSERT INTO cities (ROWTIME, city, land) VALUES (4500, 'Oslo', 'Norway');
+INSERT INTO notes (ROWTIME, id, note) VALUES (4600, '3', 'third');
+INSERT INTO views (ROWTIME, id, secs) VALUES (5000, '2', 20), (5000, '1', 30);
+INSERT INTO clicks (ROWTIME, id, page) VALUES (6000, '1', 'd'), (200000, '1', 'e'), (200000, '2', 'f'), (200000, '9', 'g');
+SELECT * FROM adults ORDER BY id;
+SELECT * FROM per_city ORDER BY city;
+SELECT * FROM noted ORDER BY id;
+SELECT * FROM lands ORDER BY id;
+SELECT * FROM known ORDER BY id, page;
+SELECT * FROM seen ORDER BY id, page, secs;
