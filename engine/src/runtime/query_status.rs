@@ -75,6 +75,9 @@ pub struct QueryStatus {
     resumed: AtomicU64,
     /// When its driver last showed signs of life, in ms since the epoch.
     beat_ms: AtomicI64,
+    /// It has made progress since it was last looked at, and when that was seen, in ms since the epoch.
+    has_stirred: AtomicBool,
+    stirred_ms: AtomicI64,
     changing: Mutex<Changing>,
 }
 
@@ -151,6 +154,8 @@ impl Default for QueryStatus {
             has_news: AtomicBool::new(false),
             resumed: AtomicU64::new(0),
             beat_ms: AtomicI64::new(i64::MAX),
+            has_stirred: AtomicBool::new(false),
+            stirred_ms: AtomicI64::new(i64::MIN),
             changing: Mutex::new(changing),
         }
     }
@@ -162,10 +167,24 @@ impl QueryStatus {
         self.beat_ms.store(now_ms, Ordering::Relaxed);
     }
 
+    /// Records that the driver makes progress within a step, which has no clock.
+    pub fn stir(&self) {
+        self.has_stirred.store(true, Ordering::Relaxed);
+    }
+
     /// Ms since the last [`beat`](Self::beat); `None` before the first.
     pub fn silent_ms(&self, now_ms: i64) -> Option<i64> {
         let beat_ms = self.beat_ms.load(Ordering::Relaxed);
         (beat_ms != i64::MAX).then(|| now_ms - beat_ms)
+    }
+
+    /// Ms without a beat and without progress, as far as this was called before; `None` before the first beat.
+    pub fn stuck_ms(&self, now_ms: i64) -> Option<i64> {
+        if self.has_stirred.swap(false, Ordering::Relaxed) {
+            self.stirred_ms.store(now_ms, Ordering::Relaxed);
+        }
+        let stirred_ms = self.stirred_ms.load(Ordering::Relaxed);
+        self.silent_ms(now_ms).map(|silent_ms| silent_ms.min(now_ms.saturating_sub(stirred_ms)))
     }
 
     /// Counts complaints that could not be written to the processing log.
@@ -295,5 +314,23 @@ impl QueryStatus {
             share: changing.share.clone(),
             errors: changing.errors.iter().cloned().collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a step that takes long is not mistaken for one that is stuck, and one that is stuck is noticed.
+    #[test]
+    fn progress_within_a_step_breaks_the_silence() {
+        let status = QueryStatus::default();
+        status.stir();
+        assert_eq!(status.stuck_ms(5), None, "it has not begun");
+        status.beat(10);
+        assert_eq!([status.stuck_ms(110), status.silent_ms(110)], [Some(100); 2]);
+        status.stir();
+        assert_eq!([status.stuck_ms(200), status.stuck_ms(290)], [Some(0), Some(90)]);
+        assert_eq!(status.silent_ms(290), Some(280), "it has not asked its group since");
     }
 }

@@ -402,6 +402,7 @@ impl Share {
         let (bytes_before, (id, port)) = (self.epoch_bytes, self.tasks.reader(&raw.origin)?);
         loop {
             self.perform_all(id, Some(&raw), status, now_ms)?;
+            status.stir();
             let is_left = self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
             if !is_left {
                 break;

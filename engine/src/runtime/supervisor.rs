@@ -122,7 +122,7 @@ impl Supervisor {
     fn abandon_silent(&mut self) -> Vec<Arc<QueryDef>> {
         let now_ms = now_ms();
         let is_silent = |running: &Running| {
-            !running.ended.is_set() && running.status.silent_ms(now_ms).is_some_and(|ms| ms > SILENT_MS_MAX)
+            !running.ended.is_set() && running.status.stuck_ms(now_ms).is_some_and(|ms| ms > SILENT_MS_MAX)
         };
         let mut abandoned = Vec::new();
         self.running.retain(|id, running| {

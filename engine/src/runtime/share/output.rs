@@ -49,6 +49,7 @@ impl Share {
             let id = self.tasks.receive(&exchanged.topic, partition, &chunk)?;
             loop {
                 self.perform_all(id, raw, status, now_ms)?;
+                status.stir();
                 if !self.tasks.get(id)?.advance(now_ms).map_err(fault)? {
                     break;
                 }
