@@ -209,9 +209,14 @@ impl QueryStatus {
         self.signs.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Records progress within a long step, which is then not taken for a call that hangs. Fails if the query was asked to end.
-    pub(super) fn go_on(&self) -> Result<(), TransportError> {
+    /// Records progress within a long step, which is then not taken for a call that hangs.
+    pub(super) fn stir(&self) {
         self.signs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records progress within a long step. Fails if the query was asked to end.
+    pub(super) fn go_on(&self) -> Result<(), TransportError> {
+        self.stir();
         match self.ends.load(Ordering::Relaxed) {
             true => Err(TransportError::other("the query was asked to end")),
             false => Ok(()),

@@ -26,6 +26,7 @@ impl Share {
         now_ms: i64,
     ) -> Result<BTreeMap<TaskId, TaskPosition>, TransportError> {
         while !turns.is_empty() {
+            status.stir();
             self.tasks.run(&mut turns, self.tally.records_read(), now_ms)?;
             let mut later = Turns::new();
             for command in turns::commands(&mut turns) {
