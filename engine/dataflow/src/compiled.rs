@@ -24,6 +24,7 @@ pub struct Compiled {
     stops_on_time: bool,
     merges: bool,
     reads_tables_ahead: bool,
+    joins_streams: bool,
 }
 
 /// One stage of a query for one partition.
@@ -63,7 +64,10 @@ impl Compiled {
         let is_ahead = |node: &Node| matches!(&node.action, Action::Join(join) if join.form == JoinForm::StreamTable);
         let merges = topology.nodes().iter().any(|node| joins(&node));
         let reads_tables_ahead = merges && topology.nodes().iter().filter(joins).all(is_ahead);
-        Ok(Self { stages, stops_on_time: options.stops_on_time, merges, reads_tables_ahead })
+        let of_streams =
+            |node: &Node| matches!(&node.action, Action::Join(join) if matches!(join.form, JoinForm::Streams { .. }));
+        let joins_streams = topology.nodes().iter().any(of_streams);
+        Ok(Self { stages, stops_on_time: options.stops_on_time, merges, reads_tables_ahead, joins_streams })
     }
 
     /// The columns of the result; all may be null.
@@ -91,6 +95,20 @@ impl Compiled {
         self.stages.iter().flat_map(|stage| &stage.outputs).map(|written| written.sink.topic.as_str())
     }
 
+    /// The sources whose rows a stage gets from one of its exchanges, each with its index and topic; `None` if they pass other stages
+    /// in between.
+    pub fn sources_of(&self, exchange: &str) -> Option<Vec<(i32, Arc<str>)>> {
+        let writes = |stage: &&Arc<Stage>| stage.outputs.iter().any(|output| output.sink.topic == exchange);
+        let mut sources = Vec::new();
+        for input in self.stages.iter().filter(writes).flat_map(|stage| &stage.inputs) {
+            match input.exchange {
+                Some(_) => return None,
+                None => sources.push((input.source, input.spec.topic.clone())),
+            }
+        }
+        Some(sources)
+    }
+
     /// The changelog topics of a stage, in the order of its stores.
     pub fn changelogs(&self, stage: usize) -> &[Arc<str>] {
         &self.stages[stage].changelogs
@@ -112,6 +130,12 @@ impl Compiled {
     /// streams: these get the rows that the tables had at their times, if the tasks are told what was passed ([`Task::pass`]).
     pub fn reads_tables_ahead(&self) -> bool {
         self.reads_tables_ahead
+    }
+
+    /// Whether streams are joined with each other, so that the partitions of all streams with one number share their stream time
+    /// ([`Task::reach`]).
+    pub fn joins_streams(&self) -> bool {
+        self.joins_streams
     }
 
     /// How the result is read from the state of the query; `None` if the state does not have all of it.

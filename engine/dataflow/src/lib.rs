@@ -36,4 +36,4 @@ pub use operator::Port;
 pub use options::CompileOptions;
 pub use output::Placement;
 pub use position::TaskPosition;
-pub use task::{Command, Epoch, Event, Exchanged, Task, Written};
+pub use task::{Command, Epoch, Event, Exchanged, Reached, Task, Written};

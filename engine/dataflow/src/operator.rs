@@ -87,6 +87,12 @@ pub trait Operator: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether it emits rows because streams that other processes read were passed ([`Context::passed_ms`]). It is then pushed a chunk
+    /// without rows.
+    fn waits_for_others(&self) -> bool {
+        false
+    }
+
     /// Whether the rows that it emits may be far larger than those pushed, so that few rows are pushed at a time.
     fn grows(&self) -> bool;
 

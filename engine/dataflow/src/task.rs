@@ -11,6 +11,8 @@
 //! output is emitted piece by piece, in the order of the records. So the output that waits to be written is bounded, and a
 //! task without state can commit between two records of one batch.
 
+mod progress;
+mod release;
 mod sending;
 mod state;
 mod time;
@@ -39,6 +41,8 @@ use super::position::TaskPosition;
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use super::stage::{Input, Stage, Target};
 use super::withheld::Withheld;
+use progress::Progress;
+pub use progress::Reached;
 
 /// The number of a commit of one query in one process, starting at 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,6 +144,14 @@ pub struct Task {
     merges: bool,
     /// The stream time that all streams of its joins have passed.
     passed_ms: i64,
+    /// What its operators were told of that without rows.
+    ticked_ms: i64,
+    /// The next offset of its source.
+    read_to: Option<i64>,
+    /// How far its source had been read when it told other tasks last.
+    marked_progress: Option<Reached>,
+    /// How far other tasks have read their sources.
+    heard: Progress,
     /// The barrier that is passing through the operators.
     barrier: Option<Passing>,
     /// For each operator the recent size of the rows that it emits, in bytes per row received; `None` before its first row.
@@ -154,6 +166,8 @@ pub(super) struct TaskInput {
     pub(super) entry: Vec<Target>,
     /// Rows that were not released yet.
     pending: Option<Chunk>,
+    /// How far sources had been read, as the records tell that the rows belong to.
+    told: Progress,
     /// Complaints about records whose rows have not all been emitted.
     withheld: Withheld,
 }
@@ -190,7 +204,8 @@ impl Task {
         let input = |input: &Input| -> Result<TaskInput, FormatError> {
             let origin = TopicPartition::new(input.spec.topic.clone(), partition);
             let (entry, withheld) = (input.entry.clone(), Withheld::default());
-            Ok(TaskInput { origin, decoder: input.decoder()?, entry, pending: None, withheld })
+            let (decoder, told) = (input.decoder()?, Progress::default());
+            Ok(TaskInput { origin, decoder, entry, pending: None, told, withheld })
         };
         let inputs = stage.inputs.iter().map(input).collect::<Result<_, _>>()?;
         let outputs = stage.outputs.iter().map(|output| output.open(placements)).collect::<Result<_, _>>()?;
@@ -219,6 +234,10 @@ impl Task {
             stop: None,
             merges: false,
             passed_ms: i64::MAX,
+            ticked_ms: i64::MAX,
+            read_to: None,
+            marked_progress: None,
+            heard: Progress::default(),
             barrier: None,
         })
     }
@@ -289,6 +308,12 @@ impl Task {
                 return Ok(());
             }
         }
+        if at == 0 {
+            self.tick_passed(now_ms)?;
+            if self.left.len() > left {
+                return Ok(());
+            }
+        }
         if let Some(barrier) = &mut self.barrier {
             barrier.at += 1;
         }
@@ -307,6 +332,7 @@ impl Task {
                 self.barrier = None;
                 self.seal(now_ms)?;
                 self.mark_time(now_ms);
+                self.mark_progress(now_ms);
                 self.commands.push_back(Command::Reached(epoch));
             }
         }
@@ -326,41 +352,6 @@ impl Task {
     /// The same task, which tells other tasks how stream time advances, through the topics of its exchanges.
     pub(super) fn marking_time(self) -> Self {
         Self { marks_time: true, ..self }
-    }
-
-    /// The event time in ms and the offset of the first row of an input that was not released; `None` if there is none.
-    pub fn head(&self, port: Port) -> Option<(i64, i64)> {
-        let pending = self.inputs[port.0].pending.as_ref()?;
-        Some((pending.times_ms.value(0), pending.offsets.value(0)))
-    }
-
-    /// The latest stream time among the rows of an input that were not released, in ms since the epoch; `None` if there are none. For
-    /// rows of a source it is the latest event time.
-    pub fn latest_ms(&self, port: Port) -> Option<i64> {
-        let pending = self.inputs[port.0].pending.as_ref()?;
-        pending.clocks_ms.as_ref().unwrap_or(&pending.times_ms).values().iter().copied().max()
-    }
-
-    /// All streams of its joins have passed a stream time: see [`Context::passed_ms`].
-    pub fn pass(&mut self, passed_ms: i64) {
-        self.passed_ms = passed_ms;
-    }
-
-    /// Releases the rows of an input up to the first one whose event time is above `until_ms`. The rows that were released before
-    /// must be finished.
-    pub fn release(&mut self, port: Port, until_ms: i64) {
-        debug_assert!(self.left.is_empty(), "one batch after the other");
-        (self.port, self.last_out) = (port, None);
-        let input = &mut self.inputs[port.0];
-        if let Some(pending) = input.pending.take() {
-            let rows = pending.times_ms.values().iter().take_while(|time| **time <= until_ms).count();
-            let chunk = pending.slice(0, rows);
-            input.pending = (rows < pending.len()).then(|| pending.slice(rows, pending.len() - rows));
-            if rows > 0 {
-                self.left.extend(input.entry.iter().rev().map(|to| Left::Rows(chunk.clone(), *to)));
-            }
-        }
-        self.report();
     }
 
     /// Its progress. A task with stores is within a record until the whole batch has been emitted: what is left of the batch may
@@ -390,9 +381,12 @@ impl Task {
         debug_assert!(self.left.is_empty() && self.inputs[port.0].pending.is_none(), "one batch after the other");
         (self.port, self.last_out) = (port, None);
         self.hear_time(port, raw);
+        self.hear_progress(port, raw);
         let mut decoded = self.inputs[port.0].decoder.decode(raw)?;
         let stop_at = decoded.untimed.filter(|_| self.stops_on_time);
         let rejects = std::mem::take(&mut decoded.rejects);
+        let is_mark = |offset: i64| self.is_mark(port, raw, offset);
+        let rejects: Vec<Reject> = rejects.into_iter().filter(|reject| !is_mark(reject.offset)).collect();
         for reject in rejects.into_iter().filter(|reject| stop_at.is_none_or(|at| reject.offset <= at)) {
             let Reject { offset, side, reason, .. } = reject;
             let address = (raw.origin.clone(), offset);
@@ -487,7 +481,7 @@ impl Task {
         let (passed_ms, failures_of, late_of) = (self.passed_ms, &mut failures, &mut late);
         let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures: failures_of, late: late_of };
         let emitted = operator.push(port, chunk, &mut cx)?;
-        if operator.grows() {
+        if operator.grows() && !addresses.offsets.is_empty() {
             let bytes = match &emitted {
                 Emitted::Nothing => 0,
                 Emitted::Rows(chunk) => bytes_of(&chunk.rows),

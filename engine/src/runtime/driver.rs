@@ -280,7 +280,7 @@ impl Driver {
         self.reap(now_ms)?;
         let Some(share) = &mut self.share else { return Ok(()) };
         self.epoch = Epoch(self.epoch.0 + 1);
-        share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
+        share.barrier(self.epoch, self.transport.admin(), &self.job, &self.status, now_ms)?;
         share.log_complaints(self.transport.admin(), &self.status, now_ms)?;
         check_topics(&mut self.inputs, share, self.transport.admin())?;
         let mut moved = std::mem::take(&mut share.passed);

@@ -40,6 +40,8 @@ mod refused_tests;
 mod restore;
 mod scans;
 mod share;
+#[cfg(test)]
+mod shared_join_tests;
 mod signal;
 mod spill;
 mod start;

@@ -98,7 +98,7 @@ impl PushReader {
         let inputs = Inputs::of(&compiled);
         let one = Placement { partitions: 1, limits: RecordLimits::default() };
         let mut reader = Self {
-            merge: compiled.merges().then(|| Merge::new(compiled.reads_tables_ahead())),
+            merge: compiled.merges().then(|| Merge::new(&compiled)),
             placements: compiled.outputs().map(|topic| (topic.to_owned(), one)).collect(),
             opened,
             topology: push.topology.clone(),

@@ -73,6 +73,10 @@ pub(super) struct Share {
     gaps: Vec<Lost>,
     /// The batch whose output its task has not fully produced yet.
     pub(super) current: Option<RawBatch>,
+    /// Whether tasks tell those of other processes how far they have read their sources.
+    marks_progress: bool,
+    /// Whether they have something to tell, although no record was read.
+    must_mark: bool,
     /// Part of a record's output has been produced and part has not, so no commit is possible.
     pub(super) mid_record: bool,
     pub(super) complaints: Complaints,
@@ -136,6 +140,7 @@ impl Share {
             }
             false => vec![whole],
         };
+        let marks_progress = job.compiled.merges() && !tasks.is_whole();
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = later.iter().flat_map(|plan| &plan.ranges).filter_map(end).collect();
         let plan = later.pop().ok_or_else(|| TransportError::internal("a share reads nothing"))?;
@@ -151,6 +156,8 @@ impl Share {
             shown,
             gaps: start.gaps.clone(),
             current: None,
+            marks_progress,
+            must_mark: marks_progress,
             mid_record: false,
             complaints: Complaints::new(&job.query, &job.service_id, limits),
             log_missing,
@@ -315,6 +322,9 @@ impl Share {
             self.go_on(status, now_ms)?;
             return Ok(StepOutcome::Worked);
         }
+        if std::mem::take(&mut self.must_mark) {
+            self.begin(job, now_ms)?;
+        }
         if self.intakes.is_suspended() {
             return self.wake(now_ms, wait);
         }
@@ -324,10 +334,12 @@ impl Share {
         match event {
             SourceEvent::Idle => Ok(StepOutcome::Idle),
             SourceEvent::Passed(partition, offset) => {
+                let is_source = !self.exchanges.contains(&partition.topic);
                 match self.moved.get_mut(&partition) {
                     Some(next) => *next = offset,
                     None => drop(self.passed.insert(partition, offset)),
                 }
+                self.must_mark |= self.marks_progress && is_source;
                 Ok(StepOutcome::Worked)
             }
             SourceEvent::Lost(lost) => self.lose(&lost, job, status, now_ms).map(|()| StepOutcome::Worked),

@@ -1,15 +1,13 @@
 //! Stream time in a task: that of its own partitions, and what other tasks tell.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, BinaryArray};
+use arrow::array::Array;
 use arrow::error::ArrowError;
-use headwater_formats::record::{OutBatch, RawBatch};
+use headwater_formats::record::RawBatch;
 
-use super::{Command, Task};
+use super::Task;
 use crate::arrival;
 use crate::clocks::{Clocks, SourcePartition};
-use crate::operator::Port;
+use crate::operator::{Operator, Port};
 use crate::stage::Target;
 
 impl Task {
@@ -45,19 +43,7 @@ impl Task {
             return;
         }
         let clocks = self.clocks.to_bytes();
-        for (output, topic) in self.outputs.iter().zip(&self.stage.outputs) {
-            let partitions: Vec<i32> = (0..output.partitions()).filter(|_| topic.exchange.is_some()).collect();
-            if !partitions.is_empty() {
-                self.commands.push_back(Command::Log(OutBatch {
-                    topic: Arc::from(topic.sink.topic.as_str()),
-                    keys: BinaryArray::from_iter_values(partitions.iter().map(|_| &clocks)),
-                    values: BinaryArray::new_null(partitions.len()),
-                    timestamps_ms: Some(vec![now_ms; partitions.len()].into()),
-                    partitions: Some(partitions.into()),
-                    headers: None,
-                }));
-            }
-        }
+        self.mark(&clocks, now_ms);
         self.marked = self.clocks.clone();
     }
 
@@ -80,11 +66,25 @@ impl Task {
         if !self.operators.iter().any(|(operator, _)| operator.waits_for_time()) || !self.clocks.advance_all(clocks) {
             return Ok(false);
         }
+        self.push_nothing(|operator| operator.waits_for_time(), now_ms).map(|()| true)
+    }
+
+    /// Streams elsewhere may have been passed since operators were told last.
+    pub(super) fn tick_passed(&mut self, now_ms: i64) -> Result<(), ArrowError> {
+        if self.ticked_ms == self.passed_ms {
+            return Ok(());
+        }
+        self.ticked_ms = self.passed_ms;
+        self.push_nothing(|operator| operator.waits_for_others(), now_ms)
+    }
+
+    /// Pushes a chunk without rows to the first operators that wait for it.
+    fn push_nothing(&mut self, waits: impl Fn(&dyn Operator) -> bool, now_ms: i64) -> Result<(), ArrowError> {
         debug_assert!(self.left.is_empty(), "a task with state ends an epoch after a batch");
         for port in 0..self.inputs.len() {
             for to in self.inputs[port].entry.clone() {
                 if let Target::Operator(at, at_port) = to
-                    && self.operators[at].0.waits_for_time()
+                    && waits(&*self.operators[at].0)
                 {
                     self.port = Port(port);
                     let nothing = arrival::nothing(&self.stage.inputs[port])?;
@@ -92,6 +92,6 @@ impl Task {
                 }
             }
         }
-        Ok(true)
+        Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! The end of an epoch: a barrier passes all tasks of a share, in the order of their stages.
 
-use headwater_connectors::transport::TransportError;
+use headwater_connectors::transport::{Admin, TransportError};
 use headwater_dataflow::{Clocks, Epoch, Event, TaskId};
+use headwater_formats::record::RawBatch;
 
 use super::super::job::Job;
 use super::super::query_status::QueryStatus;
@@ -12,16 +13,16 @@ impl Share {
     pub(in super::super) fn barrier(
         &mut self,
         epoch: Epoch,
+        admin: &dyn Admin,
         job: &Job,
         status: &QueryStatus,
         now_ms: i64,
     ) -> Result<(), TransportError> {
         self.begin(job, now_ms)?;
         if let Some(merge) = &mut self.merge {
-            if self.current.is_none() {
-                merge.settle();
-            }
-            merge.pass_all(&mut self.tasks);
+            let next = |raw: &RawBatch| self.moved.get(&raw.origin).or(raw.offsets.first()).copied();
+            let current = self.current.as_ref().and_then(|raw| Some((&raw.origin, next(raw)?)));
+            merge.pass_all(admin, current, &mut self.tasks)?;
         }
         let mut clocks = Clocks::default();
         let ticks = job.compiled.waits_for_time() && self.tasks.is_whole();

@@ -6,29 +6,44 @@
 //! which its topics are read. If all joins are those of streams with tables, the tables are read ahead (`ahead`).
 
 mod ahead;
+mod elsewhere;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use headwater_connectors::transport::{Admin, Isolation, ReadPlan, SourceEvent, TransportError};
-use headwater_dataflow::{Event, Port, TaskId};
+use headwater_dataflow::{Compiled, Event, Port, TaskId};
 use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::super::inputs::Inputs;
 use super::super::start::mark;
 use super::super::tasks::Tasks;
 use super::fault;
+use elsewhere::{Elsewhere, Ends};
 
 /// The inputs that are being read.
 #[derive(Default)]
 pub(in super::super) struct Merge {
     /// Whether tables are read ahead of streams, instead of everything in order.
     reads_tables_ahead: bool,
+    /// Whether the partitions of streams with one number share their stream time.
+    joins_streams: bool,
     /// The stream time that the joins were told that all streams have passed, in ms.
     passed_ms: i64,
     inputs: BTreeMap<TopicPartition, Input>,
-    /// The inputs of each group; at equal times the first one comes first.
-    groups: Vec<Vec<TopicPartition>>,
+    groups: Vec<Group>,
+    /// What is known of the sources that other processes read, too.
+    elsewhere: Elsewhere,
+}
+
+/// Inputs whose rows are processed in order.
+struct Group {
+    /// Its inputs; at equal times the first one comes first.
+    partitions: Vec<TopicPartition>,
+    /// The topics of tables for which rows of streams wait.
+    blocking: BTreeSet<Arc<str>>,
+    /// The ends that the sources had after the latest rows of streams arrived, if they were asked for.
+    asked: Option<Ends>,
 }
 
 struct Input {
@@ -82,8 +97,9 @@ impl First {
 
 impl Merge {
     /// A merge without inputs.
-    pub(in super::super) fn new(reads_tables_ahead: bool) -> Self {
-        Self { reads_tables_ahead, passed_ms: i64::MIN, ..Self::default() }
+    pub(in super::super) fn new(compiled: &Compiled) -> Self {
+        let (reads_tables_ahead, joins_streams) = (compiled.reads_tables_ahead(), compiled.joins_streams());
+        Self { reads_tables_ahead, joins_streams, passed_ms: i64::MIN, ..Self::default() }
     }
 
     /// The inputs of a plan.
@@ -91,9 +107,10 @@ impl Merge {
         plan: &ReadPlan,
         inputs: &Inputs,
         tasks: &mut Tasks,
-        reads_tables_ahead: bool,
+        compiled: &Compiled,
     ) -> Result<Self, TransportError> {
-        let mut merge = Self::new(reads_tables_ahead);
+        let mut merge = Self::new(compiled);
+        merge.elsewhere = if tasks.is_whole() { Elsewhere::default() } else { Elsewhere::of(compiled) };
         merge.add_inputs(plan, inputs, tasks)?;
         Ok(merge)
     }
@@ -131,12 +148,15 @@ impl Merge {
         }
         let mut groups: BTreeMap<Option<TaskId>, Vec<(bool, Port, TopicPartition)>> = BTreeMap::new();
         for (partition, input) in &self.inputs {
-            let group = groups.entry(input.is_exchange.then_some(input.id)).or_default();
+            // What is left in the exchanges of a query that is all here belongs to the sources.
+            let is_apart = input.is_exchange && !(self.reads_tables_ahead && tasks.is_whole());
+            let group = groups.entry(is_apart.then_some(input.id)).or_default();
             group.push((input.is_stream, input.port, partition.clone()));
         }
         let group = |mut group: Vec<(bool, Port, TopicPartition)>| {
             group.sort();
-            group.into_iter().map(|(.., partition)| partition).collect()
+            let partitions = group.into_iter().map(|(.., partition)| partition).collect();
+            Group { partitions, blocking: BTreeSet::new(), asked: None }
         };
         self.groups = groups.into_values().map(group).collect();
         Ok(())
@@ -163,9 +183,14 @@ impl Merge {
 
     /// Rows have arrived in a partition: whether the others of its group are at their ends must be asked again.
     fn forget_ends(&mut self, partition: &TopicPartition) {
-        for other in self.groups.iter().filter(|group| group.contains(partition)).flatten() {
-            if let Some(input) = self.inputs.get_mut(other) {
-                input.is_at_end = false;
+        self.elsewhere.forget_ends();
+        let is_stream = self.inputs.get(partition).is_some_and(|input| input.is_stream);
+        for group in self.groups.iter_mut().filter(|group| group.partitions.contains(partition)) {
+            group.asked = group.asked.take().filter(|_| !is_stream);
+            for other in &group.partitions {
+                if let Some(input) = self.inputs.get_mut(other) {
+                    input.is_at_end = false;
+                }
             }
         }
     }
@@ -177,13 +202,19 @@ impl Merge {
         input.waiting.pop_front()
     }
 
-    /// The topics of inputs without rows.
+    /// The topics that have to be read: those of tables for which rows of streams wait or, in groups without such rows, those of
+    /// inputs without rows.
     pub(in super::super) fn lacking(&self) -> BTreeSet<Arc<str>> {
-        if let Some(tables) = self.lacking_tables() {
-            return tables;
+        let mut topics = BTreeSet::new();
+        for group in &self.groups {
+            topics.extend(group.blocking.iter().cloned());
+            if group.blocking.is_empty() {
+                let inputs = group.partitions.iter().map(|partition| (partition, &self.inputs[partition]));
+                let lacks = inputs.filter(|(_, input)| input.waiting.is_empty() && !input.is_over);
+                topics.extend(lacks.map(|(partition, _)| partition.topic.clone()));
+            }
         }
-        let lacks = self.inputs.iter().filter(|(_, input)| input.waiting.is_empty() && !input.is_over);
-        lacks.map(|(partition, _)| partition.topic.clone()).collect()
+        topics
     }
 
     /// Whether rows wait for other inputs.
@@ -205,7 +236,7 @@ impl Merge {
             }
             input.is_at_end = mark(&ends[&partition.topic], partition)?.end <= input.next;
         }
-        Ok(())
+        self.ask_elsewhere(admin)
     }
 
     /// The next rows whose turn it is, released to their task. If the cluster must be asked for that, it is.
@@ -220,21 +251,41 @@ impl Merge {
             run = self.next(tasks)?;
         }
         if let Some(run) = &run {
-            self.pass(&run.batch.origin, tasks);
+            self.pass(run, tasks)?;
+            self.reach(run, tasks)?;
             run.release(tasks)?;
         }
         Ok(run)
+    }
+
+    /// Before rows of a stream are released, tells their task the stream time of the streams that are joined with it.
+    fn reach(&self, run: &Run, tasks: &mut Tasks) -> Result<(), TransportError> {
+        let of_run = &run.batch.origin;
+        if !self.joins_streams || self.inputs.get(of_run).is_none_or(|input| input.is_exchange || !input.is_stream) {
+            return Ok(());
+        }
+        for (partition, input) in &self.inputs {
+            let is_joined = partition.partition == of_run.partition && partition.topic != of_run.topic;
+            if is_joined && input.is_stream && !input.is_exchange {
+                let stream_ms = tasks.get(input.id)?.stream_time_ms(input.port);
+                stream_ms.map_or(Ok(()), |stream_ms| tasks.get(run.reader.0).map(|task| task.reach(stream_ms)))?;
+            }
+        }
+        Ok(())
     }
 
     /// The next rows to process, which their task releases; `None` if none can be processed yet.
     fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Run>, TransportError> {
         self.settle();
         self.hand_over(tasks)?;
-        for group in &self.groups {
+        for at in 0..self.groups.len() {
+            let group = &self.groups[at];
+            let mut blocking = BTreeSet::new();
             let first = match self.reads_tables_ahead {
-                true => self.first_ahead(group, tasks)?,
-                false => self.first_of(group, tasks)?,
+                true => self.first_ahead(group, tasks, &mut blocking)?,
+                false => self.first_of(&group.partitions, tasks)?,
             };
+            self.groups[at].blocking = blocking;
             let Some(First { partition, until_ms, clock_ms }) = first else { continue };
             let input = self.inputs.get_mut(&partition).expect("groups consist of inputs");
             (input.is_handled, input.released_ms) = (false, clock_ms);

@@ -33,8 +33,7 @@ pub(super) fn merge(
     inputs: &Inputs,
     tasks: &mut Tasks,
 ) -> Result<Option<Merge>, TransportError> {
-    let ahead = job.compiled.reads_tables_ahead();
-    job.compiled.merges().then(|| Merge::of(plan, inputs, tasks, ahead)).transpose()
+    job.compiled.merges().then(|| Merge::of(plan, inputs, tasks, &job.compiled)).transpose()
 }
 
 /// Whether a share has all partitions of all inputs, so that rows can pass exchanges in memory.
@@ -47,7 +46,8 @@ pub(super) fn is_whole(inputs: &Inputs, partitions: &[TopicPartition], start: &S
 }
 
 /// What a share reads whose rows pass exchanges in memory, the first plan last: the records that are left in the exchanges, those
-/// of later stages first, and then the sources.
+/// of later stages first, and then the sources. If tables are read ahead, what is left of streams is read with the sources: it waits
+/// for the tables.
 pub(super) fn phases(
     admin: &dyn Admin,
     job: &Job,
@@ -56,11 +56,13 @@ pub(super) fn phases(
 ) -> Result<Vec<ReadPlan>, TransportError> {
     let (left, sources): (Vec<_>, Vec<_>) =
         whole.ranges.iter().cloned().partition(|range| inputs.is_exchange(&range.partition.topic));
-    let mut phases = vec![ReadPlan { ranges: sources, ..whole.clone() }];
+    let (mut phases, mut of_streams) = (Vec::new(), Vec::new());
+    let is_ahead = job.compiled.reads_tables_ahead();
     for stage in 0..job.compiled.stages() {
         let mut ranges = Vec::new();
         for exchange in job.compiled.inputs().into_iter().filter(|input| input.is_exchange && input.stage == stage) {
             let marks = admin.watermarks(exchange.topic, Isolation::ReadUncommitted)?;
+            let ranges = if is_ahead && !exchange.is_table { &mut of_streams } else { &mut ranges };
             for range in left.iter().filter(|range| range.partition.topic == *exchange.topic) {
                 let end = mark(&marks, &range.partition)?.end;
                 ranges.extend((range.start < end).then(|| ReadRange { end: Some(end), ..range.clone() }));
@@ -70,6 +72,8 @@ pub(super) fn phases(
             phases.push(ReadPlan { ranges, ..whole.clone() });
         }
     }
+    let ranges = of_streams.into_iter().chain(sources).collect();
+    phases.insert(0, ReadPlan { ranges, ..whole });
     Ok(phases)
 }
 

@@ -27,6 +27,12 @@ pub struct Candidates {
 }
 
 impl Candidates {
+    /// Without rows there are none.
+    pub fn none() -> Self {
+        let (lists, keys) = (Lists::default(), BinaryArray::new_null(0));
+        Self { lists, keys, buckets: Vec::new(), numbers: Vec::new(), ranges: Vec::new() }
+    }
+
     /// Reads the candidates for rows of an input from the store of the other one. `keys` has the key of each row of the batch.
     pub fn read(
         side: &Side,

@@ -5,7 +5,7 @@
 //! window   the bucket of the row's time
 //! key      key, place of the row in its list (4 bytes, the most significant first)
 //! value    header, the other columns in COMPACT
-//! header   VERSION, whether the row was matched, rows of the list (0 except in its first row), time, number
+//! header   VERSION, whether the row was matched, rows of the list (0 except in its first row), time, number, partition
 //! ```
 
 use std::ops::Range;
@@ -17,10 +17,10 @@ use headwater_state::Store;
 use crate::operators::grouping::Groups;
 
 /// The first byte of a header.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The length of a header.
-const HEADER_BYTES: usize = 2 + 4 + 8 + 8;
+const HEADER_BYTES: usize = 2 + 4 + 8 + 8 + 4;
 
 /// The bytes before the columns of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Header {
     pub time_ms: i64,
     /// The number of the row among all rows of the join, in the order in which they arrived.
     pub number: u64,
+    /// The number of the partition of its source.
+    pub partition: i32,
 }
 
 impl Header {
@@ -41,7 +43,8 @@ impl Header {
         (bytes[0], bytes[1]) = (VERSION, u8::from(self.is_matched));
         bytes[2..6].copy_from_slice(&self.rows.to_be_bytes());
         bytes[6..14].copy_from_slice(&self.time_ms.to_be_bytes());
-        bytes[14..].copy_from_slice(&self.number.to_be_bytes());
+        bytes[14..22].copy_from_slice(&self.number.to_be_bytes());
+        bytes[22..].copy_from_slice(&self.partition.to_be_bytes());
         bytes
     }
 
@@ -55,8 +58,10 @@ impl Header {
         let (rows, rest) = rest.split_first_chunk()?;
         let (time_ms, rest) = rest.split_first_chunk()?;
         let (number, rest) = rest.split_first_chunk()?;
+        let (partition, rest) = rest.split_first_chunk()?;
         let (rows, time_ms) = (u32::from_be_bytes(*rows), i64::from_be_bytes(*time_ms));
-        Some((Self { is_matched: *is_matched == 1, rows, time_ms, number: u64::from_be_bytes(*number) }, rest))
+        let (number, partition) = (u64::from_be_bytes(*number), i32::from_be_bytes(*partition));
+        Some((Self { is_matched: *is_matched == 1, rows, time_ms, number, partition }, rest))
     }
 }
 

@@ -32,7 +32,7 @@ use headwater_language::diagnostic::Diagnostic;
 use headwater_language::topology::{Join, JoinForm, JoinKind, JoinSide};
 use headwater_state::Store;
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Origins};
 use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Late, Operator, Port};
 use crate::operators::grouping::{Groups, group};
@@ -44,7 +44,7 @@ use kept::{Appended, Header, payloads};
 use side::{Side, Within};
 use time::Time;
 use waiting::{Turn, Waiter, Waiting};
-use walk::{Arrival, Known, Plan, Walked, walk};
+use walk::{Arrival, Known, Plan, Walked, settle, walk};
 
 /// The grace period of a join without GRACE PERIOD, in ms. Semantics: ksqlDB's.
 const DEFAULT_GRACE_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -59,6 +59,8 @@ pub struct JoinStreams {
     schema: SchemaRef,
     /// The rows that wait; `None` before the first batch.
     waiting: Option<Waiting>,
+    /// The last row that was pushed, without its columns: rows that stop waiting without another one have its address.
+    last: Option<Chunk>,
 }
 
 /// The rows of a batch that take part in the join.
@@ -70,14 +72,21 @@ struct Arrived {
     time: Time,
 }
 
+/// What the arrival of rows needs of the context.
+struct Arriving<'a> {
+    clocks: &'a mut Clocks,
+    source: SourcePartition,
+    passed_ms: i64,
+}
+
 /// What a batch changes.
 struct Changed {
     /// The keys and values to be put, each with its store and bucket.
     puts: Vec<(usize, i64, BinaryArray, BinaryArray)>,
     emitted: Emitted,
     late: Vec<Late>,
-    /// The rows that no longer wait because they were matched.
-    matched: BTreeSet<Turn>,
+    /// The rows that no longer wait.
+    settled: BTreeSet<Turn>,
     /// The rows that wait now, too.
     added: Vec<(Turn, Waiter)>,
 }
@@ -108,6 +117,7 @@ impl JoinStreams {
             is_eager: grace_ms.is_none(),
             schema: Arc::new(schema),
             waiting: None,
+            last: None,
         })
     }
 
@@ -117,7 +127,7 @@ impl JoinStreams {
     }
 
     /// Reads the rows that wait from the stores, before the first batch.
-    fn read_waiting(&mut self, stores: &[Box<dyn Store>], time: Time) -> Result<(), ArrowError> {
+    fn read_waiting(&mut self, stores: &[Box<dyn Store>], time: &Time) -> Result<(), ArrowError> {
         match self.waiting {
             Some(_) => {}
             None if self.is_eager => self.waiting = Some(Waiting::default()),
@@ -127,35 +137,40 @@ impl JoinStreams {
     }
 
     /// Advances stream time by the rows of a batch. Rows without a value or without a key take no part.
-    fn arrive(
-        &self,
-        own: usize,
-        chunk: &Chunk,
-        mut time: Time,
-        clocks: &mut Clocks,
-        source: SourcePartition,
-    ) -> Arrived {
+    fn arrive(&self, own: usize, chunk: &Chunk, known: &Time, cx: &mut Arriving<'_>) -> Arrived {
         let side = &self.sides[own];
         let keys = side.key_column(chunk);
         let takes_part =
             |row: usize| keys.is_valid(row) && chunk.valued.as_ref().is_none_or(|valued| valued.is_valid(row));
-        let (mut rows, mut clocks_ms) = (Vec::with_capacity(chunk.len()), Vec::with_capacity(chunk.len()));
-        for (row, time_ms) in chunk.times_ms.values().iter().copied().enumerate() {
-            let given = chunk.clocks_ms.as_ref().map(|clocks| clocks.value(row).max(time_ms));
-            let source = chunk.origins.as_ref().map_or(source, |origins| origins.source(row));
-            let clock_ms = clocks.advance(source, given.unwrap_or(time_ms));
-            clocks_ms.push(given.unwrap_or(clock_ms));
-            if !takes_part(row) {
-                continue;
+        let clocks_ms = cx.clocks.advance_by_row(chunk, cx.source);
+        let expired_before = self.within.expired_before(known.passed_ms(cx.passed_ms));
+        let (mut rows, mut time) = (Vec::with_capacity(chunk.len()), known.clone());
+        let mut reached: Option<(i32, i64)> = None;
+        for (row, time_ms) in chunk.times_ms.values().iter().copied().enumerate().filter(|(row, _)| takes_part(*row)) {
+            let partition = chunk.origins.as_ref().map_or(cx.source, |origins| origins.source(row)).partition;
+            if let Some((last, stream_ms)) = reached.filter(|(last, _)| *last != partition) {
+                time.advance(last, stream_ms);
+                reached = None;
             }
-            let reached_ms = given.unwrap_or(time_ms);
-            let stream_ms = time.stream_ms.map_or(reached_ms, |now| now.max(reached_ms));
-            time.stream_ms = Some(stream_ms);
-            let is_kept = side.close_ms(time_ms, self.within.grace_ms) >= stream_ms;
-            rows.push(Arrival { row: row as u32, time_ms, stream_ms, number: is_kept.then_some(time.next_number) });
+            let before_ms =
+                reached.map(|(_, stream_ms)| stream_ms).or_else(|| time.of(partition).map(|reached| reached.stream_ms));
+            // Rows that know stream time bring that of both streams along, as it was when they were read.
+            let given_ms = chunk.clocks_ms.as_ref().map(|_| clocks_ms.value(row));
+            let stream_ms = given_ms.unwrap_or_else(|| before_ms.map_or(time_ms, |before| before.max(time_ms)));
+            reached = Some((partition, before_ms.map_or(stream_ms, |before| before.max(stream_ms))));
+            let is_kept = side.close_ms(time_ms, self.within.grace_ms) >= stream_ms
+                && self.within.bucket(time_ms) >= expired_before;
+            let number = is_kept.then_some(time.next_number);
+            rows.push(Arrival { row: row as u32, time_ms, partition, stream_ms, number });
             time.next_number += u64::from(is_kept);
         }
-        Arrived { rows, clocks_ms: clocks_ms.into(), time }
+        if let Some((last, stream_ms)) = reached {
+            time.advance(last, stream_ms);
+        }
+        if !rows.is_empty() {
+            time.settle_all(cx.passed_ms);
+        }
+        Arrived { rows, clocks_ms, time }
     }
 
     /// Computes what a batch changes. Changes nothing.
@@ -164,6 +179,7 @@ impl JoinStreams {
         own: usize,
         chunk: &Chunk,
         arrived: Arrived,
+        passed_ms: i64,
         stores: &[Box<dyn Store>],
     ) -> Result<Changed, ArrowError> {
         let waiting = self.waiting.as_ref().expect("they are read before the first batch");
@@ -171,8 +187,10 @@ impl JoinStreams {
         let keys = side.keys(chunk)?;
         let candidates = Candidates::read(side, self.within, &arrived.rows, &keys, &*stores[other.store])?;
         let (within, is_eager, rows) = (self.within, self.is_eager, chunk.len());
-        let known = Known { sides: &self.sides, own, within, is_eager, rows, lists: &candidates.lists };
-        let walked = walk(&known, waiting, arrived.rows.iter().copied().zip(candidates.of_each_row()));
+        let lists = &candidates.lists;
+        let known = Known { sides: &self.sides, own, within, is_eager, passed_ms, rows, lists };
+        let arrivals = arrived.rows.iter().copied().zip(candidates.of_each_row());
+        let walked = walk(&known, waiting, &arrived.time, arrivals);
         let appended = self.append(own, chunk, (&arrived.rows, &keys), &walked.matched, stores)?;
         let waiter = |(turn, Arrival { row, time_ms, .. }): (&Turn, &Arrival)| {
             let (key, place) = (keys.value(*row as usize).into(), appended.places[*row as usize]);
@@ -183,10 +201,35 @@ impl JoinStreams {
         let partner_puts = candidates.matched(&walked.partners);
         let partner_puts = partner_puts.map(|(bucket, keys, values)| (other.store, bucket, keys, values));
         let puts = own_puts.chain(partner_puts).collect();
-        let Walked { plan, late, partner_turns, .. } = walked;
+        let Walked { plan, late, settled, .. } = walked;
         let chunk = Chunk { clocks_ms: Some(arrived.clocks_ms), ..chunk.clone() };
         let emitted = self.joined(own, chunk, plan, &candidates, stores)?;
-        Ok(Changed { puts, emitted, late, matched: partner_turns, added })
+        Ok(Changed { puts, emitted, late, settled, added })
+    }
+
+    /// Emits rows that have stopped waiting because streams elsewhere have passed their times. They have the address of the last row, so
+    /// after a restart they wait for another one.
+    fn settle(&mut self, known: Time, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
+        let (Some(waiting), Some(last)) = (&self.waiting, &self.last) else { return Ok(Emitted::Nothing) };
+        let mut time = known;
+        time.settle_all(cx.passed_ms);
+        let (within, is_eager, passed_ms) = (self.within, self.is_eager, cx.passed_ms);
+        let candidates = Candidates::none();
+        let all = Known { sides: &self.sides, own: 0, within, is_eager, passed_ms, rows: 0, lists: &candidates.lists };
+        let Walked { plan, settled, .. } = settle(&all, waiting, &time);
+        let emitted = self.joined(0, last.clone(), plan, &candidates, cx.stores)?;
+        self.expire(&time, passed_ms, cx.stores);
+        time.write(&mut *cx.stores[self.sides[0].store]);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.update(&settled, std::iter::empty());
+        }
+        Ok(emitted)
+    }
+
+    /// Drops the rows that no row can match any longer.
+    fn expire(&self, time: &Time, passed_ms: i64, stores: &mut [Box<dyn Store>]) {
+        let expired = self.within.expired_before(time.passed_ms(passed_ms));
+        self.sides.iter().for_each(|side| stores[side.store].expire(expired));
     }
 
     /// Appends the rows that are not late to their lists. The places are those of all rows of the chunk.
@@ -202,8 +245,8 @@ impl JoinStreams {
         let payloads = side.payloads(chunk)?;
         let kept = || rows.iter().filter_map(|row| row.number.map(|number| (row, number)));
         let header = |(row, number): (&Arrival, u64)| {
-            let header =
-                Header { is_matched: matched.binary_search(&number).is_ok(), rows: 0, time_ms: row.time_ms, number };
+            let is_matched = matched.binary_search(&number).is_ok();
+            let header = Header { is_matched, rows: 0, time_ms: row.time_ms, number, partition: row.partition };
             (header, payloads.value(row.row as usize))
         };
         let numbers: Vec<u32> = kept().map(|(row, _)| row.row).collect();
@@ -232,7 +275,8 @@ impl JoinStreams {
         if !own_expired.is_empty() {
             let expired = self.columns(own, own_expired, [].into_iter(), stores)?;
             let both = columns.iter().zip(&expired).map(|(column, expired)| concat(&[column, expired]));
-            columns = both.collect::<Result<_, _>>()?;
+            // A chunk without columns is only the address of what is emitted.
+            columns = if columns.is_empty() { expired } else { both.collect::<Result<_, _>>()? };
         }
         let partners = candidates.lists.rows.len();
         let mut is_used = vec![false; partners + other_expired.len()];
@@ -272,26 +316,36 @@ impl Operator for JoinStreams {
     fn push(&mut self, port: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         debug_assert!(chunk.before.is_none(), "rows of a stream do not change");
         let known = Time::read(&*cx.stores[self.sides[0].store])?;
-        self.read_waiting(cx.stores, known)?;
-        let mut clocks = cx.clocks.clone();
-        let arrived = self.arrive(port.0, &chunk, known, &mut clocks, cx.source);
-        let time = arrived.time;
-        let changed = self.changed(port.0, &chunk, arrived, cx.stores)?;
+        self.read_waiting(cx.stores, &known)?;
+        if chunk.is_empty() {
+            return self.settle(known, cx);
+        }
+        let (mut clocks, passed_ms) = (cx.clocks.clone(), cx.passed_ms);
+        let mut arriving = Arriving { clocks: &mut clocks, source: cx.source, passed_ms };
+        let arrived = self.arrive(port.0, &chunk, &known, &mut arriving);
+        let time = arrived.time.clone();
+        let changed = self.changed(port.0, &chunk, arrived, passed_ms, cx.stores)?;
         let keyless = keyless(&chunk, self.sides[port.0].key);
+        let last = self.waits_for_others().then(|| last_of(&chunk, cx.source)).transpose()?;
         // Nothing fails from here on: if rows are pushed again after a failure, nothing must have changed.
         changed.puts.iter().for_each(|(store, bucket, keys, values)| cx.stores[*store].put(*bucket, keys, values));
         if time != known {
             time.write(&mut *cx.stores[self.sides[0].store]);
         }
-        if let (Some(stream_ms), Some(waiting)) = (time.stream_ms, &mut self.waiting) {
-            let expired = self.within.expired_before(stream_ms);
-            self.sides.iter().for_each(|side| cx.stores[side.store].expire(expired));
-            waiting.update(stream_ms, &changed.matched, changed.added.into_iter());
+        self.expire(&time, passed_ms, cx.stores);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.update(&changed.settled, changed.added.into_iter());
         }
+        self.last = last;
         *cx.clocks = clocks;
         cx.late.extend(changed.late);
         cx.failures.extend(keyless);
         Ok(changed.emitted)
+    }
+
+    /// Without GRACE PERIOD no row waits.
+    fn waits_for_others(&self) -> bool {
+        !self.is_eager && self.sides.iter().any(|side| side.keeps_unmatched)
     }
 
     fn grows(&self) -> bool {
@@ -299,8 +353,21 @@ impl Operator for JoinStreams {
     }
 
     fn fresh(&self) -> Box<dyn Operator> {
-        Box::new(Self { waiting: None, ..self.clone() })
+        Box::new(Self { waiting: None, last: None, ..self.clone() })
     }
+}
+
+/// The last row of a chunk, without its columns.
+fn last_of(chunk: &Chunk, own: SourcePartition) -> Result<Chunk, ArrowError> {
+    let last = chunk.slice(chunk.len() - 1, 1);
+    let rows = last.rows.project(&[])?;
+    let clocks_ms = last.clocks_ms.clone().unwrap_or_else(|| last.times_ms.clone());
+    let origins = last.origins.clone().unwrap_or_else(|| Origins {
+        sources: vec![own.source].into(),
+        partitions: vec![own.partition].into(),
+        offsets: last.offsets.clone(),
+    });
+    Ok(Chunk { rows, valued: None, origins: Some(origins), clocks_ms: Some(clocks_ms), ..last })
 }
 
 /// Groups rows by bucket and key. Returns the key of each group, too.

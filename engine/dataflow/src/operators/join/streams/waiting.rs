@@ -14,8 +14,8 @@ use super::time::Time;
 /// The number of rows that are read at a time.
 const SCANNED_ROWS: usize = 8_192;
 
-/// The last stream time at which a row waits, and its number.
-pub type Turn = (i64, u64);
+/// The number of a row's partition, the last stream time at which the row waits, and its own number.
+pub type Turn = (i32, i64, u64);
 
 /// Rows that wait.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ impl Waiting {
         sides: &[Side; 2],
         within: Within,
         stores: &[Box<dyn Store>],
-        time: Time,
+        time: &Time,
     ) -> Result<Self, ArrowError> {
         let mut waiting = Self::default();
         for (number, side) in sides.iter().enumerate().filter(|(_, side)| side.keeps_unmatched) {
@@ -50,9 +50,10 @@ impl Waiting {
                     let (header, _) = Header::read(values.value(row))?;
                     let (key, place) = split_key(keys.value(row))?;
                     let close_ms = side.close_ms(header.time_ms, within.grace_ms);
-                    if !header.is_matched && time.stream_ms.is_none_or(|now| close_ms >= now) {
+                    let settled_ms = time.of(header.partition).map_or(i64::MIN, |reached| reached.settled_ms);
+                    if !header.is_matched && close_ms >= settled_ms {
                         let waiter = Waiter { side: number, time_ms: header.time_ms, key: key.into(), place };
-                        waiting.0.insert((close_ms, header.number), waiter);
+                        waiting.0.insert((header.partition, close_ms, header.number), waiter);
                     }
                 }
             }
@@ -60,22 +61,21 @@ impl Waiting {
         Ok(waiting)
     }
 
-    /// The rows in order.
-    pub fn iter(&self) -> impl Iterator<Item = (Turn, &Waiter)> {
-        self.0.iter().map(|(turn, waiter)| (*turn, waiter))
+    /// The rows of the partitions with a number, in order.
+    pub fn of(&self, partition: i32) -> impl Iterator<Item = (Turn, &Waiter)> {
+        let turns = (partition, i64::MIN, 0)..=(partition, i64::MAX, u64::MAX);
+        self.0.range(turns).map(|(turn, waiter)| (*turn, waiter))
     }
 
-    /// Removes the rows that stopped waiting before a stream time and those that were matched, and adds others.
-    pub fn update(
-        &mut self,
-        stream_time_ms: i64,
-        matched: &BTreeSet<Turn>,
-        added: impl Iterator<Item = (Turn, Waiter)>,
-    ) {
-        while self.0.first_key_value().is_some_and(|((close_ms, _), _)| *close_ms < stream_time_ms) {
-            self.0.pop_first();
-        }
-        matched.iter().for_each(|turn| drop(self.0.remove(turn)));
+    /// The number of rows.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Removes the rows that stopped waiting, and adds others.
+    pub fn update(&mut self, removed: &BTreeSet<Turn>, added: impl Iterator<Item = (Turn, Waiter)>) {
+        removed.iter().for_each(|turn| drop(self.0.remove(turn)));
         self.0.extend(added);
     }
 }

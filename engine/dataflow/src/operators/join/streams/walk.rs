@@ -8,6 +8,7 @@ use crate::operator::Late;
 
 use super::kept::Lists;
 use super::side::{Side, Within};
+use super::time::Time;
 use super::waiting::{Turn, Waiter, Waiting};
 
 /// A row of a batch.
@@ -17,7 +18,9 @@ pub struct Arrival {
     pub row: u32,
     /// Its event time, in ms since the epoch.
     pub time_ms: i64,
-    /// The stream time of the join at this row.
+    /// The number of the partition of its source.
+    pub partition: i32,
+    /// The stream time of the partitions with this number, at this row.
     pub stream_ms: i64,
     /// Its number among the rows that are kept; `None` if it is late.
     pub number: Option<u64>,
@@ -49,8 +52,8 @@ pub struct Walked<'a> {
     pub matched: Vec<u64>,
     /// The rows of the lists that were matched for the first time.
     pub partners: BTreeSet<usize>,
-    /// When those would have stopped waiting.
-    pub partner_turns: BTreeSet<Turn>,
+    /// The rows in the stores that do not wait any longer: those, and those that were emitted without a match.
+    pub settled: BTreeSet<Turn>,
     /// The rows of the batch that wait at its end.
     pub waiting: BTreeMap<Turn, Arrival>,
 }
@@ -65,45 +68,75 @@ pub struct Known<'a> {
     pub within: Within,
     /// Whether rows without a partner are emitted at once.
     pub is_eager: bool,
+    /// The stream time that all streams have passed.
+    pub passed_ms: i64,
     /// The number of rows in the chunk.
     pub rows: usize,
     /// The possible partners.
     pub lists: &'a Lists,
 }
 
-/// Goes through rows, each of which comes with the lists in which it has partners.
+/// Goes through rows, each of which comes with the lists in which it has partners. `time` is that of the join after them.
 pub fn walk<'a, 'l>(
     known: &'a Known<'a>,
     waiting: &'a Waiting,
+    time: &Time,
     arrivals: impl Iterator<Item = (Arrival, &'l [u32])>,
 ) -> Walked<'a> {
-    let mut walk = Walk { known, waiting: waiting.iter().peekable(), walked: Walked::default() };
+    let mut walk = Walk { known, waiting, lanes: BTreeMap::new(), walked: Walked::default() };
+    let mut last = None;
     for (arrival, lists) in arrivals {
-        walk.expire(arrival);
+        walk.expire(arrival, arrival.stream_ms.min(known.passed_ms));
         walk.arrive(arrival, lists);
+        last = Some(arrival);
     }
+    last.into_iter().for_each(|last| walk.settle(last, time));
     walk.walked
 }
 
-struct Walk<'a, I: Iterator<Item = (Turn, &'a Waiter)>> {
+/// Finds the rows that have stopped waiting by a time although none has arrived. Their cause is row 0.
+pub fn settle<'a>(known: &'a Known<'a>, waiting: &'a Waiting, time: &Time) -> Walked<'a> {
+    let mut walk = Walk { known, waiting, lanes: BTreeMap::new(), walked: Walked::default() };
+    walk.settle(Arrival { row: 0, time_ms: 0, partition: 0, stream_ms: 0, number: None }, time);
+    walk.walked
+}
+
+/// Rows that wait, in order.
+type Lane<'a> = Peekable<Box<dyn Iterator<Item = (Turn, &'a Waiter)> + 'a>>;
+
+struct Walk<'a> {
     known: &'a Known<'a>,
-    /// The rows in the stores that wait and have not been reached.
-    waiting: Peekable<I>,
+    waiting: &'a Waiting,
+    /// The rows in the stores that wait and have not been reached, by the numbers of their partitions.
+    lanes: BTreeMap<i32, Lane<'a>>,
     walked: Walked<'a>,
 }
 
-impl<'a, I: Iterator<Item = (Turn, &'a Waiter)>> Walk<'a, I> {
-    /// Emits the rows that have stopped waiting.
-    fn expire(&mut self, cause: Arrival) {
+impl<'a> Walk<'a> {
+    /// Emits the rows of all partitions that have stopped waiting.
+    fn settle(&mut self, cause: Arrival, time: &Time) {
+        for (partition, reached) in time.iter() {
+            self.expire(Arrival { partition, ..cause }, reached.settled_ms);
+        }
+    }
+
+    /// Emits the rows that wait until before a time, of the partitions with the number of the one that caused it.
+    fn expire(&mut self, cause: Arrival, settled_ms: i64) {
+        let (waiting, partition) = (self.waiting, cause.partition);
+        let all = || (Box::new(waiting.of(partition)) as Box<dyn Iterator<Item = _>>).peekable();
         loop {
-            let stored = self.waiting.peek().map(|(turn, _)| *turn);
-            let arrived = self.walked.waiting.first_key_value().map(|(turn, _)| *turn);
-            let next = stored.into_iter().chain(arrived).min();
-            let Some(next) = next.filter(|(close_ms, _)| *close_ms < cause.stream_ms) else { return };
+            let lane = self.lanes.entry(partition).or_insert_with(all);
+            let stored = lane.peek().map(|(turn, _)| *turn);
+            let arrived = self.walked.waiting.range((partition, i64::MIN, 0)..).next().map(|(turn, _)| *turn);
+            let next = stored.into_iter().chain(arrived.filter(|turn| turn.0 == partition)).min();
+            let Some(next) = next.filter(|(_, close_ms, _)| *close_ms < settled_ms) else { return };
             if stored == Some(next) {
-                let waiter = self.waiting.next().filter(|(turn, _)| !self.walked.partner_turns.contains(turn));
-                waiter.into_iter().for_each(|(_, waiter)| self.expired(cause, waiter));
-            } else if let Some((_, Arrival { row, time_ms, .. })) = self.walked.waiting.pop_first() {
+                let waiter = lane.next().filter(|(turn, _)| !self.walked.settled.contains(turn));
+                if let Some((turn, waiter)) = waiter {
+                    self.walked.settled.insert(turn);
+                    self.expired(cause, waiter);
+                }
+            } else if let Some(Arrival { row, time_ms, .. }) = self.walked.waiting.remove(&next) {
                 self.emit(cause, [Some(row), None], time_ms);
             }
         }
@@ -140,7 +173,7 @@ impl<'a, I: Iterator<Item = (Turn, &'a Waiter)>> Walk<'a, I> {
         } else if side.keeps_unmatched && known.is_eager {
             self.emit(arrival, [Some(row), None], time_ms);
         } else if side.keeps_unmatched {
-            self.walked.waiting.insert((close_ms, number), arrival);
+            self.walked.waiting.insert((arrival.partition, close_ms, number), arrival);
         }
     }
 
@@ -150,7 +183,7 @@ impl<'a, I: Iterator<Item = (Turn, &'a Waiter)>> Walk<'a, I> {
         self.emit(arrival, [Some(arrival.row), Some(partner as u32)], arrival.time_ms.max(header.time_ms));
         if side.keeps_unmatched && !self.known.is_eager && !header.is_matched && self.walked.partners.insert(partner) {
             let close_ms = side.close_ms(header.time_ms, self.known.within.grace_ms);
-            self.walked.partner_turns.insert((close_ms, header.number));
+            self.walked.settled.insert((header.partition, close_ms, header.number));
         }
     }
 

@@ -1,0 +1,143 @@
+//! How far the sources of a query have been read, which tasks tell each other through the topics of exchanges: records without a
+//! value, in the transaction with the rows before them. So whoever has read such a record has all rows up to it.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, BinaryArray};
+use headwater_formats::record::RawBatch;
+
+use super::Task;
+use crate::clocks::SourcePartition;
+use crate::operator::Port;
+
+/// How far a partition of a source has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// Its stream time, in ms since the epoch; `i64::MIN` before its first row.
+    pub clock_ms: i64,
+    /// The next offset.
+    pub next: i64,
+}
+
+/// How far partitions of sources have been read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress(BTreeMap<SourcePartition, Reached>);
+
+/// The first byte of the key of such a record.
+const VERSION: u8 = 1;
+
+/// The length of the key. Those of stream times ([`Clocks`](crate::Clocks)) have multiples of 16.
+const KEY_BYTES: usize = 1 + 4 + 4 + 8 + 8;
+
+impl Progress {
+    /// Learns what others know.
+    pub(super) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// Learns from a record without a value, if it is one of these.
+    fn hear(&mut self, key: &[u8]) {
+        let Ok(key) = <&[u8; KEY_BYTES]>::try_from(key) else { return };
+        let [VERSION, s0, s1, s2, s3, p0, p1, p2, p3, rest @ ..] = *key else { return };
+        let source = SourcePartition {
+            source: i32::from_be_bytes([s0, s1, s2, s3]),
+            partition: i32::from_be_bytes([p0, p1, p2, p3]),
+        };
+        let [clock_ms, next] = [&rest[..8], &rest[8..]].map(|bytes| bytes.try_into().map(i64::from_be_bytes));
+        if let (Ok(clock_ms), Ok(next)) = (clock_ms, next) {
+            self.0.insert(source, Reached { clock_ms, next });
+        }
+    }
+}
+
+/// The key of the record that tells how far a partition has been read.
+fn key(source: SourcePartition, reached: Reached) -> Vec<u8> {
+    let numbers = [source.source.to_be_bytes(), source.partition.to_be_bytes()].concat();
+    let reached = [reached.clock_ms.to_be_bytes(), reached.next.to_be_bytes()].concat();
+    [&[VERSION][..], &numbers, &reached].concat()
+}
+
+impl Task {
+    /// The partition of the source that it reads has been read up to this offset, if it reads one.
+    pub fn read_to(&mut self, next: i64) {
+        self.read_to = Some(next);
+    }
+
+    /// How far a partition of a source has been read, as far as that is known from the topics of exchanges; all rows before it that
+    /// are for this task were released.
+    pub fn heard(&self, source: SourcePartition) -> Option<Reached> {
+        self.heard.0.get(&source).copied()
+    }
+
+    /// Has it written to all partitions of its exchanges how far its source has been read, if that has changed.
+    pub(super) fn mark_progress(&mut self, now_ms: i64) {
+        let (Some(source), Some(next)) = (self.source(Port(0)), self.read_to) else { return };
+        let reached = Reached { clock_ms: self.clocks.get(source).unwrap_or(i64::MIN), next };
+        if !self.merges || self.exchanges_rows || self.marked_progress == Some(reached) {
+            return;
+        }
+        self.mark(&key(source, reached), now_ms);
+        self.marked_progress = Some(reached);
+    }
+
+    /// Remembers what the records of an exchange tell, for when their rows are released.
+    pub(super) fn hear_progress(&mut self, port: Port, raw: &RawBatch) {
+        let (Some(keys), Some(values)) = (&raw.keys, &raw.values) else { return };
+        if self.stage.inputs[port.0].exchange.is_none() || values.null_count() == 0 {
+            return;
+        }
+        let input = &mut self.inputs[port.0];
+        for row in (0..raw.len()).filter(|row| values.is_null(*row) && keys.is_valid(*row)) {
+            input.told.hear(keys.value(row));
+        }
+    }
+
+    /// Whether a record of an exchange is no row: it has no value, and what its key tells is not a key of the exchange.
+    pub(super) fn is_mark(&self, port: Port, raw: &RawBatch, offset: i64) -> bool {
+        let is_exchange = self.stage.inputs[port.0].exchange.is_some();
+        let is_null = |row: usize| raw.values.as_ref().is_some_and(|values| values.is_null(row));
+        is_exchange && raw.offsets.binary_search(&offset).is_ok_and(is_null)
+    }
+
+    /// The rows of an input were all released, and so was what the records tell.
+    pub(super) fn release_progress(&mut self, port: Port) {
+        let told = std::mem::take(&mut self.inputs[port.0].told);
+        self.heard.extend(told);
+    }
+
+    /// Has a record with this key and without a value written to all partitions of its exchanges.
+    pub(super) fn mark(&mut self, key: &[u8], now_ms: i64) {
+        for (output, topic) in self.outputs.iter().zip(&self.stage.outputs) {
+            let partitions: Vec<i32> = (0..output.partitions()).filter(|_| topic.exchange.is_some()).collect();
+            if !partitions.is_empty() {
+                self.commands.push_back(super::Command::Log(super::OutBatch {
+                    topic: topic.sink.topic.as_str().into(),
+                    keys: BinaryArray::from_iter_values(partitions.iter().map(|_| key)),
+                    values: BinaryArray::new_null(partitions.len()),
+                    timestamps_ms: Some(vec![now_ms; partitions.len()].into()),
+                    partitions: Some(partitions.into()),
+                    headers: None,
+                }));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_heard() {
+        let source = SourcePartition { source: 3, partition: 7 };
+        let reached = Reached { clock_ms: -5, next: 99 };
+        let mut progress = Progress::default();
+        let key = key(source, reached);
+        assert_eq!(key.len(), KEY_BYTES);
+        progress.hear(&key[1..]);
+        progress.hear(&[0; KEY_BYTES]);
+        assert_eq!(progress, Progress::default());
+        progress.hear(&key);
+        assert_eq!(progress.0.get(&source), Some(&reached));
+    }
+}
