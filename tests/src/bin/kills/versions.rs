@@ -1,19 +1,21 @@
 //! The judge of a left join of a stream with a table: each left row exactly once and in order, with a version of its key
 //! in the table that is never older than that of an earlier row.
 //!
-//! Which version a row meets depends on the order in which the query reads the two topics: lowest timestamp first. So
-//! the version may not be replaced long before the row, nor be written long after it. After a kill, one of two processes
-//! is behind for a while: what it passes on follows newer rows of the other one in the exchanges, so a row can meet a
-//! version that is newer by as much.
+//! Which version a row meets depends on stream time in its partition and in that of the version: one that is not later, unless the table
+//! was read to its end then. So the version may not be replaced long before the row, nor be written long after it, however far one
+//! of two processes is behind the other one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::feed::{DISORDER_MS_MAX, LATE_MS};
-use crate::joins::{BEHIND_MS_MAX, Input, OutputRow};
+use crate::joins::{Input, OutputRow};
 use crate::verdict::Verdict;
 
 /// Maximum time between a row and the time in which its version was the latest.
-const SKEW_MS_MAX: i64 = (2 * (LATE_MS + DISORDER_MS_MAX) + BEHIND_MS_MAX) as i64;
+const SKEW_MS_MAX: i64 = (2 * (LATE_MS + DISORDER_MS_MAX) + WRITTEN_MS_MAX) as i64;
+
+/// Maximum time that the feed takes to write a record that is due.
+const WRITTEN_MS_MAX: u64 = 3_000;
 
 /// What the output must contain, and what was found so far.
 pub struct Versions<'a> {
