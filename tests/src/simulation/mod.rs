@@ -1,7 +1,7 @@
 //! The whole engine on a cluster in memory, with virtual time and faults, all from one seed.
 //!
-//! Several processes run two queries in a chain, one that counts by window, and one that groups the table of another, while records
-//! arrive, some of them in transactions of other writers that commit, abort or hang, and while a user runs statements. Processes crash, fall silent and return as zombies;
+//! Several processes run two queries in a chain, one that counts by window, one that groups the table of another, and one that joins
+//! streams, while records arrive, some of them in transactions of other writers that commit, abort or hang, and while a user runs statements. Processes crash, fall silent and return as zombies;
 //! every call of their transports may fail, or its reply may be lost. Then the faults end, the queries are driven until
 //! they are idle, and their output must equal the result of a bounded query over their input: each row once, and in
 //! order for each key.

@@ -29,7 +29,7 @@ const THREAD_WAIT: Duration = Duration::from_millis(1);
 /// Maximum time for threads to finish their work.
 const THREADS_DONE_MAX: Duration = Duration::from_secs(30);
 
-const SETUP: [&str; 6] = [
+const SETUP: [&str; 7] = [
     "CREATE STREAM s (k STRING KEY, n BIGINT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 3, VALUE_FORMAT = 'JSON');",
     "CREATE STREAM first AS SELECT k, n, ROWPARTITION AS p, ROWOFFSET AS o FROM s WHERE n % 5 <> 0;",
     "CREATE STREAM second AS SELECT n % 4 AS r, k, n * 2 AS twice, p, o FROM first PARTITION BY n % 4;",
@@ -38,6 +38,7 @@ const SETUP: [&str; 6] = [
     "CREATE TABLE totals WITH (PARTITIONS = 2) AS SELECT k, SUM(n) AS total FROM s GROUP BY k EMIT CHANGES;",
     "CREATE TABLE rests AS SELECT CAST(total % 5 AS STRING) AS k, SUM(total) AS n, COUNT(*) AS c FROM totals WHERE total > 50
        GROUP BY CAST(total % 5 AS STRING) HAVING COUNT(*) > 0 EMIT CHANGES;",
+    "CREATE STREAM pairs AS SELECT s.n AS n, s.k AS k, f.p AS p, f.o AS o FROM s JOIN first f WITHIN 1 SECOND ON s.n = f.n;",
 ];
 
 /// One process of the service.
@@ -246,6 +247,8 @@ impl World {
         let counted = "SELECT k AS key, COUNT(*) AS value, CAST(0 AS INT) AS p, ROWTIME / 1000 * 1000 AS o FROM s \
             GROUP BY k, ROWTIME / 1000 * 1000";
         judge::check(&self.engine, "s", "COUNTS", counted).await?;
+        // Each row meets the one that it was made from, which another partition may have.
+        judge::check(&self.engine, "first", "PAIRS", "SELECT k AS key, n AS value, p, o FROM first").await?;
         // Its input is read as a table, so it is not wrong if a total is written twice.
         let rests = "SELECT CAST(total % 5 AS STRING) AS key, SUM(total) AS value, CAST(COUNT(*) AS INT) AS p, \
             CAST(0 AS BIGINT) AS o FROM totals WHERE total > 50 GROUP BY CAST(total % 5 AS STRING)";
