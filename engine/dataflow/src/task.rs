@@ -362,6 +362,8 @@ impl Task {
         let mut decoded = self.inputs[port.0].decoder.decode(raw)?;
         let stop_at = decoded.untimed.filter(|_| self.stops_on_time);
         let rejects = std::mem::take(&mut decoded.rejects);
+        let is_mark = |offset: i64| self.is_mark(port, raw, offset);
+        let rejects: Vec<Reject> = rejects.into_iter().filter(|reject| !is_mark(reject.offset)).collect();
         for reject in rejects.into_iter().filter(|reject| stop_at.is_none_or(|at| reject.offset <= at)) {
             let Reject { offset, side, reason, .. } = reject;
             let address = (raw.origin.clone(), offset);

@@ -93,6 +93,13 @@ impl Task {
         }
     }
 
+    /// Whether a record of an exchange is no row: it has no value, and what its key tells is not a key of the exchange.
+    pub(super) fn is_mark(&self, port: Port, raw: &RawBatch, offset: i64) -> bool {
+        let is_exchange = self.stage.inputs[port.0].exchange.is_some();
+        let is_null = |row: usize| raw.values.as_ref().is_some_and(|values| values.is_null(row));
+        is_exchange && raw.offsets.binary_search(&offset).is_ok_and(is_null)
+    }
+
     /// The rows of an input were all released, and so was what the records tell.
     pub(super) fn release_progress(&mut self, port: Port) {
         let told = std::mem::take(&mut self.inputs[port.0].told);

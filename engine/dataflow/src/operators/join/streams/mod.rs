@@ -272,7 +272,7 @@ impl JoinStreams {
         }
         let [own_expired, other_expired] = &plan.expired;
         let mut columns = chunk.rows.columns().to_vec();
-        if !own_expired.is_empty() {
+        if !own_expired.is_empty() || columns.is_empty() {
             let expired = self.columns(own, own_expired, [].into_iter(), stores)?;
             let both = columns.iter().zip(&expired).map(|(column, expired)| concat(&[column, expired]));
             // A chunk without columns is only the address of what is emitted.

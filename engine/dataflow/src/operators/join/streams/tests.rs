@@ -225,6 +225,14 @@ fn a_row_waits_for_streams_elsewhere() {
     assert_eq!(twin.push(&[Row(L, "e", 1, 1_060)]), [""; 0]);
 }
 
+#[test]
+fn a_row_of_either_input_waits_for_streams_elsewhere() {
+    let mut twin = Twin::new(JoinKind::Full, [50, 50], Some(10));
+    twin.pass(0);
+    assert_eq!(twin.push(&[Row(R, "a", 1, 100), Row(R, "b", 1, 1_000)]), [""; 0]);
+    assert_eq!(twin.pass(161), ["1@100 [-,a1]"]);
+}
+
 /// Trap J3, a row whose partner is gone.
 #[test]
 fn a_row_that_was_matched_stays_matched() {
