@@ -1,7 +1,7 @@
 //! The memory that the stores of a process share, and the disk to which they move what exceeds it.
 //!
-//! Whoever needs memory takes it until the total exceeds the limit. From then on each store that grows keeps only its share,
-//! which is as large a part of the limit as its memory is of the total.
+//! Whoever needs memory takes it until the total exceeds the limit. From then on each store keeps only its share, which is as large a
+//! part of the limit as its memory is of the total. One that has less than an equal part may grow: those that have more yield.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,6 +10,8 @@ use super::cold::{Cold, ColdError, Disk};
 
 /// The part of its share that a store keeps when it moves state to disk, in percent: so that it does so seldom.
 const KEPT_PERCENT: usize = 90;
+/// The part of the limit by which the total may exceed it, until those that have more than an equal part have yielded.
+const BEYOND_PART: usize = 4;
 
 /// The memory and the disk of the stores of a process. A clone is the same memory and disk; the default is memory without limit.
 #[derive(Clone, Debug, Default)]
@@ -20,13 +22,16 @@ struct Limited {
     bytes_max: usize,
     /// The memory of all stores, as they reported it last.
     bytes: AtomicUsize,
+    /// The number of stores.
+    stores: AtomicUsize,
     disk: Box<dyn Disk>,
 }
 
 impl Storage {
     /// Memory of at most `bytes_max`, beyond which stores move state to a disk.
     pub fn new(bytes_max: usize, disk: impl Disk + 'static) -> Self {
-        Self(Some(Arc::new(Limited { bytes_max, bytes: AtomicUsize::new(0), disk: Box::new(disk) })))
+        let (bytes, stores) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self(Some(Arc::new(Limited { bytes_max, bytes, stores, disk: Box::new(disk) })))
     }
 
     /// Whether there is a limit.
@@ -37,6 +42,20 @@ impl Storage {
     /// The memory of all stores in bytes, as they reported it last; 0 without limit.
     pub fn bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |limited| limited.bytes.load(Ordering::Relaxed))
+    }
+
+    /// Takes note of one more store.
+    pub(crate) fn enter(&self) {
+        if let Some(limited) = &self.0 {
+            limited.stores.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes note of one store less, which has reported that it has no memory.
+    pub(crate) fn leave(&self) {
+        if let Some(limited) = &self.0 {
+            limited.stores.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Takes note that a store has `now` bytes and had `before`.
@@ -50,11 +69,19 @@ impl Storage {
 
     /// Bytes that a store with `own` bytes may have, of which it has reported `reported`.
     pub(crate) fn share(&self, reported: usize, own: usize) -> usize {
-        let Some(Limited { bytes_max, bytes, .. }) = self.0.as_deref() else { return usize::MAX };
+        let Some(Limited { bytes_max, bytes, stores, .. }) = self.0.as_deref() else { return usize::MAX };
         let total = bytes.load(Ordering::Relaxed).saturating_sub(reported) + own;
         match bytes_max.checked_sub(total) {
             Some(left) => own + left,
-            None => (own as u128 * *bytes_max as u128 / total.max(1) as u128) as usize,
+            None => {
+                let in_proportion = (own as u128 * *bytes_max as u128 / total.max(1) as u128) as usize;
+                let equal = bytes_max / stores.load(Ordering::Relaxed).max(1);
+                if total - bytes_max > bytes_max / BEYOND_PART {
+                    in_proportion
+                } else {
+                    in_proportion.max(equal.min(own))
+                }
+            }
         }
     }
 
@@ -79,12 +106,16 @@ mod tests {
     #[test]
     fn whoever_needs_memory_gets_it_until_it_is_scarce() {
         let storage = Storage::new(1_000, MemoryDisk);
+        (0..4).for_each(|_| storage.enter());
         storage.report(0, 900);
         assert_eq!((storage.share(900, 900), storage.excess(900)), (1_000, 0), "nobody else needs it");
         storage.report(0, 300);
         assert_eq!((storage.share(300, 300), storage.share(900, 900)), (250, 750), "in proportion");
         assert_eq!(storage.excess(300), 300 - 180, "and a bit less, so that it lasts");
-        storage.report(900, 100);
+        assert_eq!((storage.excess(200), storage.excess(250)), (0, 0), "no more than an equal part");
+        storage.report(0, 60);
+        assert!(storage.excess(200) > 0, "that is too much");
+        storage.report(960, 100);
         assert_eq!((storage.excess(300), storage.bytes()), (0, 400));
         assert_eq!(Storage::default().excess(usize::MAX), 0);
     }

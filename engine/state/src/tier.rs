@@ -44,6 +44,7 @@ struct Move {
 impl Tier {
     /// Nothing is on disk yet.
     pub(crate) fn new(storage: &Storage) -> Self {
+        storage.enter();
         let (disk, windows, next, hand) = (None, BTreeSet::new(), 0, (0, 0));
         Self { storage: storage.clone(), reported: 0, disk, windows, next, hand }
     }
@@ -172,6 +173,7 @@ impl Tier {
 impl Drop for Tier {
     fn drop(&mut self) {
         self.report(0);
+        self.storage.leave();
     }
 }
 
