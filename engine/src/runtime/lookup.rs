@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use headwater_connectors::table::Progress;
 use headwater_connectors::transport::{Isolation, Transport};
@@ -68,11 +68,13 @@ fn find(lookup: &Lookup, state: StateSnapshot) -> Result<Option<Rows>> {
         progress: progress.clone(),
     };
     let mut batches = Vec::new();
-    read(&scan, 0..scan.state.partitions.len(), 1, &mut |batch| {
-        batches.push(batch);
+    let read = read(&scan, 0..scan.state.partitions.len(), 1, &mut |batch| {
+        batches.push(Ok(batch));
         true
-    })?;
-    let batches = futures::stream::iter(batches.into_iter().map(Ok::<_, DataFusionError>));
+    });
+    // As in a scan, what fails while it is read comes in the place of the rows.
+    batches.extend(read.err().map(Err));
+    let batches = futures::stream::iter(batches);
     let stream = Box::pin(RecordBatchStreamAdapter::new(lookup.schema.clone(), batches));
     Ok(Some(Rows { stream, progress, notice: None }))
 }
