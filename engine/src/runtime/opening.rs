@@ -16,8 +16,15 @@ use super::job::Job;
 use super::outbox::Outbox;
 use super::query_status::QueryStatus;
 use super::refusals::Refusals;
-use super::snapshots::Snapshots;
+use super::snapshots::{Shelf, Snapshots};
+use super::start::{Start, StartContext};
 use super::topics::partitions_of;
+
+/// The largest batch in bytes that all topics accept; `None` if none has a limit.
+pub(super) fn batch_bytes_max(placements: &BTreeMap<String, Placement>, limits: &ComplaintLimits) -> Option<usize> {
+    let topics = placements.values().map(|placement| placement.limits).chain([limits.log, limits.dead]);
+    topics.filter_map(|limits| limits.batch_bytes_max).min()
+}
 
 /// What a share is opened with.
 pub(super) struct Opening<'a> {
@@ -63,6 +70,19 @@ impl Opening<'_> {
             }
         }
         Ok(outbox)
+    }
+
+    /// Where the query continues.
+    pub(super) fn start(&self, partitions: &[TopicPartition]) -> Result<Start, TransportError> {
+        let Self { transport, job, goal, member, inputs, positioned, .. } = *self;
+        let admin = transport.admin();
+        Start::find(&StartContext { admin, member, query: &job.query, inputs, goal, positioned }, partitions)
+    }
+
+    /// The local snapshots of the query; `None` if it has no state, or if there is no folder for them.
+    pub(super) fn shelf(&self) -> Option<Shelf> {
+        let has_state = self.job.compiled.has_state();
+        if has_state { self.snapshots.of(self.transport.admin(), &self.job.query) } else { None }
     }
 
     /// The topics that the query writes: its output, exchanges and changelogs.

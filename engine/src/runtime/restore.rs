@@ -125,7 +125,11 @@ impl Restore {
         let (transport, in_threads, ids) = (transport.clone(), job.in_threads, changelogs.ids);
         let (intake, unfinished, advanced) = (None, 0, (0, now_ms, false));
         let restore = Self { transport, in_threads, shelf, parts, snapshots, ids, intake, unfinished, advanced };
-        Ok((!restore.parts.is_empty()).then_some(restore))
+        if restore.parts.is_empty() {
+            return Ok(None);
+        }
+        status.restoring(restore.progress(), now_ms);
+        Ok(Some(restore))
     }
 
     /// Restores what arrives within `wait`. Returns true once everything is restored.

@@ -14,9 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
-use headwater_connectors::transport::{
-    Admin, Lost, ReadPlan, ReadRange, SourceEvent, TransportError, TransportErrorKind,
-};
+use headwater_connectors::transport::{Admin, Lost, ReadPlan, SourceEvent, TransportError, TransportErrorKind};
 use headwater_dataflow::{Port, TaskId, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
 use headwater_state::ColdError;
@@ -27,19 +25,19 @@ use super::inputs::Inputs;
 use super::intakes::Intakes;
 use super::job::Job;
 use super::note::Note;
-use super::opening::Opening;
+use super::opening::{Opening, batch_bytes_max};
 use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
 use super::refusals::Refusals;
 use super::restore::Restore;
 use super::snapshots::Keeper;
-use super::start::{Start, StartContext};
+use super::start::Start;
 use super::states::{Shown, States};
 use super::tasks::Tasks;
 use super::turns::Turn;
 pub(super) use commits::Committing;
 use merge::{Merge, Run};
-use plans::{is_whole, merge, partitions_of, phases, plan};
+use plans::{ends, merge, partitions_of, plans};
 
 /// A batch of this many records means that there is much to read, so the following ones are read ahead.
 const AHEAD_FROM: usize = 1_024;
@@ -134,41 +132,23 @@ impl Share {
         partitions: &[TopicPartition],
         now_ms: i64,
     ) -> Result<(Self, Start), TransportError> {
-        let Opening { transport, job, goal, member, inputs, positioned, refusals, .. } = *opening;
-        let Opening { status, snapshots, storage, .. } = *opening;
+        let Opening { transport, job, inputs, refusals, status, .. } = *opening;
         // Transactions of a former owner are ended first: only then are its offsets and its state final.
         let placements = opening.placements()?;
         let (limits, log_missing) = opening.complaint_limits()?;
-        let topics = placements.values().map(|placement| placement.limits).chain([limits.log, limits.dead]);
-        let batch_bytes_max = topics.filter_map(|limits| limits.batch_bytes_max).min();
-        let outbox = opening.outbox(partitions, batch_bytes_max)?;
+        let outbox = opening.outbox(partitions, batch_bytes_max(&placements, &limits))?;
         let sink = job.query.topology.sink().and_then(|sink| placements.get_key_value(&sink.topic));
-        let admin = transport.admin();
-        let context = StartContext { admin, member, query: &job.query, inputs, goal, positioned };
-        let start = Start::find(&context, partitions)?;
-        let (threads, notes) = (job.threads(), &start.notes);
-        let mut tasks = Tasks::open(&job.compiled, inputs, &placements, notes, threads, storage)?;
+        let start = opening.start(partitions)?;
+        let mut tasks = Tasks::open(job, inputs, &placements, &start.notes, opening.storage)?;
         let shown = Shown::of(job, status, &start, &mut tasks)?.map(Arc::new);
-        let shelf = if job.compiled.has_state() { snapshots.of(admin, &job.query) } else { None };
+        let shelf = opening.shelf();
         let restore = Restore::begin(transport, job, shelf.clone(), &mut tasks, status, now_ms)?;
-        if let Some(restore) = &restore {
-            status.restoring(restore.progress(), now_ms);
-        }
-        let whole = plan(job, &start)?;
-        let mut later = match is_whole(inputs, partitions, &start) {
-            true => {
-                tasks.exchange_in_memory(inputs.exchanges());
-                phases(admin, job, inputs, whole)?
-            }
-            false => vec![whole],
-        };
+        let (plan, later) = plans(opening, partitions, &start, &mut tasks)?;
         let marks_progress = job.compiled.merges() && !tasks.is_whole();
-        let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
-        let unfinished = later.iter().flat_map(|plan| &plan.ranges).filter_map(end).collect();
-        let plan = later.pop().ok_or_else(|| TransportError::internal("a share reads nothing"))?;
         let inputs_of = tasks.ids();
         let share = Self {
             phase: partitions_of(&plan),
+            unfinished: ends(later.iter().chain([&plan])),
             later,
             merge: merge(job, &plan, inputs, &mut tasks)?,
             intakes: Intakes::open(transport, plan, job.in_threads.then_some(AHEAD_FROM), job.compiled.merges())?,
@@ -196,7 +176,6 @@ impl Share {
             passed: BTreeMap::new(),
             notes: start.notes.clone(),
             open_since_ms: None,
-            unfinished,
             committing: VecDeque::new(),
             committed: 0,
             facts_at_ms: None,

@@ -11,6 +11,7 @@ use headwater_formats::record::{RawBatch, TopicPartition};
 use headwater_state::Storage;
 
 use super::inputs::Inputs;
+use super::job::Job;
 use super::note::Note;
 use super::share::fault;
 use super::turns::{self, Turns};
@@ -45,15 +46,14 @@ impl Default for Tasks {
 impl Tasks {
     /// The tasks that read these partitions, with the stream times of the last commit and empty stores in `storage`.
     pub(super) fn open(
-        compiled: &Compiled,
+        job: &Job,
         inputs: &Inputs,
         placements: &BTreeMap<String, Placement>,
         notes: &BTreeMap<TopicPartition, Note>,
-        threads: usize,
         storage: &Storage,
     ) -> Result<Self, TransportError> {
-        let mut opened = Self { threads, storage: storage.clone(), ..Self::default() };
-        opened.add(compiled, inputs, placements, notes.keys())?;
+        let mut opened = Self { threads: job.threads(), storage: storage.clone(), ..Self::default() };
+        opened.add(&job.compiled, inputs, placements, notes.keys())?;
         for (partition, note) in notes {
             if let (Some(time_ms), Some((id, port))) = (note.time_ms, opened.readers.get(partition).copied()) {
                 opened.started.insert(id);

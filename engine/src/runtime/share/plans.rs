@@ -1,6 +1,6 @@
 //! What a share reads, and in which order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headwater_connectors::transport::{Admin, Isolation, ReadPlan, ReadRange, TransportError};
@@ -8,6 +8,7 @@ use headwater_formats::record::TopicPartition;
 
 use super::super::inputs::Inputs;
 use super::super::job::Job;
+use super::super::opening::Opening;
 use super::super::start::{Start, mark};
 use super::super::tasks::Tasks;
 use super::merge::Merge;
@@ -16,7 +17,7 @@ use super::merge::Merge;
 const BATCH_RECORDS_MAX: usize = 16_384;
 
 /// How the input is read from where the query continues.
-pub(super) fn plan(job: &Job, start: &Start) -> Result<ReadPlan, TransportError> {
+fn plan(job: &Job, start: &Start) -> Result<ReadPlan, TransportError> {
     Ok(ReadPlan {
         ranges: start.ranges.clone(),
         wanted: job.wanted()?,
@@ -37,7 +38,7 @@ pub(super) fn merge(
 }
 
 /// Whether a share has all partitions of all inputs, so that rows can pass exchanges in memory.
-pub(super) fn is_whole(inputs: &Inputs, partitions: &[TopicPartition], start: &Start) -> bool {
+fn is_whole(inputs: &Inputs, partitions: &[TopicPartition], start: &Start) -> bool {
     let has_all = |topic: &Arc<str>| {
         let owned = partitions.iter().filter(|partition| partition.topic == *topic).count();
         start.partitions.get(topic).is_some_and(|all| usize::try_from(*all).is_ok_and(|all| all == owned))
@@ -48,12 +49,7 @@ pub(super) fn is_whole(inputs: &Inputs, partitions: &[TopicPartition], start: &S
 /// What a share reads whose rows pass exchanges in memory, the first plan last: the records that are left in the exchanges, those
 /// of later stages first, and then the sources. If tables are read ahead, what is left of streams is read with the sources: it waits
 /// for the tables.
-pub(super) fn phases(
-    admin: &dyn Admin,
-    job: &Job,
-    inputs: &Inputs,
-    whole: ReadPlan,
-) -> Result<Vec<ReadPlan>, TransportError> {
+fn phases(admin: &dyn Admin, job: &Job, inputs: &Inputs, whole: ReadPlan) -> Result<Vec<ReadPlan>, TransportError> {
     let (left, sources): (Vec<_>, Vec<_>) =
         whole.ranges.iter().cloned().partition(|range| inputs.is_exchange(&range.partition.topic));
     let (mut phases, mut of_streams) = (Vec::new(), Vec::new());
@@ -75,6 +71,31 @@ pub(super) fn phases(
     let ranges = of_streams.into_iter().chain(sources).collect();
     phases.insert(0, ReadPlan { ranges, ..whole });
     Ok(phases)
+}
+
+/// What a share reads first, and what it reads after that, the next one last. Has its tasks exchange rows in memory if it has all
+/// partitions.
+pub(super) fn plans(
+    opening: &Opening<'_>,
+    partitions: &[TopicPartition],
+    start: &Start,
+    tasks: &mut Tasks,
+) -> Result<(ReadPlan, Vec<ReadPlan>), TransportError> {
+    let Opening { transport, job, inputs, .. } = *opening;
+    let whole = plan(job, start)?;
+    if !is_whole(inputs, partitions, start) {
+        return Ok((whole, Vec::new()));
+    }
+    tasks.exchange_in_memory(inputs.exchanges());
+    let mut later = phases(transport.admin(), job, inputs, whole)?;
+    let first = later.pop().ok_or_else(|| TransportError::internal("a share reads nothing"))?;
+    Ok((first, later))
+}
+
+/// Where the partitions end that have an end.
+pub(super) fn ends<'p>(plans: impl Iterator<Item = &'p ReadPlan>) -> BTreeMap<TopicPartition, i64> {
+    let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
+    plans.flat_map(|plan| &plan.ranges).filter_map(end).collect()
 }
 
 /// The partitions of a plan.
