@@ -70,12 +70,15 @@ pub fn longest(values: &BinaryArray) -> usize {
     values.offsets().lengths().max().unwrap_or(0)
 }
 
+/// An operator of a task, and the next steps for its rows.
+pub type Step = (Box<dyn Operator>, Vec<Target>);
+
 /// Where the rows of an operator go: the later operators of the stage, and its outputs.
 pub struct Onward<'a> {
     /// The next steps.
     pub to: &'a [Target],
     /// The operators after this one, and the index of the first of them.
-    pub later: (&'a mut [(Box<dyn Operator>, Vec<Target>)], usize),
+    pub later: (&'a mut [Step], usize),
     /// The outputs of the stage, and what they are.
     pub outputs: (&'a mut [Output], &'a [OutputTopic]),
     /// The current time, in ms since the epoch.
