@@ -16,8 +16,8 @@ use super::supervisor::STACK_BYTES;
 
 /// Rows from which threads are worth their start, which takes tens of µs.
 const ROWS_MIN: usize = 1_024;
-/// Bytes of commands after which a task waits until they are performed.
-const COMMANDS_BYTES_MAX: usize = 16 << 20;
+/// Bytes of commands after which a task waits until they are performed: less than a large piece, so that a step may end after each.
+const COMMANDS_BYTES_MAX: usize = 8 << 20;
 
 /// The tasks that have something to do, and what.
 pub(super) type Turns<'r> = BTreeMap<TaskId, Turn<'r>>;
