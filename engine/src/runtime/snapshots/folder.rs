@@ -22,7 +22,7 @@ pub trait Folder: Debug + Send + Sync {
     /// Opens a file; `None` if it does not exist.
     fn open(&self, path: &str) -> io::Result<Option<Box<dyn Content>>>;
 
-    /// Begins a file, which exists once it is [kept](NewFile::keep), and then replaces the one with this path.
+    /// Begins a file, which exists once it is kept, and then replaces the one with this path.
     fn create(&self, path: &str) -> io::Result<Box<dyn NewFile>>;
 
     /// Deletes a file, or a folder with everything in it, if it exists.
