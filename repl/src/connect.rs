@@ -30,7 +30,7 @@ pub fn connect(options: &Options, bootstrap: &str, runtime: &Handle) -> Result<C
     }
     let engine = Engine::new(transport.clone(), &settings);
     keep_state(&engine, options)?;
-    engine.keep_state_within(&settings, &options.location.state_folder());
+    engine.keep_state_within(&settings, &options.cold_folder());
     let session = Mutex::new(Session::new(settings));
     let ask = EngineAsk { engine, session, runtime: runtime.clone() };
     let engine = Arc::new(ask);

@@ -78,9 +78,10 @@ pub fn start(wanted: Option<&str>, verbosity: u8, color: bool, output: LogOutput
 
 fn directives(verbosity: u8) -> &'static str {
     match verbosity {
-        0 => "warn",
+        // What matters of lsm_tree's errors comes with the query that has them.
+        0 => "warn,lsm_tree=error",
         1 => {
-            "warn,headwater=info,headwater_repl=info,headwater_engine=info,headwater_connectors=info,headwater_broker=info"
+            "warn,lsm_tree=error,headwater=info,headwater_repl=info,headwater_engine=info,headwater_connectors=info,headwater_broker=info"
         }
         _ => {
             "info,headwater=debug,headwater_repl=debug,headwater_engine=debug,headwater_connectors=debug,headwater_broker=debug"

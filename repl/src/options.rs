@@ -146,13 +146,10 @@ impl Options {
     }
 }
 
-impl Location {
+impl Options {
     /// The folder for state that does not fit in memory: in the data folder, if there is one.
-    pub fn state_folder(&self) -> PathBuf {
-        match self {
-            Self::Folder(folder) => folder.join("state").join("cold"),
-            Self::Cluster(_) | Self::Memory => std::env::temp_dir(),
-        }
+    pub fn cold_folder(&self) -> PathBuf {
+        self.state_folder.as_ref().map_or_else(std::env::temp_dir, |folder| folder.join("cold"))
     }
 }
 
@@ -400,8 +397,10 @@ mod tests {
 
     #[test]
     fn state_that_does_not_fit_in_memory_is_in_the_data_folder_or_the_temporary_one() {
-        assert_eq!(Location::Folder("d".into()).state_folder(), PathBuf::from("d/state/cold"));
-        assert_eq!(Location::Cluster("a:1".into()).state_folder(), std::env::temp_dir());
+        let folder_of = |arguments: &[&str]| resolve(arguments, &[("HOME", "/h")]).unwrap().cold_folder();
+        assert_eq!(folder_of(&["--data", "d"]), PathBuf::from("d/state/cold"));
+        assert_eq!(folder_of(&["--data", "d", "--bootstrap-server", "a:1"]), PathBuf::from("d/state/cold"));
+        assert_eq!(folder_of(&["--bootstrap-server", "a:1"]), std::env::temp_dir());
     }
 
     #[test]
