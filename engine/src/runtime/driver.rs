@@ -190,8 +190,9 @@ impl Driver {
             // The group reports this once it has refreshed its metadata.
             (Seen::Grown | Seen::Missing, _) => {
                 // If the coordinator is unavailable, the next look asks again.
-                if let Err(error) = self.member.refresh() {
-                    tracing::debug!(%error, "could not refresh the group's view of the topic");
+                match self.member.refresh() {
+                    Ok(()) => self.inputs.refreshed(),
+                    Err(error) => tracing::debug!(%error, "could not refresh the group's view of the topic"),
                 }
                 Ok(())
             }

@@ -65,6 +65,11 @@ impl Inputs {
         self.0.get_mut(topic).map_or(Seen::Same, |input| input.lookout.learn(known))
     }
 
+    /// Records that the group has checked how many partitions there are.
+    pub(super) fn refreshed(&mut self) {
+        self.0.values_mut().for_each(|input| input.lookout.refreshed());
+    }
+
     /// Forgets how many partitions there are, because they are being reassigned.
     pub(super) fn forget_partitions(&mut self) {
         self.0.values_mut().for_each(|input| input.lookout.forget_partitions());

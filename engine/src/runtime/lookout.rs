@@ -16,6 +16,9 @@ pub(super) struct Lookout {
     id: Option<TopicId>,
     /// How many partitions were assigned, if known.
     partitions: Option<i32>,
+    /// The group has not been asked since partitions were assigned: some may have been added between the assignment and the first
+    /// look, which then takes them for assigned.
+    is_unsure: bool,
 }
 
 /// What a look found.
@@ -23,7 +26,7 @@ pub(super) struct Lookout {
 pub(super) enum Seen {
     /// As far as is known, nothing has changed.
     Same,
-    /// The topic has more partitions.
+    /// The topic has more partitions, or may have.
     Grown,
     /// The topic does not exist.
     Missing,
@@ -34,7 +37,7 @@ pub(super) enum Seen {
 impl Lookout {
     /// A lookout that knows nothing about the topic yet.
     pub(super) fn new(topic: &str) -> Self {
-        Self { topic: topic.to_owned(), looked_at_ms: i64::MIN, id: None, partitions: None }
+        Self { topic: topic.to_owned(), looked_at_ms: i64::MIN, id: None, partitions: None, is_unsure: false }
     }
 
     /// The id of the topic when it was first seen.
@@ -45,6 +48,12 @@ impl Lookout {
     /// Forgets how many partitions there are, because they are being reassigned. The next look learns it again.
     pub(super) fn forget_partitions(&mut self) {
         self.partitions = None;
+        self.is_unsure = true;
+    }
+
+    /// Records that the group has checked how many partitions there are.
+    pub(super) fn refreshed(&mut self) {
+        self.is_unsure = false;
     }
 
     /// Compares a glance with what was known, and remembers it.
@@ -67,7 +76,10 @@ impl Lookout {
         }
         self.looked_at_ms = now_ms;
         let found = admin.glance(&self.topic);
-        self.saw(found)
+        match self.saw(found) {
+            Seen::Same if self.is_unsure => Seen::Grown,
+            seen => seen,
+        }
     }
 
     /// Looks at the topic now.
@@ -85,5 +97,33 @@ impl Lookout {
                 Seen::Same
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_connectors::transport::Transport as _;
+
+    use super::*;
+    use crate::runtime::for_tests::cluster_with;
+
+    /// Goal: partitions that are added between an assignment and the first look are not overlooked. Method: the topic has grown
+    /// when the share opens, and the first attempt to ask the group fails.
+    #[test]
+    fn the_group_is_asked_after_each_assignment() {
+        let cluster = cluster_with("s");
+        let mut lookout = Lookout::new("s");
+        lookout.forget_partitions();
+        cluster.add_partitions("s", 7).expect("a topic");
+        let found = cluster.admin().glance("s").expect("it answers").expect("a topic");
+        assert_eq!((lookout.learn(found), found.partitions), (Seen::Same, 7));
+        assert_eq!(
+            [0, 1, LOOK_MS].map(|now_ms| lookout.look(cluster.admin(), now_ms)),
+            [Seen::Grown, Seen::Same, Seen::Grown]
+        );
+        lookout.refreshed();
+        assert_eq!(lookout.look(cluster.admin(), 2 * LOOK_MS), Seen::Same);
+        cluster.add_partitions("s", 8).expect("a topic");
+        assert_eq!(lookout.look(cluster.admin(), 3 * LOOK_MS), Seen::Grown);
     }
 }
