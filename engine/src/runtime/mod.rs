@@ -51,6 +51,7 @@ mod share;
 #[cfg(test)]
 mod shared_join_tests;
 mod shared_question;
+mod side_by_side;
 mod signal;
 mod snapshots;
 mod spill;

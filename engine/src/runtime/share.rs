@@ -85,8 +85,6 @@ pub(super) struct Share {
     pub(super) current: Vec<RawBatch>,
     /// What was read and comes next.
     next: Option<SourceEvent>,
-    /// Most batches that are processed at the same time.
-    threads: usize,
     /// Whether tasks tell those of other processes how far they have read their sources.
     marks_progress: bool,
     /// Whether they have something to tell, although no record was read.
@@ -145,7 +143,7 @@ impl Share {
         let restore = Restore::begin(transport, job, shelf.clone(), &mut tasks, status, now_ms)?;
         let (plan, later) = plans(opening, partitions, &start, &mut tasks)?;
         let marks_progress = job.compiled.merges() && !tasks.is_whole();
-        let inputs_of = tasks.ids();
+        let keeper = shelf.map(|shelf| dumps::keeper(shelf, transport, job, &tasks.ids(), now_ms));
         let share = Self {
             phase: partitions_of(&plan),
             unfinished: ends(later.iter().chain([&plan])),
@@ -156,13 +154,12 @@ impl Share {
             tasks,
             exchanges: inputs.exchanges(),
             restore,
-            keeper: shelf.map(|shelf| dumps::keeper(shelf, transport, job, &inputs_of, now_ms)),
+            keeper,
             positioned: start.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect(),
             shown,
             gaps: start.gaps.clone(),
             current: Vec::new(),
             next: None,
-            threads: job.threads(),
             marks_progress,
             must_mark: marks_progress,
             mid_record: false,
@@ -354,7 +351,7 @@ impl Share {
     fn with_others(&mut self, raw: RawBatch) -> Result<Vec<RawBatch>, TransportError> {
         let mut raws = vec![raw];
         // The rows of a query that merges its inputs have their turns one after the other.
-        while self.merge.is_none() && raws.len() < self.threads {
+        while self.merge.is_none() && raws.len() < self.tasks.threads() {
             match self.intakes.poll(&BTreeSet::new(), Duration::ZERO)? {
                 SourceEvent::Idle => break,
                 SourceEvent::Batch(other) if raws.iter().all(|raw| raw.origin != other.origin) => raws.push(other),

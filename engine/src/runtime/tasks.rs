@@ -2,7 +2,6 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use headwater_connectors::transport::TransportError;
@@ -14,6 +13,7 @@ use super::inputs::Inputs;
 use super::job::Job;
 use super::note::Note;
 use super::share::fault;
+use super::side_by_side::side_by_side;
 use super::turns::{self, Turns};
 
 /// Records of a changelog, with the task and the index of its store that they belong to.
@@ -83,6 +83,11 @@ impl Tasks {
         Ok(())
     }
 
+    /// Most threads that have them work at the same time, and so most batches that are worth processing at once.
+    pub(super) fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Whether a task reads a partition.
     pub(super) fn has_reader(&self, partition: &TopicPartition) -> bool {
         self.readers.contains_key(partition)
@@ -119,15 +124,10 @@ impl Tasks {
         for ((id, store), raw) in batches {
             of_tasks.entry(id).or_default().push((store, raw));
         }
-        let mut work: Vec<_> =
-            self.tasks.iter_mut().filter_map(|(id, task)| of_tasks.remove(id).map(|batches| (task, batches))).collect();
-        let Some((task, batches)) = work.pop() else { return Ok(()) };
-        std::thread::scope(|scope| {
-            let others: Vec<_> =
-                work.into_iter().map(|(task, batches)| scope.spawn(move || restore(task, &batches))).collect();
-            let first = restore(task, &batches);
-            let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            joined.fold(first, Result::and)
+        let of_task = |(id, task)| of_tasks.remove(id).map(|batches| (task, batches));
+        let work: Vec<(&mut Task, _)> = self.tasks.iter_mut().filter_map(of_task).collect();
+        side_by_side(work.into_iter(), self.threads, |(task, batches)| {
+            batches.iter().try_for_each(|(store, raw)| task.handle(&Event::Restore(*store, raw)))
         })
     }
 
@@ -229,8 +229,4 @@ impl Tasks {
             }
         }
     }
-}
-
-fn restore(task: &mut Task, batches: &[(usize, RawBatch)]) -> Result<(), TransportError> {
-    batches.iter().try_for_each(|(store, raw)| task.handle(&Event::Restore(*store, raw))).map_err(fault)
 }

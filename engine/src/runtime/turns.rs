@@ -3,16 +3,13 @@
 //! threads.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::thread;
 
 use arrow::error::ArrowError;
 use headwater_connectors::transport::TransportError;
 use headwater_dataflow::{Chunk, Command, Epoch, Event, Port, Task, TaskId};
 use headwater_formats::record::RawBatch;
-use parking_lot::Mutex;
 
-use super::share::fault;
-use super::supervisor::STACK_BYTES;
+use super::side_by_side::side_by_side;
 
 /// Rows from which threads are worth their start, which takes tens of µs.
 const ROWS_MIN: usize = 1_024;
@@ -136,33 +133,10 @@ pub(super) fn run<'t>(
     now_ms: i64,
 ) -> Result<(), TransportError> {
     let rows: usize = turns.values().map(|turn| turn.len(epoch_rows)).sum();
-    let threads = if rows >= ROWS_MIN { threads.min(turns.len()) } else { 1 };
+    let threads = if rows >= ROWS_MIN { threads } else { 1 };
     let has_turn: Vec<_> = tasks.filter(|(id, _)| turns.contains_key(id)).map(|(_, task)| task).collect();
     if has_turn.len() != turns.len() {
         return Err(TransportError::internal("rows are sent to a task that does not exist"));
     }
-    let queue = Mutex::new(has_turn.into_iter().zip(turns.values_mut()));
-    let work = || {
-        loop {
-            // The lock is not held while the task works.
-            let next = queue.lock().next();
-            let Some((task, turn)) = next else { return Ok(()) };
-            turn.run(task, now_ms)?;
-        }
-    };
-    let in_threads = || {
-        thread::scope(|scope| {
-            let start = |_| {
-                let name = thread::current().name().map_or_else(|| "task".to_owned(), |name| format!("{name}+"));
-                // What a thread that cannot be started would have done is done by the others.
-                thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn_scoped(scope, work).ok()
-            };
-            let others: Vec<_> = (1..threads).filter_map(start).collect();
-            let own = work();
-            let joined =
-                others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            joined.fold(own, Result::and)
-        })
-    };
-    if threads == 1 { work() } else { in_threads() }.map_err(fault)
+    side_by_side(has_turn.into_iter().zip(turns.values_mut()), threads, |(task, turn)| turn.run(task, now_ms))
 }
