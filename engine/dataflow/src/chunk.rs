@@ -163,6 +163,12 @@ impl Before {
 }
 
 impl Origins {
+    /// Those of rows that are records of a source partition themselves.
+    pub fn own(source: SourcePartition, offsets: &Int64Array) -> Self {
+        let [sources, partitions] = [source.source, source.partition].map(|number| vec![number; offsets.len()].into());
+        Self { sources, partitions, offsets: offsets.clone() }
+    }
+
     /// The source partition of a row.
     pub fn source(&self, row: usize) -> SourcePartition {
         SourcePartition { source: self.sources.value(row), partition: self.partitions.value(row) }

@@ -10,6 +10,10 @@ use arrow::array::Int64Array;
 
 use crate::chunk::Chunk;
 
+/// How far a partition may be behind others and still have state kept for it to which it did not contribute, in ms of stream time: a
+/// day.
+pub const LAG_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// A partition of one of the sources of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourcePartition {

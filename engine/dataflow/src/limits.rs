@@ -8,8 +8,7 @@ use arrow::array::{Array, BinaryArray};
 use arrow::error::ArrowError;
 
 use super::chunk::Chunk;
-use super::clocks::{Clocks, SourcePartition};
-use super::operator::{Context, Emitted, Operator};
+use super::operator::{Operator, repeated};
 use super::output::Output;
 use super::stage::{OutputTopic, Target};
 
@@ -114,11 +113,7 @@ impl Onward<'_> {
                     if !operator.repeats() {
                         continue;
                     }
-                    let (failures, late, clocks) = (&mut Vec::new(), &mut Vec::new(), &mut Clocks::default());
-                    let (source, limits) = (SourcePartition { source: 0, partition: 0 }, Limits::default());
-                    let (now_ms, passed_ms, stores) = (*now_ms, i64::MAX, &mut []);
-                    let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures, late, limits };
-                    if let Emitted::Rows(rows) = operator.push(port, chunk, &mut cx)? {
+                    if let Some(rows) = repeated(operator.as_mut(), port, chunk, *now_ms)? {
                         left.extend(to.iter().map(|to| (rows.clone(), *to)));
                     }
                 }

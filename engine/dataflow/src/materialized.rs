@@ -18,11 +18,8 @@ use arrow::error::ArrowError;
 use headwater_formats::format::FormatError;
 use headwater_formats::record::{OutBatch, RawBatch, RecordLimits, TopicPartition};
 
-use super::chunk::Chunk;
-use super::clocks::{Clocks, SourcePartition};
 use super::keeper::{Found, Keeper, Kept};
-use super::limits::Limits;
-use super::operator::{Context, Emitted, Operator, Port};
+use super::operator::{Operator, Port, repeated};
 use super::output::{Output, Placement};
 use super::stage::Stage;
 
@@ -145,7 +142,8 @@ impl MaterializedReader {
         let mut chunk = self.keeper().rows(found)?;
         for operator in &mut self.later {
             if !chunk.is_empty() {
-                chunk = step(operator.as_mut(), chunk, now_ms)?;
+                let none = chunk.slice(0, 0);
+                chunk = repeated(operator.as_mut(), Port(0), chunk, now_ms)?.unwrap_or(none);
             }
         }
         if chunk.is_empty() {
@@ -178,18 +176,5 @@ impl MaterializedReader {
             values: Some(values),
             headers: None,
         }
-    }
-}
-
-/// The rows that an operator emits for some rows. Failures of expressions were reported when the rows came to be.
-fn step(operator: &mut dyn Operator, chunk: Chunk, now_ms: i64) -> Result<Chunk, ArrowError> {
-    let (failures, late, clocks) = (&mut Vec::new(), &mut Vec::new(), &mut Clocks::default());
-    let (nothing, source) = (chunk.slice(0, 0), SourcePartition { source: 0, partition: 0 });
-    let limits = Limits::default();
-    let mut cx = Context { now_ms, passed_ms: i64::MAX, clocks, source, stores: &mut [], failures, late, limits };
-    match operator.push(Port(0), chunk, &mut cx)? {
-        Emitted::Rows(chunk) => Ok(chunk),
-        Emitted::Nothing => Ok(nothing),
-        Emitted::Pieces(_) => Err(ArrowError::ComputeError("a step after the state emits pieces".to_owned())),
     }
 }

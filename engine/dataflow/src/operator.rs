@@ -126,3 +126,23 @@ impl From<Chunk> for Emitted {
         if chunk.is_empty() { Self::Nothing } else { Self::Rows(chunk) }
     }
 }
+
+/// The rows that an operator which [repeats](Operator::repeats) emits for some rows; `None` if it emits none. Failures of expressions
+/// were reported when the rows came to be.
+pub fn repeated(
+    operator: &mut dyn Operator,
+    port: Port,
+    chunk: Chunk,
+    now_ms: i64,
+) -> Result<Option<Chunk>, ArrowError> {
+    let (failures, late, clocks) = (&mut Vec::new(), &mut Vec::new(), &mut Clocks::default());
+    let (source, limits) = (SourcePartition { source: 0, partition: 0 }, Limits::default());
+    let mut cx = Context { now_ms, passed_ms: i64::MAX, clocks, source, stores: &mut [], failures, late, limits };
+    match operator.push(port, chunk, &mut cx)? {
+        Emitted::Rows(chunk) => Ok(Some(chunk)),
+        Emitted::Nothing => Ok(None),
+        Emitted::Pieces(_) => {
+            Err(ArrowError::ComputeError("an operator that repeats its rows emits pieces".to_owned()))
+        }
+    }
+}

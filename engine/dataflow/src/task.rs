@@ -357,8 +357,7 @@ impl Task {
         debug_assert_eq!(raw.origin, self.inputs[port.0].origin, "an input has one partition");
         debug_assert!(self.left.is_empty() && self.inputs[port.0].pending.is_none(), "one batch after the other");
         (self.port, self.last_out) = (port, None);
-        self.hear_time(port, raw);
-        self.hear_progress(port, raw);
+        self.hear(port, raw);
         let mut decoded = self.inputs[port.0].decoder.decode(raw)?;
         let stop_at = decoded.untimed.filter(|_| self.stops_on_time);
         let rejects = std::mem::take(&mut decoded.rejects);

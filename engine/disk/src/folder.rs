@@ -68,9 +68,13 @@ fn delete(folder: &Path) {
 
 /// An error of the operating system, with what could not be done and where.
 pub(super) fn failed(what: &str, path: &Path, error: &io::Error) -> ColdError {
+    ColdError::new(format!("could not {what} \"{}\": {}", path.display(), reason(error)))
+}
+
+/// The message of an operating system error, without its number.
+pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
-    let reason = text.split_once(" (os error").map_or_else(|| text.clone(), |(reason, _)| reason.to_lowercase());
-    ColdError::new(format!("could not {what} \"{}\": {reason}", path.display()))
+    text.split_once(" (os error").map_or_else(|| text.clone(), |(reason, _)| reason.to_lowercase())
 }
 
 #[cfg(test)]

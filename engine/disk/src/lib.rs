@@ -21,8 +21,9 @@ use lsm_tree::{Cache, DescriptorTable};
 use parking_lot::Mutex;
 
 use folder::Folder;
+pub use folder::reason;
 use merger::Merger;
-use tree::{ColdTree, Shared};
+use tree::ColdTree;
 
 /// The part of the memory of all stores that is used to cache what is on disk.
 const CACHE_PART: usize = 8;
@@ -91,8 +92,7 @@ impl Disk for ColdDisk {
     fn open(&self) -> Result<Box<dyn Cold>, ColdError> {
         let opened = self.opened()?;
         let path = opened.folder.path().join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let shared = Shared { cache: opened.cache.clone(), files: opened.files.clone(), folder: opened };
-        Ok(Box::new(ColdTree::create(path, shared)?))
+        Ok(Box::new(ColdTree::create(path, opened)?))
     }
 }
 

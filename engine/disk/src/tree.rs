@@ -13,7 +13,7 @@ use std::time::Duration;
 use arrow::array::{Array, ArrayBuilder, BinaryArray, BinaryBuilder};
 use headwater_state::{Cold, ColdError, ColdSnapshot, Piece};
 use lsm_tree::config::PinningPolicy;
-use lsm_tree::{AbstractTree, AnyTree, Cache, Config, DescriptorTable, Guard, SeqNo, SequenceNumberCounter};
+use lsm_tree::{AbstractTree, AnyTree, Config, Guard, SeqNo, SequenceNumberCounter};
 use parking_lot::Mutex;
 
 use super::folder;
@@ -27,14 +27,6 @@ const LOADS_MAX: usize = 16;
 const LOOK: Duration = Duration::from_millis(5);
 /// How often to look at most: after half a minute it is better to have more loads.
 const LOOKS_MAX: usize = 6_000;
-
-/// What all trees of a process share.
-pub(super) struct Shared {
-    pub(super) cache: Arc<Cache>,
-    pub(super) files: Arc<DescriptorTable>,
-    /// Keeps the folder, which is deleted with its last tree.
-    pub(super) folder: Arc<super::Opened>,
-}
 
 /// The part of a store that is on disk.
 #[derive(Debug)]
@@ -50,7 +42,8 @@ pub(super) struct Tree {
     live: Mutex<BTreeMap<SeqNo, usize>>,
     /// Why a merge failed.
     failure: Mutex<Option<ColdError>>,
-    shared: Shared,
+    /// Keeps the folder, which is deleted with its last tree.
+    opened: Arc<super::Opened>,
 }
 
 impl fmt::Debug for Tree {
@@ -111,21 +104,21 @@ impl Tree {
 
 impl ColdTree {
     /// An empty tree in a folder.
-    pub(super) fn create(path: PathBuf, shared: Shared) -> Result<Self, ColdError> {
+    pub(super) fn create(path: PathBuf, opened: Arc<super::Opened>) -> Result<Self, ColdError> {
         let visible = SequenceNumberCounter::default();
         let everywhere = || PinningPolicy::all(true);
-        let opened = Config::new(&path, SequenceNumberCounter::default(), visible.clone())
-            .use_cache(shared.cache.clone())
-            .use_descriptor_table(Some(shared.files.clone()))
+        let tree = Config::new(&path, SequenceNumberCounter::default(), visible.clone())
+            .use_cache(opened.cache.clone())
+            .use_descriptor_table(Some(opened.files.clone()))
             // In small blocks, so that the cache needs only those that are used.
             .filter_block_partitioning_policy(everywhere())
             .index_block_partitioning_policy(everywhere())
             .filter_block_pinning_policy(PinningPolicy::all(false))
             .index_block_pinning_policy(PinningPolicy::all(false))
             .open();
-        let tree = opened.map_err(|error| failed("create", &path, &error))?;
+        let tree = tree.map_err(|error| failed("create", &path, &error))?;
         let (live, failure) = (Mutex::default(), Mutex::default());
-        Ok(Self(Arc::new(Tree { tree, path, visible, live, failure, shared })))
+        Ok(Self(Arc::new(Tree { tree, path, visible, live, failure, opened })))
     }
 
     fn load(&self, pieces: &mut dyn Iterator<Item = Piece>) -> Result<(), lsm_tree::Error> {
@@ -146,7 +139,7 @@ impl Cold for ColdTree {
     fn write(&mut self, pieces: &mut dyn Iterator<Item = Piece>) -> Result<(), ColdError> {
         self.0.check()?;
         self.load(pieces).map_err(|error| self.0.failed("write state to", &error))?;
-        self.0.shared.folder.merger.put(Job::Merge(Arc::downgrade(&self.0)));
+        self.0.opened.merger.put(Job::Merge(Arc::downgrade(&self.0)));
         for _ in 0..LOOKS_MAX {
             if self.0.tree.l0_run_count() <= LOADS_MAX {
                 break;
@@ -160,7 +153,7 @@ impl Cold for ColdTree {
     fn forget(&mut self, windows: Range<u64>) -> Result<(), ColdError> {
         self.0.check()?;
         let keys = windows.start.to_be_bytes()..windows.end.to_be_bytes();
-        self.0.shared.folder.merger.put(Job::Forget(Arc::downgrade(&self.0), keys));
+        self.0.opened.merger.put(Job::Forget(Arc::downgrade(&self.0), keys));
         Ok(())
     }
 

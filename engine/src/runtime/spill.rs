@@ -15,6 +15,7 @@ use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SpillFile, SpillWriter, TempFileFactory};
 use futures::Stream;
+use headwater_disk::reason;
 use headwater_language::diagnostic::{Diagnostic, MEMORY, RUNTIME};
 
 /// How many bytes to read at once.
@@ -66,12 +67,6 @@ impl Disk {
         let message = format!("the query's temporary files exceed the limit of {} bytes", self.bytes_max);
         Diagnostic::new(MEMORY, message).hint("Raise it with SET 'query.disk.max' = '100GB'; or allow the query more memory: SET 'query.memory.max' = '1GB';")
     }
-}
-
-/// The message of an operating system error, without its number.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split_once(" (os error").map_or_else(|| text.clone(), |(reason, _)| reason.to_lowercase())
 }
 
 /// One file. Its space is released when the last reference is dropped.

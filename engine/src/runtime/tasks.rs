@@ -213,7 +213,7 @@ impl Tasks {
     /// The number of results that wait for their windows to close; `None` if there are never any, or not counted yet.
     pub(super) fn pending(&self) -> Option<usize> {
         let pending = self.tasks.values().filter_map(Task::pending);
-        pending.fold(None, |sum, more| Some(sum.unwrap_or(0) + more))
+        pending.reduce(|sum, more| sum + more)
     }
 
     /// Keeps the stream times of tasks, and whether windows have expired, in the notes of what they read.

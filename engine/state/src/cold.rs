@@ -4,7 +4,7 @@
 //! Disk::open()                one place for each store, empty at first
 //! Cold::write(pieces)         committed keys leave memory, in the order of their keys
 //! Cold::snapshot()            what was written, for the store and for readers; later writes do not change it
-//! Cold::forget(ids)           windows are gone
+//! Cold::forget(windows)       windows are gone
 //! ```
 //!
 //! The truth is the changelog: nothing that is on disk is needed after the process has ended.
@@ -99,7 +99,7 @@ impl From<ColdError> for ArrowError {
     }
 }
 
-/// Where a shard is within its window: its first place, and how many of the leading bits of a place its keys have in common.
+/// The places of a shard, or of several beside each other, within their window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Places {
     /// The first place.

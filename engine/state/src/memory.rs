@@ -12,6 +12,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray};
 use arrow::error::ArrowError;
@@ -185,10 +186,8 @@ impl MemoryStore {
         let (mut removal, committed) = (Removal::default(), self.committed.snapshot());
         for start in windows {
             let below = Below::of(self.sealed.iter().take(before), &committed, *start);
-            let scan = match below.is_committed() {
-                true => committed.scan(*start..=*start, RemovedWindow::BATCH_KEYS),
-                false => committed.scan(0..0, 1),
-            };
+            let scan = || committed.scan(*start..=*start, RemovedWindow::BATCH_KEYS);
+            let scan = below.is_committed().then(scan);
             let (again, changes) = (last.table(*start).cloned(), below.changes().cloned().collect());
             removal.add(RemovedWindow { start: *start, again, changes, committed: scan, read: 0 });
         }
@@ -210,8 +209,20 @@ impl MemoryStore {
 
     /// The memory that it will need before the next commit, in bytes: while one epoch is committed, the next one is open.
     fn bytes_soon(&self) -> usize {
-        let open = self.bytes() - self.committed.read().tables().values().map(|window| window.bytes()).sum::<usize>();
-        self.bytes() + (OPEN_EPOCHS * self.epoch_bytes).saturating_sub(open)
+        self.committed_bytes() + self.uncommitted_bytes().max(OPEN_EPOCHS * self.epoch_bytes)
+    }
+
+    fn committed_bytes(&self) -> usize {
+        self.committed.read().tables().values().map(|window| window.bytes()).sum()
+    }
+
+    fn uncommitted_bytes(&self) -> usize {
+        self.sealed.iter().map(Sealed::bytes).sum::<usize>() + self.open_bytes()
+    }
+
+    /// The memory of the epoch that is open.
+    fn open_bytes(&self) -> usize {
+        self.overlay_bytes + self.fetched.borrow().values().map(Table::bytes).sum::<usize>()
     }
 }
 
@@ -359,7 +370,7 @@ impl Store for MemoryStore {
         let on_disk = on_disk(&self.committed.read(), &keys).inspect_err(|error| self.fail(error))?;
         let mut rows = keys.iter().zip(0..);
         let removed = self.committed.change(|Snapshot { windows, .. }| {
-            let (committed, mut removed) = (std::sync::Arc::make_mut(windows), Vec::new());
+            let (committed, mut removed) = (Arc::make_mut(windows), Vec::new());
             // Consecutive records often belong to one window.
             for run in keys.chunk_by(|(one, _), (next, _)| one == next) {
                 removed.extend(change(committed, run[0].0, |window| {
@@ -385,9 +396,8 @@ impl Store for MemoryStore {
     }
 
     fn is_full(&self) -> bool {
-        let fetched = self.fetched.borrow().values().map(Table::bytes).sum::<usize>();
-        let open = self.overlay_bytes + fetched;
-        open > OPEN_BYTES_MIN && open > self.tier.share(self.bytes()) / OPEN_PART
+        let open = self.open_bytes();
+        self.tier.is_limited() && open > OPEN_BYTES_MIN && open > self.tier.share(self.bytes()) / OPEN_PART
     }
 
     fn yield_memory(&mut self) {
@@ -416,9 +426,7 @@ impl Store for MemoryStore {
     }
 
     fn bytes(&self) -> usize {
-        let committed: usize = self.committed.read().tables().values().map(|window| window.bytes()).sum();
-        let fetched: usize = self.fetched.borrow().values().map(Table::bytes).sum();
-        committed + self.sealed.iter().map(Sealed::bytes).sum::<usize>() + self.overlay_bytes + fetched
+        self.committed_bytes() + self.uncommitted_bytes()
     }
 }
 

@@ -32,8 +32,8 @@ pub(crate) struct RemovedWindow {
     pub(crate) again: Option<Arc<Table>>,
     /// The changes of epochs that are not committed, newest first.
     pub(crate) changes: Vec<Arc<Table>>,
-    /// The committed keys.
-    pub(crate) committed: Scan,
+    /// The committed keys; `None` if there are none.
+    pub(crate) committed: Option<Scan>,
     /// The number of changes that were read.
     pub(crate) read: usize,
 }
@@ -86,7 +86,8 @@ impl RemovedWindow {
             self.read += 1;
             return Ok(true);
         }
-        let Some(batch) = self.committed.next().transpose()? else { return Ok(false) };
+        let batch = self.committed.as_mut().and_then(Iterator::next).transpose()?;
+        let Some(batch) = batch else { return Ok(false) };
         for row in 0..batch.windows.len() {
             let key = batch.keys.value(row);
             if !is_above(&self.changes, hash(key), key) {

@@ -39,7 +39,7 @@ pub struct View(Arc<RwLock<Snapshot>>);
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub(crate) windows: Arc<BTreeMap<i64, Arc<Window>>>,
-    /// What is on disk; `None` if nothing was ever moved there.
+    /// What is on disk; `None` if nothing is there.
     pub(crate) cold: Option<Arc<dyn ColdSnapshot>>,
     pub(crate) kept_from: i64,
     pub(crate) has_expired: bool,

@@ -249,9 +249,7 @@ impl Table {
 
     /// The addresses of records that are those of the query's input themselves.
     fn own_origins(&self, offsets: &Int64Array) -> Option<Origins> {
-        let SourcePartition { source, partition } = self.source?;
-        let [sources, partitions] = [source, partition].map(|number| vec![number; offsets.len()].into());
-        Some(Origins { sources, partitions, offsets: offsets.clone() })
+        self.source.map(|source| Origins::own(source, offsets))
     }
 }
 

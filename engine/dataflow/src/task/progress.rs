@@ -7,7 +7,7 @@ use arrow::array::{Array, BinaryArray};
 use headwater_formats::record::{OutBatch, RawBatch};
 
 use super::Task;
-use crate::clocks::SourcePartition;
+use crate::clocks::{Clocks, SourcePartition};
 use crate::command::Command;
 use crate::operator::Port;
 
@@ -81,15 +81,18 @@ impl Task {
         self.marked_progress = Some(reached);
     }
 
-    /// Remembers what the records of an exchange tell, for when their rows are released.
-    pub(super) fn hear_progress(&mut self, port: Port, raw: &RawBatch) {
+    /// Remembers what the records of an exchange tell that have no value: stream times, or how far sources have been read, which is
+    /// known once the rows before are released.
+    pub(super) fn hear(&mut self, port: Port, raw: &RawBatch) {
         let (Some(keys), Some(values)) = (&raw.keys, &raw.values) else { return };
         if self.stage.inputs[port.0].exchange.is_none() || values.null_count() == 0 {
             return;
         }
-        let input = &mut self.inputs[port.0];
         for row in (0..raw.len()).filter(|row| values.is_null(*row) && keys.is_valid(*row)) {
-            input.told.hear(keys.value(row));
+            match Clocks::from_bytes(keys.value(row)) {
+                Some(clocks) => drop(self.told.advance_all(&clocks)),
+                None => self.inputs[port.0].told.hear(keys.value(row)),
+            }
         }
     }
 

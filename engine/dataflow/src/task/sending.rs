@@ -71,11 +71,7 @@ impl Task {
 
 /// Rows for an exchange, with the addresses of their records in the sources, and with stream times.
 fn stamped(chunk: &Chunk, exchange: &Exchange, own: SourcePartition, clocks: &mut Clocks) -> Result<Chunk, ArrowError> {
-    let origins = chunk.origins.clone().unwrap_or_else(|| Origins {
-        sources: vec![own.source; chunk.len()].into(),
-        partitions: vec![own.partition; chunk.len()].into(),
-        offsets: chunk.offsets.clone(),
-    });
+    let origins = chunk.origins.clone().unwrap_or_else(|| Origins::own(own, &chunk.offsets));
     let clocks_ms = clocks.advance_by_row(chunk, own);
     exchange.split(chunk.clone(), origins, clocks_ms)
 }

@@ -113,7 +113,7 @@ impl Task {
     /// been counted since it was restored.
     pub fn pending(&self) -> Option<usize> {
         let pending = self.operators.iter().filter_map(|(operator, _)| operator.pending());
-        pending.fold(None, |sum, more| Some(sum.unwrap_or(0) + more))
+        pending.reduce(|sum, more| sum + more)
     }
 
     /// Whether windows have left its stores because they expired.

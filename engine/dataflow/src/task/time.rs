@@ -1,9 +1,7 @@
 //! Stream time in a task: that of its own partitions, and what other tasks tell.
 
-use arrow::array::Array;
 use arrow::compute::max;
 use arrow::error::ArrowError;
-use headwater_formats::record::RawBatch;
 
 use super::Task;
 use crate::arrival;
@@ -54,19 +52,6 @@ impl Task {
         let clocks = self.clocks.to_bytes();
         self.mark(&clocks, now_ms);
         self.marked = self.clocks.clone();
-    }
-
-    /// Remembers the stream times in the records of an exchange, which are those without a value.
-    pub(super) fn hear_time(&mut self, port: Port, raw: &RawBatch) {
-        let (Some(keys), Some(values)) = (&raw.keys, &raw.values) else { return };
-        if self.stage.inputs[port.0].exchange.is_none() || values.null_count() == 0 {
-            return;
-        }
-        for row in (0..raw.len()).filter(|row| values.is_null(*row) && keys.is_valid(*row)) {
-            if let Some(clocks) = Clocks::from_bytes(keys.value(row)) {
-                self.told.advance_all(&clocks);
-            }
-        }
     }
 
     /// Stream time has advanced in partitions whose rows may go to other tasks. Returns false if that changes nothing here; else

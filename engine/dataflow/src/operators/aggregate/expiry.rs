@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 
 use super::contributors::Contributors;
 use super::deadlines::{Deadlines, Due};
-use crate::clocks::Clocks;
-
-/// How far a partition may be behind and still keep what it did not contribute to, in ms of stream time.
-const LAG_MS: i64 = 86_400_000;
+use crate::clocks::{Clocks, LAG_MS};
 
 /// What waits to expire.
 #[derive(Clone, Debug, Default)]

@@ -80,7 +80,7 @@ impl Keeper for Aggregate {
     }
 
     fn key_types(&self) -> Vec<DataType> {
-        self.schema.fields()[..self.groups.len()].iter().map(|field| field.data_type().clone()).collect()
+        self.key.types()
     }
 
     fn has_canonical_keys(&self) -> bool {

@@ -362,11 +362,7 @@ fn last_of(chunk: &Chunk, own: SourcePartition) -> Result<Chunk, ArrowError> {
     let last = chunk.slice(chunk.len() - 1, 1);
     let rows = last.rows.project(&[])?;
     let clocks_ms = last.clocks_ms.clone().unwrap_or_else(|| last.times_ms.clone());
-    let origins = last.origins.clone().unwrap_or_else(|| Origins {
-        sources: vec![own.source].into(),
-        partitions: vec![own.partition].into(),
-        offsets: last.offsets.clone(),
-    });
+    let origins = last.origins.clone().unwrap_or_else(|| Origins::own(own, &last.offsets));
     Ok(Chunk { rows, valued: None, origins: Some(origins), clocks_ms: Some(clocks_ms), ..last })
 }
 

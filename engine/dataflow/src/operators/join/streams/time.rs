@@ -10,6 +10,8 @@ use arrow::array::{Array, BinaryArray};
 use arrow::error::ArrowError;
 use headwater_state::Store;
 
+use crate::clocks::LAG_MS;
+
 /// How far the join has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Time {
@@ -30,9 +32,6 @@ pub struct Reached {
 
 /// The first byte of the value.
 const VERSION: u8 = 2;
-
-/// How far partitions may be behind others and still have rows kept for them, in ms of stream time: a day, as for windows.
-const LAG_MS: i64 = 24 * 60 * 60 * 1_000;
 
 impl Time {
     /// Its window in the store, which never expires. The key is empty.
