@@ -39,11 +39,13 @@ impl Belongings {
     /// Those of the queries in `before` that `after` has no more, and the topics that replaced queries use no more.
     pub(super) fn ended(before: &Catalog, after: &Catalog, service_id: &str) -> Vec<Self> {
         let ended = |query: &Arc<QueryDef>| {
-            let old = Self::of(query, service_id);
-            let Some(next) = after.query(&query.id) else { return Some(old) };
-            if Arc::ptr_eq(query, next) {
+            let next = after.query(&query.id);
+            // Nearly all are the same: this runs for each command that is read.
+            if next.is_some_and(|next| Arc::ptr_eq(query, next)) {
                 return None;
             }
+            let old = Self::of(query, service_id);
+            let Some(next) = next else { return Some(old) };
             let kept = Self::of(next, service_id);
             let topics: Vec<String> = old.topics.into_iter().filter(|topic| !kept.topics.contains(topic)).collect();
             let group = old.group.filter(|group| kept.group.as_ref() != Some(group));

@@ -377,7 +377,7 @@ impl Driver {
                 self.member.commit(&offsets)?;
             }
             share.apply(epoch, &offsets)?;
-            self.purge.committed(&offsets, share.exchanges(), now_ms);
+            self.purge.committed(&offsets, |topic| self.inputs.is_exchange(topic), now_ms);
             share.keep(epoch, now_ms)?;
             if let Some(facts) = share.facts(&self.job, &self.inputs, now_ms) {
                 self.status.set_facts(facts);

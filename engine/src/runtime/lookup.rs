@@ -8,12 +8,12 @@ use datafusion::error::Result;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use headwater_connectors::table::Progress;
 use headwater_connectors::transport::{Isolation, Transport};
-use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_planner::lookup::Lookup;
 
 use super::state_scan::{StateScan, read};
+use super::state_table::{address, lacks_times};
 use super::states::{StateSnapshot, States};
 use super::{blocking, isolation};
 use crate::answer::Rows;
@@ -26,7 +26,7 @@ pub(crate) async fn rows(
     states: &Arc<States>,
     settings: &Settings,
 ) -> std::result::Result<Option<Rows>, Vec<Diagnostic>> {
-    if isolation(settings) == Isolation::ReadUncommitted {
+    if isolation(settings) == Isolation::ReadUncommitted || address(|name| reads(lookup, name)).is_some() {
         return Ok(None);
     }
     let state = match states.now(&lookup.query) {
@@ -41,10 +41,13 @@ pub(crate) async fn rows(
     found.map_err(|error| failure::diagnose(&error, None))
 }
 
+/// Whether a column with this name is read.
+fn reads(lookup: &Lookup, name: &str) -> bool {
+    lookup.schema.index_of(name).is_ok()
+}
+
 fn find(lookup: &Lookup, state: StateSnapshot) -> Result<Option<Rows>> {
-    let reads = |name: &&str| lookup.schema.index_of(name).is_ok();
-    let lacks_time = !state.materialized.has_times() && reads(&ROWTIME);
-    if lacks_time || [ROWPARTITION, ROWOFFSET].iter().any(reads) {
+    if lacks_times(&state, |name| reads(lookup, name)) {
         return Ok(None);
     }
     let Some(columns) = state.materialized.key_columns() else { return Ok(None) };

@@ -3,7 +3,7 @@
 //! Once in a while a thread asks the cluster to delete them, so that the query never waits for it. It is not repeated if it fails:
 //! the next one deletes more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -36,10 +36,10 @@ impl Purge {
     pub(super) fn committed(
         &mut self,
         positions: &BTreeMap<TopicPartition, Position>,
-        exchanges: &BTreeSet<Arc<str>>,
+        is_exchange: impl Fn(&str) -> bool,
         now_ms: i64,
     ) {
-        let of_exchange = positions.iter().filter(|(partition, _)| exchanges.contains(&partition.topic));
+        let of_exchange = positions.iter().filter(|(partition, _)| is_exchange(&partition.topic));
         self.before.extend(of_exchange.map(|(partition, position)| (partition.clone(), position.offset)));
         self.purged_at_ms.get_or_insert(now_ms);
     }
@@ -150,15 +150,15 @@ mod tests {
         let transport: Arc<dyn Transport> =
             Arc::new(FaultyTransport::new(Arc::new(MemoryTransport::new()), Arc::new(Refusing)));
         let (mut purge, exchange) = (Purge::default(), TopicPartition::new("exchange", 0));
-        let exchanges = BTreeSet::from([exchange.topic.clone()]);
+        let is_exchange = |topic: &str| *topic == *exchange.topic;
         let positions =
             |offset: i64| BTreeMap::from([(exchange.clone(), offset.into()), (TopicPartition::new("s", 0), 9.into())]);
-        purge.committed(&positions(5), &exchanges, 0);
+        purge.committed(&positions(5), is_exchange, 0);
         purge.step("q", &transport, EVERY_MS - 1, false);
         assert_eq!(purge.before, BTreeMap::from([(exchange.clone(), 5)]), "not of the source, and not yet");
         purge.step("q", &transport, EVERY_MS, false);
         assert!(purge.before.is_empty());
-        purge.committed(&positions(7), &exchanges, EVERY_MS);
+        purge.committed(&positions(7), is_exchange, EVERY_MS);
         purge.step("q", &transport, EVERY_MS + 1, false);
         assert_eq!(purge.before[&exchange], 7, "not before the next time");
         purge.step("q", &transport, 2 * EVERY_MS, false);

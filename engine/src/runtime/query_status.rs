@@ -375,6 +375,16 @@ impl QueryStatus {
         changing.errors.push_back(error);
     }
 
+    /// The number of commits so far.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// What the query does.
+    pub(super) fn state(&self) -> State {
+        self.changing.lock().state.clone()
+    }
+
     /// The status now.
     pub fn snapshot(&self) -> StatusSnapshot {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

@@ -79,6 +79,11 @@ impl Part {
         self.to_load + u64::try_from(self.end - self.start).unwrap_or(0)
     }
 
+    /// The number of offsets that were read, and not loaded from a snapshot.
+    fn read(&self) -> u64 {
+        u64::try_from(self.next - self.start).unwrap_or(0)
+    }
+
     /// Reads all of the changelog, because its snapshot cannot be used.
     fn read_all(&mut self) {
         (self.start, self.next, self.loaded, self.to_load) = (self.first, self.first, 0, 0);
@@ -238,13 +243,13 @@ impl Restore {
 
     /// The number of records that were restored, and of all. Offsets without a record count.
     pub(super) fn progress(&self) -> (u64, u64) {
-        let done = |part: &Part| part.loaded + u64::try_from(part.next - part.start).unwrap_or(0);
+        let done = |part: &Part| part.loaded + part.read();
         (self.parts.values().map(done).sum(), self.parts.values().map(Part::total).sum())
     }
 
-    /// Reports once that it does not advance.
-    pub(super) fn watch(&mut self, query_id: &str, now_ms: i64) {
-        let ((done, total), (before, since_ms, is_reported)) = (self.progress(), self.advanced);
+    /// Reports once that it does not advance, if this is its progress.
+    pub(super) fn watch(&mut self, (done, total): (u64, u64), query_id: &str, now_ms: i64) {
+        let (before, since_ms, is_reported) = self.advanced;
         if done != before {
             self.advanced = (done, now_ms, false);
         } else if !is_reported && now_ms - since_ms >= STANDSTILL_MS {
@@ -260,8 +265,7 @@ impl Restore {
 
     /// The changelogs with the number of offsets that were read of each, and not loaded from a snapshot.
     pub(super) fn read(&self) -> impl Iterator<Item = (&TopicPartition, u64)> {
-        let read = |part: &Part| u64::try_from(part.next - part.start).unwrap_or(0);
-        self.parts.iter().map(move |(partition, part)| (partition, read(part)))
+        self.parts.iter().map(|(partition, part)| (partition, part.read()))
     }
 }
 

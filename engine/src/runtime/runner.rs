@@ -56,14 +56,14 @@ impl Runner {
         let mut pause = BACKOFF;
         let mut was_missing = false;
         while !self.stop.is_set() {
-            let commits = self.status.snapshot().commits;
+            let commits = self.status.commits();
             let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt()));
             let Err(failure) = attempt.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) else { break };
             if self.stop.is_set() && failure.may_pass() {
                 tracing::debug!(query_id = %self.query.id, "query was asked to end before it could commit");
                 break;
             }
-            if self.status.snapshot().commits > commits {
+            if self.status.commits() > commits {
                 (pause, was_missing) = (BACKOFF, false);
             }
             let is_missing = matches!(failure, Failure::Missing(_));
@@ -120,7 +120,7 @@ impl Runner {
     fn definition(&self) -> Arc<QueryDef> {
         match self.status.has_position() {
             false => self.query.clone(),
-            true => Arc::new(QueryDef { began: Some(restarts(&self.query)), ..(*self.query).clone() }),
+            true => Arc::new(QueryDef { began: Some(self.query.restarts()), ..(*self.query).clone() }),
         }
     }
 
@@ -185,11 +185,6 @@ impl From<TransportError> for Failure {
             K::Unreachable | K::Timeout | K::Fenced | K::Refused | K::Disk | K::Other => Self::Passing(diagnostic),
         }
     }
-}
-
-/// The number of the latest RESUME … FROM of a query; 0 if there was none.
-pub(super) fn restarts(query: &QueryDef) -> u64 {
-    query.restart.as_ref().map_or(0, |restart| restart.number)
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {

@@ -85,9 +85,7 @@ pub(super) struct Share {
     pub(super) current: Vec<RawBatch>,
     /// What was read and comes next.
     next: Option<SourceEvent>,
-    /// Whether tasks tell those of other processes how far they have read their sources.
-    marks_progress: bool,
-    /// Whether they have something to tell, although no record was read.
+    /// Whether tasks have to tell those of other processes how far they have read their sources, although no record was read.
     must_mark: bool,
     /// Part of a record's output has been produced and part has not, so no commit is possible.
     pub(super) mid_record: bool,
@@ -142,9 +140,10 @@ impl Share {
         let shelf = opening.shelf();
         let restore = Restore::begin(transport, job, shelf.clone(), &mut tasks, status, now_ms)?;
         let (plan, later) = plans(opening, partitions, &start, &mut tasks)?;
-        let marks_progress = job.compiled.merges() && !tasks.is_whole();
         let keeper = shelf.map(|shelf| dumps::keeper(shelf, transport, job, &tasks.ids(), now_ms));
+        let must_mark = job.compiled.merges() && !tasks.is_whole();
         let share = Self {
+            must_mark,
             phase: partitions_of(&plan),
             unfinished: ends(later.iter().chain([&plan])),
             later,
@@ -160,8 +159,6 @@ impl Share {
             gaps: start.gaps.clone(),
             current: Vec::new(),
             next: None,
-            marks_progress,
-            must_mark: marks_progress,
             mid_record: false,
             complaints: Complaints::new(&job.query, &job.service_id, limits),
             log_missing,
@@ -182,11 +179,6 @@ impl Share {
         Ok((share, start))
     }
 
-    /// The topics of the query's exchanges.
-    pub(super) fn exchanges(&self) -> &BTreeSet<Arc<str>> {
-        &self.exchanges
-    }
-
     /// Whether the state is not restored yet.
     pub(super) fn is_restoring(&self) -> bool {
         self.restore.is_some()
@@ -203,8 +195,9 @@ impl Share {
         let Some(restore) = &mut self.restore else { return Ok(true) };
         self.busy_at_ms = now_ms;
         let is_done = restore.step(&mut self.tasks, wait)?;
-        restore.watch(&job.query.id, now_ms);
-        status.restoring(restore.progress(), now_ms);
+        let progress = restore.progress();
+        restore.watch(progress, &job.query.id, now_ms);
+        status.restoring(progress, now_ms);
         if is_done && let Some(restore) = self.restore.take() {
             self.restored(&restore);
         }
@@ -319,7 +312,7 @@ impl Share {
                     Some(next) => *next = offset,
                     None => drop(self.passed.insert(partition, offset)),
                 }
-                self.must_mark |= self.marks_progress && is_source;
+                self.must_mark |= is_source && self.merge.is_some() && !self.tasks.is_whole();
                 Ok(StepOutcome::Worked)
             }
             SourceEvent::Lost(lost) => self.lose(&lost, job, status, now_ms).map(|()| StepOutcome::Worked),

@@ -175,7 +175,7 @@ impl StartContext<'_> {
             _ => None,
         };
         let partitions = old.partitions.or(Some(count(extent)));
-        let note = Note { topic: extent.id.or(old.topic), partitions, restart: self.restarts(), ..old };
+        let note = Note { topic: extent.id.or(old.topic), partitions, restart: self.query.restarts(), ..old };
         let Some(cause) = cause else {
             return Ok(Ok(go_on(partition, position.offset, old, note, mark)));
         };
@@ -195,11 +195,11 @@ impl StartContext<'_> {
     ) -> Result<Begin, Stuck> {
         let is_new = !committed.positions.is_empty() && committed.born.is_none_or(|born| partition.partition >= born);
         let born = committed.born.unwrap_or_else(|| count(extent));
-        let note = Note { topic: extent.id, partitions: Some(born), restart: self.restarts(), ..Note::default() };
+        let note = Note { topic: extent.id, partitions: Some(born), restart: self.query.restarts(), ..Note::default() };
         let begin = |offset| Begin { offset, note, first: true, gap: None };
         // The number of the restart after which it had a position, if it ever had one.
         let had_position = match self.positioned.contains(partition) {
-            true => Some(self.restarts()),
+            true => Some(self.query.restarts()),
             false => self.query.began.filter(|_| !is_new),
         };
         if let Some(seen) = had_position {
@@ -215,11 +215,6 @@ impl StartContext<'_> {
         let is_stream = !self.inputs.is_exchange(&partition.topic) && !is_table;
         let starts_late = is_stream && self.query.property("auto.offset.reset") == "latest" && !is_new;
         Ok(begin(if starts_late { mark.end } else { mark.start }))
-    }
-
-    /// The number of the latest RESUME … FROM.
-    fn restarts(&self) -> u64 {
-        self.query.restart.as_ref().map_or(0, |restart| restart.number)
     }
 
     /// Where the user wants a lost partition to begin, if a RESUME … FROM after the one with this number says so.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::{filter, filter_record_batch};
+use arrow::compute::{filter, filter_record_batch, is_not_null};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use chrono::Utc;
@@ -59,11 +59,15 @@ pub(super) struct StateScanExec {
 }
 
 impl StateScan {
+    /// Whether the window with this start is read.
+    fn reads(&self, start: i64) -> bool {
+        self.windows.as_ref().is_none_or(|windows| windows.contains(&start))
+    }
+
     /// The number of keys of a partition's state that a scan without lookups reads.
     fn keys_in(&self, stores: &[Snapshot]) -> u64 {
-        let is_read = |start: &i64| self.windows.as_ref().is_none_or(|windows| windows.contains(start));
         let scanned = stores[self.state.materialized.scanned()].iter().flat_map(Snapshot::windows);
-        scanned.filter(|(start, _)| is_read(start)).map(|(_, keys)| keys as u64).sum()
+        scanned.filter(|(start, _)| self.reads(*start)).map(|(_, keys)| keys as u64).sum()
     }
 
     /// The parts of a partition's state that are read, each with the place of its store.
@@ -75,9 +79,8 @@ impl StateScan {
     /// The parts of a store that are read.
     fn parts_of<'s>(&'s self, store: &'s Snapshot, rows: usize) -> Box<dyn Iterator<Item = Part> + 's> {
         match (&self.keys, &self.windows) {
-            (Some(keys), windows) => {
-                let is_read = move |start: &i64| windows.as_ref().is_none_or(|windows| windows.contains(start));
-                let starts = store.windows().map(|(start, _)| start).filter(is_read);
+            (Some(keys), _) => {
+                let starts = store.windows().map(|(start, _)| start).filter(|start| self.reads(*start));
                 Box::new(starts.map(|start| found(store, start, keys)))
             }
             (None, Some(windows)) => Box::new(windows.iter().flat_map(move |start| store.scan(start..=start, rows))),
@@ -92,7 +95,7 @@ type Part = std::result::Result<Scanned, ArrowError>;
 /// Those of some keys that exist in a window.
 fn found(store: &Snapshot, start: i64, keys: &BinaryArray) -> Part {
     let values = store.get(start, keys)?;
-    let exist = (0..values.len()).map(|row| Some(values.is_valid(row))).collect();
+    let exist = is_not_null(&values)?;
     rows_of(&Scanned { windows: Int64Array::from(vec![start; values.len()]), keys: keys.clone(), values }, &exist)
 }
 
@@ -256,7 +259,7 @@ impl Reading<'_> {
         let mut is_latest = vec![true; part.keys.len()];
         for (number, stores) in self.state.partitions.iter().enumerate().filter(|(number, _)| *number != partition) {
             let values = stores[place].get(part.windows.value(0), &part.keys)?;
-            let has_other = BooleanArray::from_iter((0..values.len()).map(|row| Some(values.is_valid(row))));
+            let has_other = is_not_null(&values)?;
             if has_other.true_count() == 0 {
                 continue;
             }

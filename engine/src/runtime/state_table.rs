@@ -82,7 +82,7 @@ impl StateTable {
         if context.isolation == Isolation::ReadUncommitted {
             return Ok(Err(Unread::Uncommitted));
         }
-        if let Some(address) = [ROWPARTITION, ROWOFFSET].into_iter().find(|name| self.reads(projection, name)) {
+        if let Some(address) = address(|name| self.reads(projection, name)) {
             return Ok(Err(Unread::Without(address)));
         }
         let (frozen, query, transport) = (self.frozen.clone(), self.query.clone(), context.transport.clone());
@@ -91,7 +91,7 @@ impl StateTable {
         let taken = taken.map_err(|error| external(error.into()))?.map_err(|error| external(error.into()))?;
         Ok(taken.and_then(|state| match () {
             () if !state_windows::has_all(&state, filters) => Err(Unread::Expired),
-            () if !state.materialized.has_times() && self.reads(projection, ROWTIME) => Err(Unread::Without(ROWTIME)),
+            () if lacks_times(&state, |name| self.reads(projection, name)) => Err(Unread::Without(ROWTIME)),
             () => Ok(state),
         }))
     }
@@ -107,6 +107,16 @@ impl StateTable {
         };
         filter.column_refs().iter().any(|column| is_key(&column.name))
     }
+}
+
+/// The column of these that no state has.
+pub(super) fn address(reads: impl Fn(&str) -> bool) -> Option<&'static str> {
+    [ROWPARTITION, ROWOFFSET].into_iter().find(|name| reads(name))
+}
+
+/// Whether the times of rows are read, and the state does not have them.
+pub(super) fn lacks_times(state: &StateSnapshot, reads: impl Fn(&str) -> bool) -> bool {
+    !state.materialized.has_times() && reads(ROWTIME)
 }
 
 #[async_trait]

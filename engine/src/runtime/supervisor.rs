@@ -14,7 +14,7 @@ use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 
 use super::descriptors::room_for_queries;
 use super::query_status::{QueryStatus, State, StatusSnapshot};
-use super::runner::{Runner, now_ms, restarts};
+use super::runner::{Runner, now_ms};
 use super::signal::Signal;
 use super::snapshots::Snapshots;
 use super::states::States;
@@ -81,7 +81,7 @@ impl Supervisor {
             let Some(query) = catalog.query(&running.query.id) else { continue };
             running.status.set_resumed(query.resumed);
             let began = query.began;
-            if began.is_some_and(|began| began >= restarts(&running.query)) {
+            if began.is_some_and(|began| began >= running.query.restarts()) {
                 running.status.found_position();
             }
         }
@@ -150,7 +150,7 @@ impl Supervisor {
     /// of the latest RESUME … FROM that it has seen.
     pub fn newly_started(&self, catalog: &Catalog) -> Vec<(String, u64)> {
         let newly_started = |(id, running): (&String, &Running)| {
-            let restart = restarts(&running.query);
+            let restart = running.query.restarts();
             let known = catalog.query(id)?.began;
             let is_news = running.status.has_position() && known.is_none_or(|known| known < restart);
             is_news.then(|| (id.clone(), restart))
@@ -268,7 +268,7 @@ impl Running {
         if Arc::ptr_eq(&self.query, wanted) {
             return !wanted.paused;
         }
-        let failed = matches!(self.status.snapshot().state, State::Failed(_));
+        let failed = matches!(self.status.state(), State::Failed(_));
         let resumed = if failed { self.query.resumed } else { wanted.resumed };
         // This process itself reports that the query has begun.
         let began = wanted.began;
@@ -277,12 +277,12 @@ impl Running {
 
     /// Why the query stopped, if it failed for good.
     fn failure(&self) -> Option<Diagnostic> {
-        let State::Failed(error) = self.status.snapshot().state else { return None };
+        let State::Failed(error) = self.status.state() else { return None };
         Some(Diagnostic { message: format!("query \"{}\": {}", self.query.id, error.message), ..error })
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.status.snapshot().state, State::Ended | State::Failed(_))
+        matches!(self.status.state(), State::Ended | State::Failed(_))
     }
 
     fn end(&mut self) {

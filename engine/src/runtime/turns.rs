@@ -19,28 +19,20 @@ const COMMANDS_BYTES_MAX: usize = 8 << 20;
 /// The tasks that have something to do, and what.
 pub(super) type Turns<'r> = BTreeMap<TaskId, Turn<'r>>;
 
-/// What a task is to do, and what it wants to be done.
+/// What a task is to do, and what it wants to be done. Without anything else, what is left is finished.
+#[derive(Default)]
 pub(super) struct Turn<'r> {
     /// How many tasks got their turns before.
     number: usize,
     records: Option<(Port, &'r RawBatch)>,
     rows: VecDeque<(Port, Chunk)>,
     barrier: Option<Epoch>,
-    /// Whether what is left of the former event is to be finished first. A barrier overtakes it instead.
-    finishes: bool,
+    /// Whether the barrier overtakes what is left of the former event, which is finished first otherwise.
+    overtakes: bool,
     /// Whether the barrier is passing.
     is_passing: bool,
     commands: Vec<Command>,
     is_finished: bool,
-}
-
-impl Default for Turn<'_> {
-    /// Finish what is left.
-    fn default() -> Self {
-        let (rows, commands) = (VecDeque::new(), Vec::new());
-        let (finishes, is_passing, is_finished) = (true, false, false);
-        Self { number: 0, records: None, rows, barrier: None, finishes, is_passing, commands, is_finished }
-    }
 }
 
 impl<'r> Turn<'r> {
@@ -49,9 +41,9 @@ impl<'r> Turn<'r> {
         Self { records: Some((port, raw)), ..Self::default() }
     }
 
-    /// End an epoch; `finishes` is whether what is left belongs to it.
-    pub(super) fn barrier(epoch: Epoch, finishes: bool) -> Self {
-        Self { barrier: Some(epoch), finishes, ..Self::default() }
+    /// End an epoch; `is_left` is whether what is left belongs to it.
+    pub(super) fn barrier(epoch: Epoch, is_left: bool) -> Self {
+        Self { barrier: Some(epoch), overtakes: !is_left, ..Self::default() }
     }
 
     /// Whether everything is done. If not, it waited until its commands are performed.
@@ -84,7 +76,7 @@ impl<'r> Turn<'r> {
             if bytes >= COMMANDS_BYTES_MAX {
                 return Ok(());
             }
-            let is_left = if self.is_passing { task.passes_barrier() } else { self.finishes };
+            let is_left = if self.is_passing { task.passes_barrier() } else { !self.overtakes };
             if is_left && task.advance(now_ms)? {
                 continue;
             }
@@ -99,7 +91,7 @@ impl<'r> Turn<'r> {
     fn begin_next(&mut self, task: &mut Task) -> Result<bool, ArrowError> {
         if let Some((port, chunk)) = self.rows.pop_front() {
             task.handle(&Event::Rows(port, &chunk))?;
-            self.finishes = true;
+            self.overtakes = false;
         } else if let Some(epoch) = self.barrier.take() {
             task.handle(&Event::Barrier(epoch))?;
             self.is_passing = true;

@@ -168,7 +168,7 @@ impl Shared {
         let positioned = queries.iter().zip(ran).filter(|(_, ran)| ran.has_position);
         let started: Vec<(String, u64)> = positioned
             .filter_map(|(query, _)| {
-                let restart = query.restart.as_ref().map_or(0, |restart| restart.number);
+                let restart = query.restarts();
                 query.began.is_none_or(|known| known < restart).then(|| (query.id.clone(), restart))
             })
             .collect();

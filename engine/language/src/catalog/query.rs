@@ -99,6 +99,11 @@ impl QueryDef {
         self.topology.stores().next().is_some()
     }
 
+    /// The number of the latest RESUME … FROM; 0 if there was none.
+    pub fn restarts(&self) -> u64 {
+        self.restart.as_ref().map_or(0, |restart| restart.number)
+    }
+
     /// What can be done, as statements, when its position in its input is lost.
     pub fn way_out(&self) -> String {
         let Self { id, .. } = self;

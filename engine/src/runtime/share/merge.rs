@@ -95,6 +95,18 @@ impl First {
     }
 }
 
+impl Input {
+    /// Whether nothing waits, and nothing was to be read when that was asked.
+    fn is_exhausted(&self) -> bool {
+        self.waiting.is_empty() && (self.is_at_end || self.is_over)
+    }
+
+    /// Whether it is not known what comes next.
+    fn is_lacking(&self) -> bool {
+        self.waiting.is_empty() && !self.is_exhausted()
+    }
+}
+
 impl Merge {
     /// A merge without inputs.
     pub(in super::super) fn new(compiled: &Compiled) -> Self {
@@ -226,7 +238,7 @@ impl Merge {
     fn ask(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
         let mut ends = BTreeMap::new();
         for (partition, input) in &mut self.inputs {
-            if !input.waiting.is_empty() || input.is_at_end || input.is_over {
+            if !input.is_lacking() {
                 continue;
             }
             // An exchange is written in transactions: what is not committed yet is not at the end of it.
@@ -315,7 +327,7 @@ impl Merge {
         for (at, partition) in group.iter().enumerate() {
             let input = &self.inputs[partition];
             match (input.waiting.is_empty(), tasks.get(input.id)?.head(input.port)) {
-                (true, _) if input.is_at_end || input.is_over => {}
+                (true, _) if input.is_exhausted() => {}
                 (true, _) => return Ok(None),
                 (false, Some((time_ms, _))) => heads.push((time_ms, at)),
                 // A batch whose records were all rejected.

@@ -149,7 +149,8 @@ impl Keeper {
 
     /// Begins to dump the stores whose changelogs have grown by more records than they have keys.
     fn begin(&mut self, tasks: &mut Tasks, now_ms: i64) -> Result<(), TransportError> {
-        if now_ms - self.begun_ms < self.shelf.root.interval_ms {
+        let Root { interval_ms, is_busy, .. } = &*self.shelf.root;
+        if now_ms - self.begun_ms < *interval_ms || is_busy.load(Ordering::Relaxed) {
             return Ok(());
         }
         let due = self.due(tasks, |records, keys| records > keys)?;
@@ -176,9 +177,9 @@ impl Keeper {
         is_due: impl Fn(u64, u64) -> bool,
     ) -> Result<BTreeSet<TopicPartition>, TransportError> {
         let mut due = BTreeSet::new();
-        for (changelog, kept) in &mut self.stores {
+        for (changelog, kept) in self.stores.iter_mut().filter(|(_, kept)| kept.records > 0) {
             let keys = tasks.get(kept.task)?.view(kept.store).snapshot().len() as u64;
-            if kept.records > 0 && is_due(kept.records, keys) {
+            if is_due(kept.records, keys) {
                 kept.dumped = kept.records;
                 due.insert(changelog.clone());
             }

@@ -12,7 +12,7 @@ use headwater_connectors::transport::{Admin, TransportError};
 use headwater_formats::record::TopicPartition;
 
 use super::super::super::tasks::Tasks;
-use super::{First, Group, Input, Merge, Run};
+use super::{First, Group, Merge, Run};
 
 /// What waits in a group.
 struct Heads<'g> {
@@ -22,18 +22,6 @@ struct Heads<'g> {
     tables: Vec<(i64, &'g TopicPartition)>,
     /// Whether each stream has rows that wait or is at its end.
     are_streams_known: bool,
-}
-
-impl Input {
-    /// Whether nothing waits, and nothing was to be read when that was asked.
-    fn is_exhausted(&self) -> bool {
-        self.waiting.is_empty() && (self.is_at_end || self.is_over)
-    }
-
-    /// Whether it is not known what comes next.
-    fn is_lacking(&self) -> bool {
-        self.waiting.is_empty() && !self.is_exhausted()
-    }
 }
 
 impl Merge {

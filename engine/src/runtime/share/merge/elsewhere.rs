@@ -119,7 +119,7 @@ impl Merge {
             return Ok(());
         }
         let waits = |partition: &TopicPartition| !self.inputs[partition].waiting.is_empty();
-        let lacks = |partition: &TopicPartition| self.elsewhere.sources.contains_key(&partition.topic);
+        let lacks = |partition: &TopicPartition| self.comes_from_elsewhere(partition);
         let mut asking = Vec::new();
         for (at, group) in self.groups.iter().enumerate().filter(|(_, group)| group.asked.is_none()) {
             if group.partitions.iter().any(waits) && group.partitions.iter().any(lacks) {
