@@ -36,7 +36,7 @@ pub struct Common {
     pub bootstrap_server: Option<String>,
 
     /// The data folder of the broker inside this process [default: ~/.local/share/headwater]; with a cluster, the folder for
-    /// local snapshots of the state of persistent queries [default: none]
+    /// local snapshots of the state of persistent queries and for state that does not fit in memory [default: none]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
 

@@ -41,7 +41,7 @@ pub struct Options {
     pub work: Work,
     /// Where the topics are.
     pub location: Location,
-    /// The folder for local snapshots of the state of persistent queries, if there is one.
+    /// The folder for local snapshots of the state of persistent queries, and for what does not fit in memory, if there is one.
     pub state_folder: Option<PathBuf>,
     /// The service that definitions belong to.
     pub service_id: String,
@@ -144,9 +144,7 @@ impl Options {
             verbosity: low.common.verbose,
         })
     }
-}
 
-impl Options {
     /// The folder for state that does not fit in memory: in the data folder, if there is one.
     pub fn cold_folder(&self) -> PathBuf {
         self.state_folder.as_ref().map_or_else(std::env::temp_dir, |folder| folder.join("cold"))

@@ -376,17 +376,12 @@ fn files(folder: &Path) -> Vec<String> {
 #[test]
 fn state_is_kept_in_a_folder_beside_a_cluster() {
     let place = Place::new(COUNTS);
-    let mut broker = command(&["broker", "--listen", "127.0.0.1:0", "--data"], &[&place.data()]);
-    let mut broker = Working(broker.stderr(Stdio::piped()).spawn().expect("the program starts"));
-    let mut lines = BufReader::new(broker.0.stderr.take().expect("a pipe")).lines();
-    let notice = lines.next().expect("the broker prints its address").expect("text");
-    std::thread::spawn(move || lines.for_each(drop));
-    let address = notice.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).expect("an address");
-    let address = address.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
+    let broker = Broker::start(&place.data());
+    let address = broker.address.as_str();
     let own = place.folder.path().join("own");
     let (state, own) = (own.join("state"), own.display().to_string());
-    let cluster = ["--bootstrap-server", &address];
-    let kept = ["--bootstrap-server", &address, "--data", &own];
+    let cluster = ["--bootstrap-server", address];
+    let kept = ["--bootstrap-server", address, "--data", &own];
     let snapshots = || files(&state).into_iter().filter(|file| file.contains("changelog")).count();
     succeed(&kept, &["run", &place.file(), "--until-idle"]);
     for round in 1..=2 {

@@ -39,8 +39,7 @@ static SHAPE: LazyLock<Option<Query>> = LazyLock::new(|| {
 impl Lookup {
     /// The look-up that a query is; `None` if it is another one, or a table without windows is not what it reads.
     pub fn of(query: &ast::Query, catalog: &Catalog) -> Option<Self> {
-        let select = plain(query)?;
-        let TableFactor::Table { name: ObjectName(parts), .. } = &select.from[0].relation else { return None };
+        let (select, ObjectName(parts)) = plain(query)?;
         let [ObjectNamePart::Identifier(name)] = parts.as_slice() else { return None };
         let (source, behind) = (catalog.source(&name.value)?, catalog.query_behind(&name.value)?);
         if source.window.is_some() {
@@ -66,8 +65,8 @@ impl Lookup {
     }
 }
 
-/// The SELECT of a query that has nothing but columns, one table and a predicate.
-fn plain(query: &ast::Query) -> Option<&Select> {
+/// The SELECT and the table of a query that has nothing but columns, one table and a predicate.
+fn plain(query: &ast::Query) -> Option<(&Select, &ObjectName)> {
     let has_streams = query.window.is_some() || query.partition_by.is_some() || !query.within.is_empty();
     let SetExpr::Select(select) = query.body.body.as_ref() else { return None };
     let [from] = select.from.as_slice() else { return None };
@@ -80,7 +79,7 @@ fn plain(query: &ast::Query) -> Option<&Select> {
         TableFactor::Table { name: bare, .. } => bare.clone_from(name),
         _ => return None,
     }
-    (!has_streams && query.is_bounded() && shape == *query.body).then_some(select)
+    (!has_streams && query.is_bounded() && shape == *query.body).then_some((select.as_ref(), name))
 }
 
 /// The columns of a SELECT; `None` if one is an expression or comes twice.
@@ -144,7 +143,7 @@ mod tests {
         let parsed = sql::parse(text);
         assert!(parsed.errors.is_empty(), "{text}: {:?}", parsed.errors);
         let ast::StatementKind::Query(query) = &parsed.statements[0].kind else { panic!("{text} is no query") };
-        let select = plain(query)?;
+        let (select, _) = plain(query)?;
         let mut found = Vec::new();
         values(select.selection.as_ref()?, &mut |column, literal| {
             found.push(format!("{column}={:?}", value(literal, &DataType::Int64)?));

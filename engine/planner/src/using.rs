@@ -116,7 +116,7 @@ fn settle_condition(join: &mut Join, compared: Vec<Compared>, merged: &[Merged],
     }
 }
 
-fn operation(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+pub(super) fn operation(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 

@@ -13,11 +13,11 @@ use headwater_language::catalog::Catalog;
 use headwater_language::definition::SourceKind;
 use headwater_language::diagnostic::{Diagnostic, STREAMING};
 use headwater_language::sql::{ast, call};
-use sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, Query as SqlQuery, SetExpr, Value,
-};
+use sqlparser::ast::{BinaryOperator, Expr, Ident, Join, JoinConstraint, Query as SqlQuery, SetExpr, Value};
 
 use super::continuous::{Member, Scope};
+use super::merged::constraint_mut;
+use super::using::operation;
 
 /// Replaces each WITHIN of a query, whose body is `body`, by a condition. Returns the errors.
 pub fn settle(query: &ast::Query, body: &mut SqlQuery, catalog: &Catalog) -> Vec<Diagnostic> {
@@ -63,7 +63,7 @@ fn latest(mut times: Vec<Expr>) -> Expr {
 fn bounds(left: &Expr, right: &Expr, within: ast::Within) -> Vec<Expr> {
     let bound = |op, shift, ms: i64| {
         let ms = Expr::value(Value::Number(ms.to_string(), false));
-        binary(right.clone(), op, binary(left.clone(), shift, ms))
+        operation(right.clone(), op, operation(left.clone(), shift, ms))
     };
     let since = within.before.ms().map(|ms| bound(BinaryOperator::GtEq, BinaryOperator::Minus, ms));
     let until = within.after.ms().map(|ms| bound(BinaryOperator::LtEq, BinaryOperator::Plus, ms));
@@ -76,23 +76,13 @@ fn and(condition: Expr, bound: Expr) -> Expr {
     } else {
         condition
     };
-    binary(condition, BinaryOperator::And, bound)
-}
-
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+    operation(condition, BinaryOperator::And, bound)
 }
 
 /// The ON condition of a join.
 fn on(join: &mut Join) -> Option<&mut Expr> {
-    match &mut join.join_operator {
-        JoinOperator::Join(JoinConstraint::On(condition))
-        | JoinOperator::Inner(JoinConstraint::On(condition))
-        | JoinOperator::Left(JoinConstraint::On(condition))
-        | JoinOperator::LeftOuter(JoinConstraint::On(condition))
-        | JoinOperator::Right(JoinConstraint::On(condition))
-        | JoinOperator::RightOuter(JoinConstraint::On(condition))
-        | JoinOperator::FullOuter(JoinConstraint::On(condition)) => Some(condition),
+    match constraint_mut(&mut join.join_operator)? {
+        JoinConstraint::On(condition) => Some(condition),
         _ => None,
     }
 }

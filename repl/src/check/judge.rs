@@ -1,4 +1,4 @@
-//! The judge: when input ends, a stream written by a query must contain the result of the bounded query over the same
+//! The judge: when input ends, a stream or table written by a query must contain the result of the bounded query over the same
 //! records.
 //!
 //! It needs no expected answer, so it finds errors that an accepted answer hides. A file with a reason to differ
@@ -15,8 +15,8 @@ use super::stage::answer;
 /// Marks a file that is not judged.
 pub(super) const NOT_JUDGED: &str = "-- not judged:";
 
-/// One complaint for each stream that differs from the result of its bounded query. Streams written by several queries
-/// are skipped.
+/// One complaint for each stream or table that differs from the result of its bounded query. Streams written by several
+/// queries are skipped.
 pub(super) async fn judge(engine: &Engine) -> Vec<String> {
     let catalog = match engine.catalog().await {
         Ok(catalog) => catalog,

@@ -18,10 +18,9 @@ use headwater_engine::{Engine, Session};
 use headwater_formats::record::OutBatch;
 use headwater_language::config::Settings;
 use headwater_tests::scratch::Scratch;
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeVal;
 use tokio::runtime::Runtime;
 
+use crate::process;
 use crate::table::{Table, Target};
 
 /// Records of one write.
@@ -80,13 +79,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         pulls.await_count(arguments.keys).await?;
         measure(&pulls, &feed, arguments).await
     });
-    let engine_stopped = tokio_blocking(&runtime, move || engine.stop_queries());
+    let stopped = runtime.block_on(runtime.spawn_blocking(move || engine.stop_queries()));
     println!("{} keys\n{}", arguments.keys, measured?);
-    engine_stopped
-}
-
-fn tokio_blocking(runtime: &Runtime, work: impl FnOnce() + Send + 'static) -> Result<(), Box<dyn Error>> {
-    Ok(runtime.block_on(runtime.spawn_blocking(work))?)
+    Ok(stopped?)
 }
 
 async fn define(pulls: &Pulls, topic: &str, to: &str, partitions: i32) -> Result<(), Box<dyn Error>> {
@@ -108,9 +103,9 @@ async fn measure(pulls: &Pulls, feed: &Feed, arguments: &Arguments) -> Result<Ta
     let mut table = Table::default();
     let span = Duration::from_secs(arguments.seconds);
     pulls.in_turn(span / 5, None).await?;
-    let before = own_cpu_seconds()?;
+    let before = process::cpu_seconds(std::process::id())?;
     let quiet = pulls.in_turn(span, None).await?;
-    let spent = own_cpu_seconds()? - before;
+    let spent = process::cpu_seconds(std::process::id())? - before;
     table.add("look-up alone, CPU of the process, µs", 0, vec![spent * 1e6 / quiet.micros.len() as f64], None);
     table.add("look-up alone, p50, µs", 0, vec![quiet.percentile(50)], Some(Target::Below(1_000.0)));
     table.add("look-up alone, p99, µs", 0, vec![quiet.percentile(99)], None);
@@ -144,11 +139,9 @@ async fn measure(pulls: &Pulls, feed: &Feed, arguments: &Arguments) -> Result<Ta
     Ok(table)
 }
 
-/// The CPU time of this process.
-fn own_cpu_seconds() -> Result<f64, Box<dyn Error>> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+/// The key of a record, and of a look-up, with this number.
+fn key(number: u64, keys: u64) -> u64 {
+    number.wrapping_mul(STRIDE) % keys
 }
 
 /// Writes records for the keys.
@@ -170,7 +163,7 @@ impl Feed {
     }
 
     fn batch(&self, numbers: &[u64]) -> OutBatch {
-        let key = |number: &u64| number.wrapping_mul(STRIDE) % self.keys;
+        let key = |number: &u64| key(*number, self.keys);
         OutBatch {
             topic: self.topic.as_str().into(),
             partitions: Some(numbers.iter().map(|n| (key(n) % self.partitions as u64) as i32).collect()),
@@ -220,7 +213,7 @@ impl Pulls {
 
     /// Looks one key up. Fails if it is not there.
     async fn look(&self, session: &mut Session, number: u64) -> Result<(), Box<dyn Error>> {
-        let key = number.wrapping_mul(STRIDE) % self.keys;
+        let key = key(number, self.keys);
         let found = self.number(session, &format!("SELECT n, total FROM t WHERE k = {key};")).await?;
         if found.is_some_and(|n| n > 0) { Ok(()) } else { Err(format!("key {key} is not there").into()) }
     }

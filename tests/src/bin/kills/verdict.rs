@@ -10,7 +10,7 @@ const EXAMPLES_MAX: usize = 10;
 pub struct Verdict {
     /// Expected records that were found.
     pub records: usize,
-    /// Acknowledged records that pass the filter and are missing.
+    /// Acknowledged records that must be there and are missing.
     pub lost: usize,
     /// Duplicate records.
     pub doubled: usize,
