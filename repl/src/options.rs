@@ -230,22 +230,26 @@ fn location(common: &Common, settings: &mut Settings, work: &Work, around: &Surr
     let argument = common.bootstrap_server.clone();
     let variable = around.variables.get(BOOTSTRAP_VARIABLE).filter(|value| !value.is_empty()).cloned();
     let chosen = argument.clone().or(settings.bootstrap_set.take());
-    let surrounding = variable.or(settings.bootstrap_in_file.take());
+    let in_file = settings.bootstrap_in_file.take();
     if matches!(work, Work::Test { .. }) {
         // Whatever the environment says, tests use no cluster.
         let is_given = chosen.is_some() || common.data.is_some();
         let fact = "`headwater test` runs in memory; a cluster or --data cannot be given";
         return if is_given { Err(fact.into()) } else { Ok(Location::Memory) };
     }
-    match (chosen, &common.data, surrounding) {
-        (Some(_), _, _) if matches!(work, Work::Broker { .. }) => {
-            Err("`headwater broker` runs its own broker; a cluster cannot be given".into())
-        }
-        (Some(brokers), _, _) => Ok(Location::Cluster(brokers)),
-        (None, Some(folder), _) => Ok(Location::Folder(folder.clone())),
-        (None, None, Some(brokers)) if !matches!(work, Work::Broker { .. }) => Ok(Location::Cluster(brokers)),
-        (None, None, _) if *work == Work::Demo => Ok(Location::Memory),
-        (None, None, _) => data_folder(around).map(Location::Folder),
+    let is_broker = matches!(work, Work::Broker { .. });
+    // A file that was named beside --data means its cluster. The environment may be that of another program: it does not.
+    let surrounding = match common.data {
+        Some(_) => in_file,
+        None => variable.or(in_file),
+    };
+    match (chosen, surrounding, &common.data) {
+        (Some(_), ..) if is_broker => Err("`headwater broker` runs its own broker; a cluster cannot be given".into()),
+        (Some(brokers), ..) => Ok(Location::Cluster(brokers)),
+        (None, Some(brokers), _) if !is_broker => Ok(Location::Cluster(brokers)),
+        (None, _, Some(folder)) => Ok(Location::Folder(folder.clone())),
+        (None, ..) if *work == Work::Demo => Ok(Location::Memory),
+        (None, ..) => data_folder(around).map(Location::Folder),
     }
 }
 
@@ -391,6 +395,8 @@ mod tests {
         assert_eq!(pairs(&options.session), r#"{"a.b": "3", "c": "2"}"#);
         let env = [(BOOTSTRAP_VARIABLE, "env:1")];
         assert_eq!(location_of(&["--config", file], &env), Location::Cluster("env:1".into()));
+        let beside = resolve(&["--config", file, "--data", "d"], &env).unwrap();
+        assert_eq!((beside.location, beside.state_folder), (Location::Cluster("f:1".into()), Some("d/state".into())));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! output is emitted piece by piece, in the order of the records. So the output that waits to be written is bounded, and a
 //! task without state can commit between two records of one batch.
 
+mod passing;
 mod progress;
 mod release;
 mod sending;
@@ -32,7 +33,7 @@ use headwater_state::{MemoryStore, Storage, Store};
 use super::addresses::Addresses;
 use super::arrival;
 use super::chunk::Chunk;
-use super::clocks::{Clocks, SourcePartition};
+use super::clocks::Clocks;
 use super::command::Command;
 use super::complaint::{Complaint, ComplaintKind, Wrong};
 use super::limits::{Changelog, Limits, Onward};
@@ -42,6 +43,7 @@ use super::position::TaskPosition;
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use super::stage::{Input, Stage, Target};
 use super::withheld::Withheld;
+use passing::Passing;
 use progress::Progress;
 pub use progress::Reached;
 use time::latest;
@@ -149,15 +151,6 @@ enum Left {
     Pieces(Box<dyn Pieces>, usize),
 }
 
-/// A barrier that passes through the operators ahead of the records that are left.
-struct Passing {
-    epoch: Epoch,
-    /// The index of the operator that it reaches next.
-    at: usize,
-    /// The length of `left` when it began: what is above was emitted by operators that it has passed.
-    left: usize,
-}
-
 /// Rows that are pushed to an operator that grows rows before their size there is known.
 const FIRST_ROWS: usize = 1_024;
 
@@ -232,7 +225,7 @@ impl Task {
             Event::Records(port, raw) => self.records(*port, raw),
             Event::Rows(port, chunk) => self.receive(*port, chunk),
             Event::Barrier(epoch) => {
-                self.barrier = Some(Passing { epoch: *epoch, at: 0, left: self.left.len() });
+                self.barrier = Some(Passing::of(*epoch, self.left.len()));
                 Ok(())
             }
             Event::Committed(_) => {
@@ -265,55 +258,6 @@ impl Task {
         }
         self.report();
         Ok(true)
-    }
-
-    /// True until a barrier has passed all operators.
-    pub fn passes_barrier(&self) -> bool {
-        self.barrier.is_some()
-    }
-
-    /// Passes the barrier to the next operator or, after the last one, ends the epoch.
-    fn pass_barrier(&mut self, now_ms: i64) -> Result<(), ArrowError> {
-        let Some(barrier) = &self.barrier else { return Ok(()) };
-        let (epoch, at) = (barrier.epoch, barrier.at);
-        let left = barrier.left;
-        if at == 0 && self.inputs.iter().all(|input| input.pending.is_none()) {
-            let told = std::mem::take(&mut self.told);
-            self.tick(&told, now_ms)?;
-            if self.left.len() > left {
-                return Ok(());
-            }
-        }
-        if at == 0 {
-            self.tick_passed(now_ms)?;
-            if self.left.len() > left {
-                return Ok(());
-            }
-        }
-        if let Some(barrier) = &mut self.barrier {
-            barrier.at += 1;
-        }
-        match self.operators.get_mut(at) {
-            // Expressions are evaluated when a row is pushed, so none fails now.
-            Some((operator, _)) => {
-                let (failures, late) = (&mut Vec::new(), &mut Vec::new());
-                let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
-                let source = SourcePartition { source: 0, partition: self.partition };
-                let (passed_ms, limits) = (self.passed_ms, Limits::default());
-                let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures, late, limits };
-                let emitted = operator.barrier(&mut cx)?;
-                self.emit(emitted, at);
-            }
-            None => {
-                if self.seal(now_ms)? {
-                    self.barrier = None;
-                    self.mark_time(now_ms);
-                    self.mark_progress(now_ms);
-                    self.commands.push_back(Command::Reached(epoch));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The next command, in order; `None` if there is none now.
