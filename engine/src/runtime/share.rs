@@ -305,39 +305,46 @@ impl Share {
         let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
         let Some(event) = self.next_event(admin, left)? else { return Ok(StepOutcome::Worked) };
         match event {
-            SourceEvent::Idle => Ok(StepOutcome::Idle),
-            SourceEvent::Passed(partition, offset) => {
-                let is_source = !self.exchanges.contains(&partition.topic);
-                match self.moved.get_mut(&partition) {
-                    Some(next) => *next = offset,
-                    None => drop(self.passed.insert(partition, offset)),
-                }
-                self.must_mark |= is_source && self.merge.is_some() && !self.tasks.is_whole();
-                Ok(StepOutcome::Worked)
-            }
-            SourceEvent::Lost(lost) => self.lose(&lost, job, status, now_ms).map(|()| StepOutcome::Worked),
+            SourceEvent::Idle => return Ok(StepOutcome::Idle),
+            SourceEvent::Passed(partition, offset) => self.pass(partition, offset),
+            SourceEvent::Lost(lost) => self.lose(&lost, job, status, now_ms)?,
             SourceEvent::Finished(partition) => {
                 self.begin(job, now_ms)?;
-                if let Some(end) = self.unfinished.remove(&partition) {
-                    self.moved.insert(partition.clone(), end);
-                }
-                self.phase.remove(&partition);
-                if self.phase.is_empty()
-                    && let Some(plan) = self.later.pop()
-                {
-                    self.phase = partitions_of(&plan);
-                    self.merge = merge(job, &plan, inputs, &mut self.tasks)?;
-                    self.intakes.read(plan)?;
-                }
-                Ok(StepOutcome::Worked)
+                self.finish(&partition, inputs, job)?;
             }
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
                 let raws = self.with_others(raw)?;
                 self.process(raws, self.merge.is_none(), status, now_ms)?;
-                Ok(StepOutcome::Worked)
             }
         }
+        Ok(StepOutcome::Worked)
+    }
+
+    /// Only markers of transactions were before an offset.
+    fn pass(&mut self, partition: TopicPartition, offset: i64) {
+        let is_source = !self.exchanges.contains(&partition.topic);
+        match self.moved.get_mut(&partition) {
+            Some(next) => *next = offset,
+            None => drop(self.passed.insert(partition, offset)),
+        }
+        self.must_mark |= is_source && self.merge.is_some() && !self.tasks.is_whole();
+    }
+
+    /// A partition is read to its end. After the last one of the plan, the next plan is read.
+    fn finish(&mut self, partition: &TopicPartition, inputs: &Inputs, job: &Job) -> Result<(), TransportError> {
+        if let Some(end) = self.unfinished.remove(partition) {
+            self.moved.insert(partition.clone(), end);
+        }
+        self.phase.remove(partition);
+        if self.phase.is_empty()
+            && let Some(plan) = self.later.pop()
+        {
+            self.phase = partitions_of(&plan);
+            self.merge = merge(job, &plan, inputs, &mut self.tasks)?;
+            self.intakes.read(plan)?;
+        }
+        Ok(())
     }
 
     /// A batch, with batches for other tasks that can be processed at the same time if they have arrived already.
