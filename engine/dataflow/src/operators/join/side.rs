@@ -87,7 +87,7 @@ impl Side {
         let column = |at: &usize| match (&absent, *at == self.key) {
             (None, true) => Ok(key.clone()),
             (Some(absent), true) => match keeps_key {
-                Some(keeps) => nullif(key, &arrow::compute::and_not(absent, keeps)?),
+                Some(keeps) => nullif(key, &arrow::compute::and(absent, &arrow::compute::not(keeps)?)?),
                 None => nullif(key, absent),
             },
             (absent, false) => {
@@ -117,4 +117,33 @@ pub fn existing(values: &BinaryArray, exists: Option<&BooleanArray>) -> Result<B
 pub fn present(values: &dyn Array) -> Option<BooleanArray> {
     let nulls = values.nulls().filter(|nulls| nulls.null_count() > 0)?;
     Some(BooleanArray::new(nulls.inner().clone(), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int32Array, StringArray};
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+
+    /// Goal: a row that does not exist keeps its key where it is to, wherever its flags are in their buffers. Method: the flags
+    /// are slices of arrays of other lengths, so that they begin at different bits.
+    #[test]
+    fn keys_are_kept_by_the_flags_of_their_own_rows() {
+        let schema = Schema::new(vec![Field::new("K", DataType::Utf8, true), Field::new("V", DataType::Int32, true)]);
+        let used = ["K", "V"].map(str::to_owned).into();
+        let side = Side::new(&JoinSide { key: "K".to_owned(), store: None }, &Arc::new(schema), &used).unwrap();
+        let flags = |start: usize, flags: [bool; 4]| {
+            let longer = [vec![true; start], flags.to_vec()].concat();
+            BooleanArray::from(longer).slice(start, 4)
+        };
+        let key = Arc::new(StringArray::from(vec!["a", "b", "c", "d"])) as ArrayRef;
+        let values = vec![Arc::new(Int32Array::from(vec![1, 2, 3, 4])) as ArrayRef];
+        for (exists, keeps) in [(0, 0), (6, 3), (3, 6), (7, 0), (0, 9)] {
+            let rows = SideRows { values: values.clone(), exists: Some(flags(exists, [true, false, true, false])) };
+            let emitted = side.emitted(&key, &rows, Some(&flags(keeps, [true, true, false, false]))).unwrap();
+            assert_eq!(emitted[0].as_string::<i32>(), &StringArray::from(vec![Some("a"), Some("b"), Some("c"), None]));
+            assert_eq!(emitted[1].as_primitive(), &Int32Array::from(vec![Some(1), None, Some(3), None]));
+        }
+    }
 }
