@@ -2,6 +2,7 @@
 //!
 //! * [`bare`]: the reader that is the baseline of bounded reads;
 //! * [`binary`]: the paths of the built programs;
+//! * [`continuous`]: random continuous queries, and whether their answers depend on the records alone;
 //! * [`load`]: writes records to a topic;
 //! * [`nexmark`]: generated bids and auctions, without I/O;
 //! * [`optimizer`]: random queries, and whether their answers are correct;
@@ -13,9 +14,11 @@
 
 pub mod bare;
 pub mod binary;
+pub mod continuous;
 pub mod load;
 pub mod nexmark;
 pub mod optimizer;
+mod random;
 pub mod readme;
 pub mod scratch;
 pub mod simulation;

@@ -1,8 +1,8 @@
 //! Expressions over the columns that are in scope.
 
-use super::Random;
 use super::queries::Writer;
 use super::tables::Ty;
+use crate::random::Random;
 
 /// A value that expressions may use, and the ways to write it.
 #[derive(Clone, Debug)]

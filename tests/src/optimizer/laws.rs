@@ -1,9 +1,10 @@
 //! The laws: which queries must return the same rows.
 
+use super::Table;
 use super::expressions::{Column, Scope};
 use super::queries::{Select, Writer, order_by_all};
 use super::tables::{Table as Source, Ty};
-use super::{Random, Table};
+use crate::random::Random;
 
 /// Compares the rows of a law's sides.
 type Holds = dyn Fn(Vec<Table>) -> Option<(Table, Table)> + Send + Sync;

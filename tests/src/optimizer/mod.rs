@@ -22,8 +22,8 @@ use headwater_engine::answer::Answer;
 use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::INTERNAL;
 use headwater_engine::{Engine, Session};
-use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
+
+use crate::random::Random;
 
 /// Number of queries over the tables of one seed.
 pub const QUERIES: usize = 20;
@@ -42,11 +42,11 @@ pub struct Tally {
 
 /// Tries queries over the tables of a seed. Returns the failures, with the statements that reproduce them.
 pub async fn run(seed: u64, queries: usize) -> (Tally, Vec<String>) {
-    let mut random = Random(StdRng::seed_from_u64(seed));
+    let mut random = Random::of(seed);
     let world = World::new(&mut random).await;
     let (mut tally, mut wrong) = (Tally::default(), Vec::new());
     for at in 0..queries {
-        let law = laws::any(&mut Random(StdRng::seed_from_u64(seed << 20 | at as u64)), &world.tables);
+        let law = laws::any(&mut Random::of(seed << 20 | at as u64), &world.tables);
         match world.check(&law).await {
             Verdict::Holds => tally.checked += 1,
             Verdict::Refused => tally.refused += 1,
@@ -204,22 +204,4 @@ impl World {
 struct Way<'a> {
     off: &'a str,
     partitions: &'a str,
-}
-
-/// A source of random choices.
-pub(crate) struct Random(StdRng);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0.random_range(0..n)
-    }
-
-    /// True in one of `n` cases.
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<'a, T>(&mut self, some: &'a [T]) -> &'a T {
-        &some[self.below(some.len())]
-    }
 }

@@ -1,8 +1,8 @@
 //! Random queries, including subqueries that refer to the enclosing query.
 
-use super::Random;
 use super::expressions::{Column, Scope};
 use super::tables::{Table, Ty};
+use crate::random::Random;
 
 /// The joins of two relations.
 const JOINS: [&str; 6] = ["JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"];

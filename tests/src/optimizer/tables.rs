@@ -7,7 +7,7 @@ use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{SinkOptions, Transport as _};
 use headwater_formats::record::OutBatch;
 
-use super::Random;
+use crate::random::Random;
 
 /// The type of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
