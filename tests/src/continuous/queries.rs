@@ -33,7 +33,7 @@ const AGGREGATES: [(&str, bool); 15] = [
     ("COUNT_DISTINCT(b) AS cd", true),
     ("MAX(ROWTIME) AS mt", true),
     ("HISTOGRAM(b) AS h", false),
-    ("STDDEV_SAMP(d) AS sd", true),
+    ("STDDEV_SAMP(d) AS sd", false),
 ];
 /// Aggregates that can be undone, whether they do not depend on the order of records, and whether the bounded query has the same.
 const UNDOABLE: [(&str, bool, bool); 6] = [
