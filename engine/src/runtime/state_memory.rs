@@ -2,13 +2,15 @@
 
 use std::fs::read_to_string;
 
+use headwater_language::config::parse_percent;
+
 /// What the machine has if the system does not say, in bytes.
 const ASSUMED: usize = 4 << 30;
 
 /// The value of a limit in bytes: a number of bytes, or a part of the memory in percent. `limit` is valid.
 pub(super) fn memory_max(limit: &str, bytes: usize) -> usize {
-    match limit.trim().strip_suffix('%').and_then(|percent| percent.trim().parse::<usize>().ok()) {
-        Some(percent) => (machine() / 100).saturating_mul(percent),
+    match parse_percent(limit) {
+        Some(percent) => (machine() / 100).saturating_mul(percent.into()),
         None => bytes,
     }
 }

@@ -50,8 +50,7 @@ fn check_target(source: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
     let refuse = |why: &str| {
         Err(vec![Diagnostic::new(INSERT, format!("cannot insert into \"{}\": {why}", source.name)).at(span)])
     };
-    let headers =
-        |c: &&headwater_language::definition::ColumnDef| matches!(c.role, ColumnRole::Headers | ColumnRole::Header(_));
+    let headers = |column: &&headwater_language::definition::ColumnDef| column.role.is_of_headers();
     if source.read_only {
         return refuse("it was declared with SOURCE, which is read-only");
     }

@@ -8,7 +8,7 @@ mod property;
 
 use std::collections::BTreeMap;
 
-pub use property::{DECIMAL_DIVISION, PROPERTIES, Property, STATE_MEMORY, ValueKind};
+pub use property::{DECIMAL_DIVISION, PROPERTIES, Property, STATE_MEMORY, ValueKind, parse_percent};
 
 use crate::diagnostic::{Diagnostic, PROPERTY_VALUE, UNKNOWN_PROPERTY};
 

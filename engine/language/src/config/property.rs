@@ -232,9 +232,10 @@ impl ValueKind {
                 (good, format!("a number of bytes such as 33554432, 256MB or 2GB{least}"))
             }
             Self::Memory(min) => {
-                let percent = value.trim().strip_suffix('%').and_then(|percent| percent.trim().parse::<u8>().ok());
-                let good = percent.is_some_and(|percent| (1..=100).contains(&percent));
-                let good = good || parse_bytes(value).is_some_and(|bytes| bytes >= min);
+                let good = match parse_percent(value) {
+                    Some(percent) => (1..=100).contains(&percent),
+                    None => parse_bytes(value).is_some_and(|bytes| bytes >= min),
+                };
                 let least = min >> 20;
                 (
                     good,
@@ -247,6 +248,11 @@ impl ValueKind {
         };
         if good { Ok(()) } else { Err(expected) }
     }
+}
+
+/// `25%` or `25 %`, at most 255.
+pub fn parse_percent(text: &str) -> Option<u8> {
+    text.trim().strip_suffix('%')?.trim().parse().ok()
 }
 
 /// `1048576`, `256MB`, `2 GB`; units are powers of 1024.

@@ -85,6 +85,13 @@ pub enum ColumnRole {
     Header(String),
 }
 
+impl ColumnRole {
+    /// Whether headers of the record hold the column.
+    pub fn is_of_headers(&self) -> bool {
+        matches!(self, Self::Headers | Self::Header(_))
+    }
+}
+
 /// The format of the key or the value of a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -224,7 +224,6 @@ fn target(insert: &ast::InsertSelect, catalog: &Catalog, errors: &mut Vec<Diagno
         errors.push(Diagnostic::new(UNKNOWN_SOURCE, message).at(span));
         return None;
     };
-    let headers = |role: &ColumnRole| matches!(role, ColumnRole::Headers | ColumnRole::Header(_));
     let owner = owner_of(&source.topic).filter(|_| !source.read_only);
     let its_owners = format!("its topic belongs to {}", owner.unwrap_or_default());
     let refusals = [
@@ -232,7 +231,7 @@ fn target(insert: &ast::InsertSelect, catalog: &Catalog, errors: &mut Vec<Diagno
         (source.kind == SourceKind::Table, "it is a table"),
         (source.read_only, "it was declared with SOURCE, which is read-only"),
         (source.window.is_some(), "its keys are windowed"),
-        (source.columns.iter().any(|c| headers(&c.role)), "it has header columns, which cannot be written"),
+        (source.columns.iter().any(|column| column.role.is_of_headers()), "it has header columns, which cannot be written"),
     ];
     let found: Vec<_> = refusals.iter().filter(|(is, _)| *is).collect();
     for (_, why) in &found {

@@ -23,11 +23,10 @@ const STORE: &str = "table-1";
 /// The query for a source that `text` declares. `None` if it is not a SOURCE TABLE, or if its rows are not kept: if its keys have
 /// windows or its columns headers, if its formats are not supported, or if the settings say so.
 pub fn keep_source(source: &SourceDef, text: &str, settings: &Settings) -> Option<QueryDef> {
-    let is_header = |column: &ColumnDef| matches!(column.role, ColumnRole::Headers | ColumnRole::Header(_));
     let is_kept = source.kind == SourceKind::Table
         && source.read_only
         && source.window.is_none()
-        && !source.columns.iter().any(is_header)
+        && !source.columns.iter().any(|column| column.role.is_of_headers())
         && source.unbuilt_format().is_none()
         && settings.get(MATERIALIZED) == "true";
     is_kept.then(|| {
