@@ -57,6 +57,8 @@ pub struct Known {
     pub is_partial: bool,
     /// The offset up to which the topic was read; `None` if it was never read.
     pub read_to: Option<i64>,
+    /// When the reader began to look where the topic ended, before it read that far.
+    pub looked_at: Option<Instant>,
 }
 
 /// Why a command was not appended, or did not come back.
@@ -81,6 +83,13 @@ impl CommandLog {
     /// What was published last, without asking the cluster.
     pub fn known(&self) -> Known {
         self.known.borrow().clone()
+    }
+
+    /// What was published last, if it had all commands that were in the topic at most this long ago.
+    pub fn recent(&self, age_max: Duration) -> Option<Known> {
+        let known = self.known();
+        let is_recent = known.looked_at.is_some_and(|looked_at| looked_at.elapsed() <= age_max);
+        (known.fault.is_none() && is_recent).then_some(known)
     }
 
     /// Reads the topic to its end and publishes the result. Blocks. Fails if the cluster fails.

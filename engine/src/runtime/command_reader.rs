@@ -83,6 +83,7 @@ impl CommandReader {
     /// The catalog after every command that is in the topic now, or when the topic could last be followed. Fails if the
     /// cluster fails.
     pub(super) fn catch_up(&mut self) -> Result<Known, TransportError> {
+        let looked_at = Some(Instant::now());
         if !self.fault.as_ref().is_some_and(Fault::is_final) {
             let fault = self.look()?;
             self.note(fault);
@@ -92,6 +93,7 @@ impl CommandReader {
             fault: self.fault.as_ref().map(|fault| Box::new(fault.diagnostic(&self.topic))),
             is_partial: self.fault.as_ref().is_some_and(Fault::hides_definitions),
             read_to: Some(self.next),
+            looked_at,
         })
     }
 

@@ -111,6 +111,11 @@ impl Intake {
         Ok(())
     }
 
+    /// True while a thread has the source.
+    pub(super) fn is_read_ahead(&self) -> bool {
+        self.reader.is_some()
+    }
+
     /// True while a doorbell replaces the source.
     pub(super) fn is_suspended(&self) -> bool {
         self.bell.is_some()

@@ -68,8 +68,11 @@ impl Intakes {
         Ok(SourceEvent::Idle)
     }
 
-    /// Replaces the sources with doorbells; see [`Intake::suspend`].
+    /// Replaces all sources with doorbells, or none while a thread has one of them; see [`Intake::suspend`].
     pub(super) fn suspend(&mut self) -> Result<(), TransportError> {
+        if self.intakes.iter().any(|(_, intake)| intake.is_read_ahead()) {
+            return Ok(());
+        }
         self.intakes.iter_mut().try_for_each(|(_, intake)| intake.suspend())
     }
 
@@ -96,4 +99,33 @@ fn by_topic(plan: &ReadPlan) -> Vec<ReadPlan> {
         ReadPlan { ranges, ..plan.clone() }
     };
     topics.into_iter().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_connectors::transport::{Isolation, NewTopic, ReadRange, Sink as _, SinkOptions, TopicIds};
+    use headwater_formats::record::{TopicPartition, Wanted};
+
+    use super::super::for_tests::{cluster_with, record_of};
+    use super::*;
+
+    /// Goal: a topic that is idle can be read on while another one is read ahead. Method: a record of one of two topics starts a
+    /// thread that reads it, which has not ended when the inputs are suspended.
+    #[test]
+    fn nothing_is_suspended_while_a_thread_reads() -> Result<(), TransportError> {
+        let cluster = cluster_with("busy");
+        let idle = NewTopic { name: "idle".to_owned(), partitions: 1, replicas: None, settings: Default::default() };
+        cluster.admin().create_topic(&idle)?;
+        cluster.open_sink(SinkOptions::default())?.write(&record_of("busy"))?;
+        let range = |topic| ReadRange { partition: TopicPartition::new(topic, 0), start: 0, end: None };
+        let (ranges, isolation) = (["busy", "idle"].map(range).into(), Isolation::ReadCommitted);
+        let plan = ReadPlan { ranges, wanted: Wanted::ALL, isolation, batch_records_max: 10, ids: TopicIds::new() };
+        let transport: Arc<dyn Transport> = Arc::new(cluster);
+        let mut intakes = Intakes::open(&transport, plan, Some(1), true)?;
+        while !matches!(intakes.poll(&BTreeSet::new(), Duration::from_millis(10))?, SourceEvent::Batch(_)) {}
+        intakes.suspend()?;
+        assert!(!intakes.is_suspended());
+        intakes.poll(&["idle".into()].into(), Duration::from_millis(10))?;
+        Ok(())
+    }
 }

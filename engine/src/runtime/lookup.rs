@@ -19,24 +19,40 @@ use super::{blocking, isolation};
 use crate::answer::Rows;
 use crate::failure;
 
+/// The rows that were found; `None` if a scan has to.
+type Found = std::result::Result<Option<Rows>, Vec<Diagnostic>>;
+
 /// The row of a key. `None` if the state is elsewhere or does not have all that the topic has, which a scan can read.
 pub(crate) async fn rows(
     lookup: &Lookup,
     transport: &Arc<dyn Transport>,
     states: &Arc<States>,
     settings: &Settings,
-) -> std::result::Result<Option<Rows>, Vec<Diagnostic>> {
-    if isolation(settings) == Isolation::ReadUncommitted || address(|name| reads(lookup, name)).is_some() {
+) -> Found {
+    if !is_for_states(lookup, settings) {
         return Ok(None);
     }
-    let state = match states.now(&lookup.query) {
-        Some(state) => Some(state),
-        None => {
-            let (states, transport, query) = (states.clone(), transport.clone(), lookup.query.clone());
-            let taken = blocking(move || states.snapshot(transport.admin(), &query)).await?;
-            taken.map_err(|error| vec![failure::transport(&error)])?.ok()
-        }
-    };
+    if let Some(rows) = rows_now(lookup, states, settings)? {
+        return Ok(Some(rows));
+    }
+    let (states, transport, query) = (states.clone(), transport.clone(), lookup.query.clone());
+    let taken = blocking(move || states.snapshot(transport.admin(), &query)).await?;
+    let state = taken.map_err(|error| vec![failure::transport(&error)])?.ok();
+    found(lookup, state)
+}
+
+/// The same without asking the cluster: `None` also if that would be necessary.
+pub(crate) fn rows_now(lookup: &Lookup, states: &States, settings: &Settings) -> Found {
+    let state = if is_for_states(lookup, settings) { states.now(&lookup.query) } else { None };
+    found(lookup, state)
+}
+
+/// Whether states have what is looked up: committed rows, without their addresses in the topic.
+fn is_for_states(lookup: &Lookup, settings: &Settings) -> bool {
+    isolation(settings) != Isolation::ReadUncommitted && address(|name| reads(lookup, name)).is_none()
+}
+
+fn found(lookup: &Lookup, state: Option<StateSnapshot>) -> Found {
     let found = state.map_or(Ok(None), |state| find(lookup, state));
     found.map_err(|error| failure::diagnose(&error, None))
 }

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use headwater_connectors::transport::Transport;
@@ -15,6 +16,9 @@ use headwater_state::Storage;
 
 use super::state_memory::memory_max;
 use super::{CommandLog, Driver, Snapshots, States, StatusSnapshot, Worker, Writer, blocking};
+
+/// How old the catalog may be with which a key is looked up in a state of this process. The topic is read every half second.
+const RECENT: Duration = Duration::from_secs(2);
 
 /// One process of a service id: its cluster, the command topic, and the persistent queries that run here.
 pub struct Process {
@@ -160,6 +164,12 @@ impl Process {
     /// last known catalog; fails if definitions are missing from it. Does not wait for definitions that are being written.
     pub fn catalog(&self) -> Asked<'_, Arc<Catalog>> {
         Box::pin(async { self.log.fresh().await?.readable() })
+    }
+
+    /// The catalog as the thread that follows the command topic has published it, without asking the cluster; `None` if that was
+    /// more than a second or two ago.
+    pub(crate) fn recent_catalog(&self) -> Option<Arc<Catalog>> {
+        self.log.recent(RECENT).map(|known| known.catalog)
     }
 
     /// The command topic.

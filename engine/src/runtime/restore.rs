@@ -177,7 +177,10 @@ impl Restore {
     ) -> Result<(), TransportError> {
         let part = self.parts.get_mut(&partition).ok_or_else(|| unknown(&partition))?;
         match loading.step() {
-            Ok(Loaded::All) => return Ok(()),
+            Ok(Loaded::All) => {
+                self.shelf.iter().for_each(|shelf| shelf.loaded(&loading));
+                return Ok(());
+            }
             Ok(Loaded::Nothing) => {}
             Ok(Loaded::Records(keys, values)) => {
                 part.loaded += keys.len() as u64;

@@ -95,6 +95,10 @@ type Part = std::result::Result<Scanned, ArrowError>;
 /// Those of some keys that exist in a window.
 fn found(store: &Snapshot, start: i64, keys: &BinaryArray) -> Part {
     let values = store.get(start, keys)?;
+    if values.null_count() == values.len() {
+        let none = || BinaryArray::from_vec(Vec::new());
+        return Ok(Scanned { windows: Int64Array::from(Vec::<i64>::new()), keys: none(), values: none() });
+    }
     let exist = is_not_null(&values)?;
     rows_of(&Scanned { windows: Int64Array::from(vec![start; values.len()]), keys: keys.clone(), values }, &exist)
 }
@@ -202,6 +206,9 @@ pub(super) fn read(
     let mut keys = 0;
     for (own, (place, part)) in partitions.flat_map(parts) {
         let part = part.map_err(failed)?;
+        if part.keys.is_empty() {
+            continue;
+        }
         keys += part.keys.len();
         if !show(reading.rows(own, place, &part)?) || reading.left == 0 {
             break;

@@ -30,9 +30,15 @@ async fn run_bounded(query: &ast::Query, context: &mut Context<'_>) -> Answered 
 
 /// The rows of a query that looks one key up in a state of this process; `None` if it is another query.
 async fn look_up(query: &ast::Query, context: &mut Context<'_>) -> Result<Option<Rows>, Vec<Diagnostic>> {
+    let process = context.process;
+    // What this process runs has not ended long ago: a look-up of it does not ask the cluster for later definitions.
+    if let Some(lookup) = process.recent_catalog().and_then(|catalog| Lookup::of(query, &catalog))
+        && let Some(rows) = lookup::rows_now(&lookup, process.states(), context.settings())?
+    {
+        return Ok(Some(rows));
+    }
     let catalog = context.catalog().await?;
     let Some(lookup) = Lookup::of(query, &catalog) else { return Ok(None) };
-    let process = context.process;
     lookup::rows(&lookup, process.transport(), process.states(), context.settings()).await
 }
 

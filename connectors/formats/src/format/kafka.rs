@@ -2,7 +2,7 @@
 //! most significant first, and so has DOUBLE, by its bits; STRING is UTF-8 (read with [`decode_utf8`]), and BYTES are
 //! unchanged.
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 
@@ -97,25 +97,49 @@ impl Encoder for KafkaEncoder {
             Ok(columns) => columns,
             Err(reason) => return Payloads::refuse(rows, &reason),
         };
-        let mut payloads = Payloads::new(rows);
-        for row in 0..rows {
-            match is_present(null_rows, row) && columns[0].is_valid(row) {
-                true => payloads.push(|out| write(&columns[0], row, out)),
-                false => payloads.push_null(),
+        let nulls = NullBuffer::union(null_rows, columns[0].nulls());
+        match columns[0].data_type() {
+            DataType::Int32 => numbers::<Int32Type, 4>(&columns[0], nulls.as_ref(), |number| number.to_be_bytes()),
+            DataType::Int64 => numbers::<Int64Type, 8>(&columns[0], nulls.as_ref(), |number| number.to_be_bytes()),
+            DataType::Float64 => numbers::<Float64Type, 8>(&columns[0], nulls.as_ref(), |number| number.to_be_bytes()),
+            DataType::Utf8 => {
+                let texts = columns[0].as_string::<i32>();
+                payloads(rows, nulls.as_ref(), |row, out| Ok(out.extend_from_slice(texts.value(row).as_bytes())))
+            }
+            DataType::Binary => {
+                let bytes = columns[0].as_binary::<i32>();
+                payloads(rows, nulls.as_ref(), |row, out| Ok(out.extend_from_slice(bytes.value(row))))
+            }
+            other => {
+                let reason = format!("format KAFKA cannot hold {}", sql_name(other));
+                payloads(rows, nulls.as_ref(), |_, _| Err(reason.clone()))
             }
         }
-        payloads.finish()
     }
 }
 
-fn write(column: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
-    match column.data_type() {
-        DataType::Int32 => out.extend(column.as_primitive::<Int32Type>().value(row).to_be_bytes()),
-        DataType::Int64 => out.extend(column.as_primitive::<Int64Type>().value(row).to_be_bytes()),
-        DataType::Float64 => out.extend(column.as_primitive::<Float64Type>().value(row).to_be_bytes()),
-        DataType::Utf8 => out.extend_from_slice(column.as_string::<i32>().value(row).as_bytes()),
-        DataType::Binary => out.extend_from_slice(column.as_binary::<i32>().value(row)),
-        other => return Err(format!("format KAFKA cannot hold {}", sql_name(other))),
+/// The payloads of a column of numbers, each with the bytes of one.
+fn numbers<T: ArrowPrimitiveType, const BYTES: usize>(
+    column: &ArrayRef,
+    nulls: Option<&NullBuffer>,
+    bytes: impl Fn(T::Native) -> [u8; BYTES],
+) -> Encoded {
+    let numbers = column.as_primitive::<T>();
+    payloads(numbers.len(), nulls, |row, out| Ok(out.extend_from_slice(&bytes(numbers.value(row)))))
+}
+
+/// The payloads that `write` appends.
+fn payloads(
+    rows: usize,
+    nulls: Option<&NullBuffer>,
+    write: impl Fn(usize, &mut Vec<u8>) -> Result<(), String>,
+) -> Encoded {
+    let mut payloads = Payloads::new(rows);
+    for row in 0..rows {
+        match is_present(nulls, row) {
+            true => payloads.push(|out| write(row, out)),
+            false => payloads.push_null(),
+        }
     }
-    Ok(())
+    payloads.finish()
 }

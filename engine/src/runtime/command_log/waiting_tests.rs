@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures::TryStreamExt as _;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{
     Admin, Doorbell, Extent, Glance, GroupPlan, Isolation, Member, Membership, NewTopic, Position, ReadPlan, Sink,
@@ -16,6 +17,7 @@ use headwater_language::config::Settings;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use crate::answer::Answer;
 use crate::{Engine, Session};
 
 const TOPIC: &str = "_headwater-default__command_topic";
@@ -251,4 +253,46 @@ async fn reads_do_not_wait_for_a_definition_that_is_being_written() {
     *watch.held.lock() = None;
     defining.await.expect("it is defined");
     assert_eq!(types().await, 1, "the process sees what it has defined");
+}
+
+/// The number of rows of a query; `None` if it fails.
+async fn rows(engine: &Engine, query: &str) -> Option<usize> {
+    let mut session = Session::new(Settings::default());
+    let Answer::Rows(rows) = engine.ask(&mut session, query).await.ok()? else { panic!("{query} has no rows") };
+    let batches: Vec<_> = rows.stream.try_collect().await.ok()?;
+    Some(batches.iter().map(|batch| batch.num_rows()).sum())
+}
+
+async fn until(what: &str, so: impl AsyncFn() -> bool) {
+    let begun = Instant::now();
+    while !so().await {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Goal: look-ups in a state of this process do not ask where the topic ends, and yet do not miss for long what another process
+/// defines. Method: two processes, of which one runs the query.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_in_a_state_of_this_process_asks_nothing() {
+    let watched = Watched { cluster: MemoryTransport::new(), watch: Arc::default() };
+    let (watch, cluster) = (watched.watch.clone(), watched.cluster.clone());
+    let engine = Arc::new(Engine::new(Arc::new(watched), &Settings::default()));
+    let other = Engine::driven(Arc::new(cluster), &Settings::default());
+    for statement in
+        [S, "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;", "INSERT INTO s (k, a) VALUES (1, 1);"]
+    {
+        succeed(&engine, statement).await;
+    }
+    let query = "SELECT n FROM t WHERE k = 1;";
+    until("the query runs", async || rows(&engine, query).await == Some(1)).await;
+    let before = watch.looks.load(Ordering::Relaxed);
+    for _ in 0..500 {
+        assert_eq!(rows(&engine, query).await, Some(1));
+    }
+    let looks = watch.looks.load(Ordering::Relaxed) - before;
+    assert!(looks < 50, "{looks}: the thread that follows the topic looks every half second");
+    succeed(&other, "DROP TABLE t;").await;
+    until("the table is gone here, too", async || rows(&engine, query).await.is_none()).await;
+    tokio::task::spawn_blocking(move || engine.stop_queries()).await.expect("it ends");
 }

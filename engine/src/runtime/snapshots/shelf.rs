@@ -119,6 +119,12 @@ impl Shelf {
         })
     }
 
+    /// Reports that a snapshot was loaded.
+    pub(in super::super) fn loaded(&self, loading: &Loading) {
+        let (path, records, offset) = (&loading.path, loading.records(), loading.offset());
+        tracing::debug!(query_id = %self.query_id, path, records, offset, "snapshot loaded");
+    }
+
     /// Deletes a snapshot that cannot be used for this reason.
     pub(in super::super) fn discard(&self, loading: &Loading, reason: &dyn fmt::Display) {
         self.discard_path(&loading.path, reason);

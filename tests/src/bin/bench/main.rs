@@ -36,6 +36,10 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use headwater_tests::{bare, usage};
 
+/// That of the program, which some benchmarks run in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measure Headwater against baselines on the same machine in the same minute.
 #[derive(Parser)]
 #[command(after_help = AFTER_HELP)]

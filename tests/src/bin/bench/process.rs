@@ -11,7 +11,12 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// User and system time of all threads of a process since its start.
 pub fn cpu_seconds(pid: u32) -> Result<f64, Box<dyn Error>> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    cpu_seconds_in(&PathBuf::from(format!("/proc/{pid}")))
+}
+
+/// The same of a process or thread with this folder below `/proc`.
+pub fn cpu_seconds_in(folder: &Path) -> Result<f64, Box<dyn Error>> {
+    let stat = fs::read_to_string(folder.join("stat"))?;
     parse_cpu_ticks(&stat)
         .map(|ticks| ticks / TICKS_PER_SECOND)
         .ok_or_else(|| format!("unexpected format: {stat}").into())

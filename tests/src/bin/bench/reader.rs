@@ -166,13 +166,23 @@ pub fn stable_offsets(consumer: &BaseConsumer, topic: &str) -> Result<u64, Box<d
 
 /// Number of committed records of a topic for which `wanted` returns true.
 pub fn count(bootstrap: &str, topic: &str, wanted: impl Fn(&Record<'_>) -> bool) -> Result<u64, Box<dyn Error>> {
-    let mut reader = Reader::open(bootstrap, topic, "bench-count")?;
     let mut counted = 0;
-    while !reader.is_at_end() {
-        reader.next_batch(|record| {
-            counted += u64::from(wanted(record));
-            Ok(())
-        })?;
-    }
+    each_record(bootstrap, topic, |record| {
+        counted += u64::from(wanted(record));
+        Ok(())
+    })?;
     Ok(counted)
+}
+
+/// Passes each committed record of a topic to `show`; the records of a partition in their order.
+pub fn each_record(
+    bootstrap: &str,
+    topic: &str,
+    mut show: impl FnMut(&Record<'_>) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let mut reader = Reader::open(bootstrap, topic, "bench-read")?;
+    while !reader.is_at_end() {
+        reader.next_batch(&mut show)?;
+    }
+    Ok(())
 }

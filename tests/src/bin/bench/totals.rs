@@ -5,9 +5,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use crate::librdkafka::Record;
 use crate::query::{ADVANCE_MS, GAP_MS, Query, SIZE_MS};
-use crate::reader::Reader;
+use crate::reader::each_record;
 
 /// Number of keys that are shown with an error.
 const SHOWN_MAX: usize = 3;
@@ -149,18 +148,6 @@ fn opened(bootstrap: &str, topic: &str) -> Result<Opened, Box<dyn Error>> {
         Ok(())
     })?;
     Ok(auctions)
-}
-
-fn each_record(
-    bootstrap: &str,
-    topic: &str,
-    mut show: impl FnMut(&Record<'_>) -> Result<(), Box<dyn Error>>,
-) -> Result<(), Box<dyn Error>> {
-    let mut reader = Reader::open(bootstrap, topic, "bench-totals")?;
-    while !reader.is_at_end() {
-        reader.next_batch(&mut show)?;
-    }
-    Ok(())
 }
 
 /// The whole number in a field of a flat JSON object without escapes.

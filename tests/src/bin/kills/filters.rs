@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use headwater_tests::scratch::Scratch;
-use rdkafka::message::Message;
+use rdkafka::message::Message as _;
 use serde_json::Value;
 
 use crate::feed::{Sent, key_text};
 use crate::outputs;
-use crate::trial::{PARTITIONS, Workload};
+use crate::trial::Workload;
 use crate::verdict::Verdict;
 
 /// The first query keeps numbers that are not divisible by this.
@@ -61,7 +61,9 @@ impl Workload for Filters {
 /// Reads an output up to what is committed now and judges it.
 fn judge(bootstrap: &str, topic: &str, sent: &[Sent]) -> Result<Verdict, Box<dyn Error>> {
     let mut trial = Trial::new(sent);
-    outputs::read(bootstrap, topic, PARTITIONS, |record| trial.hear(record))?;
+    outputs::read(bootstrap, topic, |record, address| {
+        trial.hear(row(record.key(), record.payload()), record.partition(), address);
+    })?;
     Ok(trial.close(topic))
 }
 
@@ -89,28 +91,19 @@ impl<'a> Trial<'a> {
         Self { sent, seen: vec![false; sent.len()], latest: BTreeMap::new(), verdict: Verdict::default() }
     }
 
-    fn hear(&mut self, record: &impl Message) {
-        let row = row(record.key(), record.payload());
-        let address = || format!("{}[{}] offset {}", record.topic(), record.partition(), record.offset());
-        self.hear_row(row, record.partition(), &address);
-    }
-
-    fn hear_row(&mut self, row: Option<Row>, partition: i32, address: &dyn Fn() -> String) {
+    fn hear(&mut self, row: Option<Row>, partition: i32, address: &dyn Fn() -> String) {
         let known =
             row.as_ref().and_then(|row| Some((row, self.sent.get(row.number).filter(|sent| is_as(row, sent))?)));
         let Some((row, sent)) = known else {
-            self.verdict.wrong += 1;
-            return self.verdict.add_example(|| format!("wrong: {row:?} at {}", address()));
+            return self.verdict.wrong(&row, address);
         };
         if std::mem::replace(&mut self.seen[row.number], true) {
-            self.verdict.doubled += 1;
-            return self.verdict.add_example(|| format!("doubled: {row:?} at {}", address()));
+            return self.verdict.doubled(row, address);
         }
         self.verdict.records += 1;
         let latest = self.latest.entry((partition, sent.key)).or_insert(sent.seq);
         if *latest > sent.seq {
-            self.verdict.out_of_order += 1;
-            self.verdict.add_example(|| format!("out of order: {row:?} at {}", address()));
+            self.verdict.out_of_order(row, latest, address);
         }
         *latest = sent.seq.max(*latest);
     }
@@ -119,8 +112,7 @@ impl<'a> Trial<'a> {
     fn close(mut self, topic: &str) -> Verdict {
         for (number, (sent, seen)) in self.sent.iter().zip(&self.seen).enumerate() {
             if !seen && passes(number) && sent.address.is_some() {
-                self.verdict.lost += 1;
-                self.verdict.add_example(|| format!("lost from {topic}: {sent:?} with number {number}"));
+                self.verdict.lost(topic, &(number, sent));
             }
         }
         self.verdict
@@ -172,7 +164,7 @@ mod tests {
         let mut trial = Trial::new(&sent);
         for (number, offset) in rows {
             let value = format!(r#"{{"N":{number},"SEQ":{number},"P":3,"O":{offset}}}"#);
-            trial.hear_row(row(Some(b"key-005"), Some(value.as_bytes())), 0, &String::new);
+            trial.hear(row(Some(b"key-005"), Some(value.as_bytes())), 0, &String::new);
         }
         trial.close("t")
     }
@@ -200,7 +192,7 @@ mod tests {
         sent[2].address = None;
         let mut trial = Trial::new(&sent);
         let value = br#"{"K":"key-005","N":1,"SEQ":1,"P":3,"O":1}"#;
-        trial.hear_row(row(None, Some(value)), 0, &String::new);
+        trial.hear(row(None, Some(value)), 0, &String::new);
         assert!(trial.close("t").is_good());
     }
 }

@@ -48,6 +48,25 @@ impl Service {
         self.spawn(&[])
     }
 
+    /// The same with the local state that is at a place, or will be.
+    pub fn start_at(&mut self, place: &Place) -> Result<Instance, Box<dyn Error>> {
+        self.spawn(&["--data", &place.0.display().to_string()])
+    }
+
+    /// A place for local state, which has none yet.
+    pub fn place(&self, name: &str) -> Place {
+        Place(self.folder.join(name))
+    }
+
+    /// How many lines of all processes so far contain a text.
+    pub fn lines_with(&self, text: &str) -> Result<usize, Box<dyn Error>> {
+        (1..=self.started).map(|number| Ok(lines_with(&self.log(number), text)?)).sum()
+    }
+
+    fn log(&self, number: usize) -> PathBuf {
+        self.folder.join(format!("{number:03}.log"))
+    }
+
     /// Runs a process until all existing input is processed and committed. Fails when it does not exit with 0 in time.
     pub fn run_until_idle(&mut self) -> Result<(), Box<dyn Error>> {
         self.spawn(&["--until-idle"])?.wait("headwater run --until-idle", IDLE_WAIT_MAX)
@@ -55,10 +74,10 @@ impl Service {
 
     fn spawn(&mut self, arguments: &[&str]) -> Result<Instance, Box<dyn Error>> {
         self.started += 1;
-        let path = self.folder.join(format!("{:03}.log", self.started));
+        let path = self.log(self.started);
         let log = File::create(&path)?;
         let child = Command::new(binary::headwater())
-            .args(["run", "-v", "--bootstrap-server", &self.bootstrap, "--service-id", &self.id])
+            .args(["run", "-vv", "--bootstrap-server", &self.bootstrap, "--service-id", &self.id])
             .args(["--set", &format!("commit.interval.ms={}", self.commit_interval_ms)])
             .args(arguments)
             .arg(self.folder.join("queries.sql"))
@@ -67,6 +86,17 @@ impl Service {
             .stderr(log)
             .spawn()?;
         Ok(Instance { child, log: path })
+    }
+}
+
+/// A place for local state: the data folder of at most one process.
+#[derive(Debug)]
+pub struct Place(PathBuf);
+
+impl Place {
+    /// Deletes the state. No process may use it.
+    pub fn wipe(&self) -> Result<(), Box<dyn Error>> {
+        Ok(fs::remove_dir_all(&self.0)?)
     }
 }
 
@@ -86,7 +116,7 @@ impl Instance {
     }
 
     /// Kills it (kill -9). Fails if it had already ended.
-    pub fn kill(mut self) -> Result<(), Box<dyn Error>> {
+    pub fn kill(&mut self) -> Result<(), Box<dyn Error>> {
         self.check()?;
         self.child.kill()?;
         self.child.wait()?;
@@ -94,7 +124,7 @@ impl Instance {
     }
 
     /// Stops it with SIGTERM and waits; fails when it takes too long or does not exit with 0.
-    pub fn stop(mut self) -> Result<(), Box<dyn Error>> {
+    pub fn stop(&mut self) -> Result<(), Box<dyn Error>> {
         self.check()?;
         kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
         self.wait("headwater run after SIGTERM", END_WAIT_MAX)
@@ -112,6 +142,11 @@ impl Instance {
         Err(self.said(&format!("{what} is still running after {longest:?}")))
     }
 
+    /// How many lines of its output so far contain a text.
+    pub fn lines_with(&self, text: &str) -> Result<usize, Box<dyn Error>> {
+        Ok(lines_with(&self.log, text)?)
+    }
+
     /// An error with the end of the process's output.
     pub fn said(&self, what: &str) -> Box<dyn Error> {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
@@ -119,6 +154,10 @@ impl Instance {
         let shown = text.get(from..).unwrap_or(&text);
         format!("{what}; the end of {}:\n{shown}", self.log.display()).into()
     }
+}
+
+fn lines_with(log: &Path, text: &str) -> std::io::Result<usize> {
+    Ok(fs::read_to_string(log)?.lines().filter(|line| line.contains(text)).count())
 }
 
 impl Drop for Instance {

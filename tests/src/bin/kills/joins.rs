@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::feed::{DISORDER_MS_MAX, LATE_MS, Sent};
 use crate::outputs;
 use crate::pairs::Pairs;
-use crate::trial::{PARTITIONS, Workload};
+use crate::trial::Workload;
 use crate::verdict::Verdict;
 use crate::versions::Versions;
 
@@ -105,7 +105,7 @@ pub struct OutputRow {
 
 fn read_input(bootstrap: &str, topic: &str) -> Result<Input, Box<dyn Error>> {
     let mut input = Input::new();
-    outputs::read(bootstrap, topic, PARTITIONS, |record| {
+    outputs::read(bootstrap, topic, |record, _| {
         let time_ms = record.timestamp().to_millis().unwrap_or_default();
         let row = InputRow { key: record.key().unwrap_or_default().to_vec(), partition: record.partition(), time_ms };
         input.extend(columns(record).and_then(|columns| Some((columns["n"].as_i64()?, row))));
@@ -119,16 +119,28 @@ fn read_output(
     topic: &str,
     mut hear: impl FnMut(Option<OutputRow>, &dyn Fn() -> String),
 ) -> Result<(), Box<dyn Error>> {
-    outputs::read(bootstrap, topic, PARTITIONS, |record| {
-        let address = || format!("{}[{}] offset {}", record.topic(), record.partition(), record.offset());
+    outputs::read(bootstrap, topic, |record, address| {
         let row = columns(record).and_then(|columns| {
             let key = record.key()?.to_vec();
             Some(OutputRow { key, left: columns["L"].as_i64()?, right: columns["R"].as_i64() })
         });
-        hear(row, &address);
+        hear(row, address);
     })
 }
 
 fn columns(record: &impl Message) -> Option<Value> {
     serde_json::from_slice(record.payload()?).ok()
+}
+
+#[cfg(test)]
+pub mod for_tests {
+    //! Inputs for the tests of the judges.
+
+    use super::{Input, InputRow};
+
+    /// Rows of one key in one partition, as (number, time in ms).
+    pub fn input(rows: &[(i64, i64)]) -> Input {
+        let row = |time_ms| InputRow { key: b"k".to_vec(), partition: 0, time_ms };
+        rows.iter().map(|(number, time_ms)| (*number, row(*time_ms))).collect()
+    }
 }

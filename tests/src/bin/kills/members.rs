@@ -43,7 +43,7 @@ fn visit(trial: &mut Trial) -> Result<String, Box<dyn Error>> {
 }
 
 /// Ends a process in one way or the other.
-fn end(trial: &mut Trial, instance: Instance) -> Result<&'static str, Box<dyn Error>> {
+fn end(trial: &mut Trial, mut instance: Instance) -> Result<&'static str, Box<dyn Error>> {
     if trial.once_in(2) {
         instance.kill()?;
         Ok("killed")

@@ -46,22 +46,17 @@ impl<'a> Pairs<'a> {
                 if self.seen.insert(pair) {
                     self.verdict.records += 1;
                 } else {
-                    self.verdict.doubled += 1;
-                    self.verdict.add_example(|| format!("doubled: {row:?} at {}", address()));
+                    self.verdict.doubled(&row, address);
                 }
             }
-            _ => {
-                self.verdict.wrong += 1;
-                self.verdict.add_example(|| format!("wrong: {row:?} at {}", address()));
-            }
+            _ => self.verdict.wrong(&row, address),
         }
     }
 
     /// Pairs that must be there and were never seen are lost.
     pub fn close(mut self, topic: &str) -> Verdict {
         for (pair, _) in self.expected.iter().filter(|(pair, must)| **must && !self.seen.contains(pair)) {
-            self.verdict.lost += 1;
-            self.verdict.add_example(|| format!("lost from {topic}: {pair:?} of {:?}", self.left.get(&pair.0)));
+            self.verdict.lost(topic, &(pair, self.left.get(&pair.0)));
         }
         self.verdict
     }
@@ -94,12 +89,7 @@ fn matches_of(rows: &BTreeMap<&[u8], BTreeSet<(i64, i64)>>, key: &[u8], time_ms:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::joins::InputRow;
-
-    fn input(rows: &[(i64, i64)]) -> Input {
-        let row = |time_ms| InputRow { key: b"k".to_vec(), partition: 0, time_ms };
-        rows.iter().map(|(number, time_ms)| (*number, row(*time_ms))).collect()
-    }
+    use crate::joins::for_tests::input;
 
     /// Left rows 1 and 2 and a later one, of which the first matches the right row 5.
     fn judged(rows: &[Pair]) -> String {

@@ -1,6 +1,6 @@
 //! The verdict about an output: how many records are correct, and what is wrong with the others.
 
-use std::fmt;
+use std::fmt::{self, Debug};
 
 /// Number of failures that are described individually.
 const EXAMPLES_MAX: usize = 10;
@@ -37,6 +37,30 @@ impl Verdict {
         self.wrong += other.wrong;
         self.examples.extend(other.examples);
         self
+    }
+
+    /// Counts a record that was never sent, or that differs from what was sent.
+    pub fn wrong(&mut self, row: &dyn Debug, address: &dyn Fn() -> String) {
+        self.wrong += 1;
+        self.add_example(|| format!("wrong: {row:?} at {}", address()));
+    }
+
+    /// Counts a duplicate record.
+    pub fn doubled(&mut self, row: &dyn Debug, address: &dyn Fn() -> String) {
+        self.doubled += 1;
+        self.add_example(|| format!("doubled: {row:?} at {}", address()));
+    }
+
+    /// Counts a record that follows a later one.
+    pub fn out_of_order(&mut self, row: &dyn Debug, before: &dyn Debug, address: &dyn Fn() -> String) {
+        self.out_of_order += 1;
+        self.add_example(|| format!("out of order: {row:?} at {} after {before:?}", address()));
+    }
+
+    /// Counts a record that is missing from a topic.
+    pub fn lost(&mut self, topic: &str, row: &dyn Debug) {
+        self.lost += 1;
+        self.add_example(|| format!("lost from {topic}: {row:?}"));
     }
 
     /// Keeps the description of a failure, if there are few so far.

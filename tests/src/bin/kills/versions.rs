@@ -42,19 +42,16 @@ impl<'a> Versions<'a> {
     /// Checks one row of the output.
     pub fn hear(&mut self, row: Option<OutputRow>, address: &dyn Fn() -> String) {
         let Some((row, key)) = row.as_ref().and_then(|row| Some((row, self.key_of(row)?))) else {
-            self.verdict.wrong += 1;
-            return self.verdict.add_example(|| format!("wrong: {row:?} at {}", address()));
+            return self.verdict.wrong(&row, address);
         };
         if !self.seen.insert(row.left) {
-            self.verdict.doubled += 1;
-            return self.verdict.add_example(|| format!("doubled: {row:?} at {}", address()));
+            return self.verdict.doubled(row, address);
         }
         self.verdict.records += 1;
         let now = (row.left, row.right);
         let before = self.latest.insert(key, now).unwrap_or(now);
         if before.0 > now.0 || before.1 > now.1 {
-            self.verdict.out_of_order += 1;
-            self.verdict.add_example(|| format!("out of order: {row:?} at {} after {before:?}", address()));
+            self.verdict.out_of_order(row, &before, address);
         }
     }
 
@@ -72,9 +69,8 @@ impl<'a> Versions<'a> {
 
     /// Left rows that were never seen are lost.
     pub fn close(mut self, topic: &str) -> Verdict {
-        for (number, row) in self.left.iter().filter(|(number, _)| !self.seen.contains(number)) {
-            self.verdict.lost += 1;
-            self.verdict.add_example(|| format!("lost from {topic}: {row:?} with number {number}"));
+        for lost in self.left.iter().filter(|(number, _)| !self.seen.contains(number)) {
+            self.verdict.lost(topic, &lost);
         }
         self.verdict
     }
@@ -83,12 +79,7 @@ impl<'a> Versions<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::joins::InputRow;
-
-    fn input(rows: &[(i64, i64)]) -> Input {
-        let row = |time_ms| InputRow { key: b"k".to_vec(), partition: 0, time_ms };
-        rows.iter().map(|(number, time_ms)| (*number, row(*time_ms))).collect()
-    }
+    use crate::joins::for_tests::input;
 
     /// Left rows 1 and 3, and the versions 0, 2 and 4 of the key, of which the last is much newer.
     fn judged(rows: &[(i64, Option<i64>)]) -> String {

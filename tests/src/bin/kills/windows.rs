@@ -66,7 +66,7 @@ impl Workload for Windows {
     fn judge(&self, bootstrap: &str, _: &[Sent]) -> Result<Verdict, Box<dyn Error>> {
         let (mut by_key, mut by_digit) = (Table::default(), Table::default());
         let mut times = BTreeMap::new();
-        outputs::read(bootstrap, &self.input, PARTITIONS, |record| {
+        outputs::read(bootstrap, &self.input, |record, _| {
             let Some(row) = input_row(record, &mut times) else { return };
             by_key.expect(row.key, row.start_ms, row.number);
             by_digit.expect((row.number % DIGITS).to_be_bytes().to_vec(), row.start_ms, row.number);
@@ -124,32 +124,21 @@ impl Table {
     }
 
     fn judge(mut self, bootstrap: &str, topic: &str) -> Result<Verdict, Box<dyn Error>> {
-        outputs::read(bootstrap, topic, PARTITIONS, |record| {
-            let row = output_row(record.key(), record.payload());
-            let address = || format!("{}[{}] offset {}", record.topic(), record.partition(), record.offset());
-            self.hear(row, record.partition(), &address);
+        outputs::read(bootstrap, topic, |record, address| {
+            self.hear(output_row(record.key(), record.payload()), record.partition(), address);
         })?;
         Ok(self.close(topic))
     }
 
     /// The count of a group only grows, in one partition; a row with the same count is doubled.
     fn hear(&mut self, row: Option<(Group, Totals)>, partition: i32, address: &dyn Fn() -> String) {
-        let Some((group, now)) = row else {
-            self.verdict.wrong += 1;
-            return self.verdict.add_example(|| format!("not a row of a window at {}", address()));
-        };
+        let Some((group, now)) = row else { return self.verdict.wrong(&row, address) };
         let Some((before, home)) = self.found.insert(group.clone(), (now, partition)) else { return };
-        let what = if before.count == now.count {
-            self.verdict.doubled += 1;
-            "doubled"
+        if before.count == now.count {
+            self.verdict.doubled(&(show(&group), now), address);
         } else if before.count > now.count || home != partition {
-            self.verdict.out_of_order += 1;
-            "out of order"
-        } else {
-            return;
-        };
-        let shown = show(&group);
-        self.verdict.add_example(|| format!("{what}: {shown}, {now:?} at {} after {before:?} in {home}", address()));
+            self.verdict.out_of_order(&(show(&group), now), &(before, home), address);
+        }
     }
 
     /// Compares the latest row of each group with what it must be.

@@ -102,27 +102,30 @@ type Place = (u32, u32);
 fn write(columns: &[ArrayRef], rows: &[u32], out: &mut impl Out) {
     rows.iter().for_each(|row| out.put(*row, &[VERSION]));
     for eight in columns.chunks(8) {
+        let nulls: Vec<Option<&NullBuffer>> = eight.iter().map(|column| column.nulls()).collect();
         for row in rows {
-            out.put(*row, &[bits(eight.iter().map(|column| column.is_null(*row as usize)))]);
+            out.put(*row, &[bits(nulls.iter().map(|nulls| !is_present(*nulls, *row as usize)))]);
         }
     }
     for column in columns {
-        let present = rows.iter().filter(|row| column.is_valid(**row as usize)).map(|row| (*row, *row));
+        let nulls = column.nulls();
+        let present = rows.iter().filter(|row| is_present(nulls, **row as usize)).map(|row| (*row, *row));
         values(column, &present.collect::<Vec<_>>(), out);
     }
 }
 
 /// Writes values that may be null.
 fn column(array: &ArrayRef, places: &[Place], out: &mut impl Out) {
+    let nulls = array.nulls();
     for run in places.chunk_by(|one, next| one.0 == next.0) {
         for eight in run.chunks(8) {
-            out.put(run[0].0, &[bits(eight.iter().map(|(_, at)| array.is_null(*at as usize)))]);
+            out.put(run[0].0, &[bits(eight.iter().map(|(_, at)| !is_present(nulls, *at as usize)))]);
         }
     }
     match array.null_count() {
         0 => values(array, places, out),
         _ => {
-            let present = places.iter().copied().filter(|(_, at)| array.is_valid(*at as usize));
+            let present = places.iter().copied().filter(|(_, at)| is_present(nulls, *at as usize));
             values(array, &present.collect::<Vec<_>>(), out);
         }
     }

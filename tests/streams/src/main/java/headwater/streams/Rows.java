@@ -163,18 +163,8 @@ final class Rows {
     }
 
     private static Auction readAuction(JsonParser json) throws IOException {
-        long category = 0;
-        long seller = 0;
-        while (json.nextToken() == JsonToken.FIELD_NAME) {
-            String name = json.currentName();
-            json.nextToken();
-            switch (name) {
-                case "category" -> category = json.getLongValue();
-                case "seller" -> seller = json.getLongValue();
-                default -> json.skipChildren();
-            }
-        }
-        return new Auction(category, seller);
+        long[] columns = readTwo(json, "category", "seller");
+        return new Auction(columns[0], columns[1]);
     }
 
     private static void writeAuction(Auction row, JsonGenerator json) throws IOException {
@@ -183,18 +173,25 @@ final class Rows {
     }
 
     private static Totals readTotals(JsonParser json) throws IOException {
-        long n = 0;
-        long s = 0;
+        long[] columns = readTwo(json, "N", "S");
+        return new Totals(columns[0], columns[1]);
+    }
+
+    /** The two columns with these names; 0 for one that is not there. */
+    private static long[] readTwo(JsonParser json, String first, String second) throws IOException {
+        long[] columns = new long[2];
         while (json.nextToken() == JsonToken.FIELD_NAME) {
             String name = json.currentName();
             json.nextToken();
-            switch (name) {
-                case "N" -> n = json.getLongValue();
-                case "S" -> s = json.getLongValue();
-                default -> json.skipChildren();
+            if (name.equals(first)) {
+                columns[0] = json.getLongValue();
+            } else if (name.equals(second)) {
+                columns[1] = json.getLongValue();
+            } else {
+                json.skipChildren();
             }
         }
-        return new Totals(n, s);
+        return columns;
     }
 
     private static void writeTotals(Totals row, JsonGenerator json) throws IOException {
