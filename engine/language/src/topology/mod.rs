@@ -172,7 +172,7 @@ impl Builder {
 
     /// The topology of a push query; [`Topology::into_sink`] adds a sink.
     pub fn finish(self, functions: Vec<FunctionDef>) -> Topology {
-        let version = stored::version_of(self.nodes.iter().map(|node| &node.action), &functions);
+        let version = stored::version_of(&self.nodes, &functions);
         Topology { version, nodes: self.nodes, functions }
     }
 }

@@ -19,11 +19,12 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
+use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast::Duration;
 use headwater_language::sql::{parse_expr, print};
 use headwater_language::topology::{
-    Action, Builder, Join, JoinForm, JoinKind, JoinSide, NodeId, Projection, ResultColumn,
+    Action, Builder, Join, JoinForm, JoinKind, JoinSide, Node, NodeId, Projection, ResultColumn,
 };
 use sqlparser::ast::Expr;
 
@@ -126,10 +127,17 @@ impl Joining<'_> {
         let is_key = scope
             .column(on)
             .is_some_and(|column| joins::is_whole_key(self.query, &ColumnRef { member: *member, name: column.name }));
-        let node = self.builder.add(Action::Source(Box::new(source.as_ref().clone())), &[]);
+        let node = self.read(source);
         let key = self.key_name(on, *member, at);
         let keys = vec![(key.clone(), scope.lowered(on))];
         Ok((self.exchanged(&node, &scope.schema(), keys, columns, !is_key)?, key))
+    }
+
+    /// The node that reads a source. A source that is joined with itself is read once.
+    fn read(&mut self, source: &SourceDef) -> NodeId {
+        let is_same = |node: &&Node| matches!(&node.action, Action::Source(other) if **other == *source);
+        let known = self.builder.nodes().iter().find(is_same).map(|node| node.id.clone());
+        known.unwrap_or_else(|| self.builder.add(Action::Source(Box::new(source.clone())), &[]))
     }
 
     /// The columns of a source that are used, under the names that `*` gives them.

@@ -13,11 +13,11 @@ use super::{Rule, not_yet};
 use crate::callee::is_aggregate;
 use crate::continuous::joins;
 use crate::continuous::query::{Purpose, Streaming};
-use crate::continuous::scope::span_of;
+use crate::continuous::scope::{Member, span_of};
 use crate::define::ROWHEADERS;
 
 /// The rules for features that have no steps in a topology yet.
-const STEPS: &[Rule] = &[window, headers, clauses, calls];
+const STEPS: &[Rule] = &[topics, window, headers, clauses, calls];
 
 /// The features of a query that are not supported yet, apart from its source.
 pub fn check(query: &Streaming<'_>) -> Vec<Diagnostic> {
@@ -47,6 +47,22 @@ fn is_grouping_built(query: &Streaming<'_>) -> bool {
 /// Whether a GROUP BY expression defines several groupings (GROUPING SETS, CUBE, ROLLUP).
 fn is_of_several(group: &Expr) -> bool {
     matches!(group, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_))
+}
+
+/// Two sources that read one topic: a query reads each topic as one source.
+fn topics(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    for (at, member) in query.scope.members.iter().enumerate() {
+        let (own, before) = (&member.source, &query.scope.members[..at]);
+        let is_other = |other: &&Member| other.source.topic == own.topic && other.source.name != own.name;
+        if let Some(Member { source, .. }) = before.iter().find(is_other) {
+            let what = format!("a join of \"{}\" and \"{}\", which have the same topic,", source.name, own.name);
+            let hint = match source.kind == own.kind {
+                true => format!("Join \"{0}\" with itself: FROM {0} a JOIN {0} b.", source.name),
+                false => format!("Copy one of them: CREATE STREAM copy AS SELECT * FROM {};", source.name),
+            };
+            errors.push(not_yet(&what, query.span()).hint(hint));
+        }
+    }
 }
 
 fn window(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
