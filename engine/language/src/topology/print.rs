@@ -178,7 +178,8 @@ impl Display for Projection {
             format!("{} AS {} {}{key}", c.expr, c.name, c.ty)
         };
         let headers = self.headers.iter().map(|expr| format!("{expr} AS headers"));
-        let all: Vec<String> = self.columns.iter().map(column).chain(headers).collect();
+        let window = self.window.iter().map(|[start, end]| format!("({start}, {end}) AS window"));
+        let all: Vec<String> = self.columns.iter().map(column).chain(headers).chain(window).collect();
         f.write_str(&all.join(", "))
     }
 }

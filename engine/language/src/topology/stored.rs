@@ -7,7 +7,7 @@
 //! 3         steps   functions
 //! 4         nodes   exchange, aggregate, table, join, subscribe, foreign_join, latest
 //! 5         nodes   a table that is the result
-//! 6         nodes   a source that several nodes read
+//! 6         nodes   a source that several nodes read, a window that a projection adds to the key
 //! ```
 //!
 //! A topology is written for the oldest program that can run it, so that several releases can share a command topic.
@@ -75,6 +75,7 @@ pub(super) struct Nodes {
 /// The oldest version whose programs can run these nodes with these functions.
 pub(super) fn version_of(nodes: &[Node], functions: &[FunctionDef]) -> u32 {
     let of = |action: &Action| match action {
+        Action::Project(projection) if projection.window.is_some() => 6,
         Action::Source(_) | Action::Filter { .. } | Action::Project(_) | Action::Sink(_) => 1,
         Action::Explode { .. } => 2,
         Action::Table(table) if table.is_result => 5,

@@ -98,7 +98,7 @@ impl Joining<'_> {
         let mut columns: Vec<ResultColumn> = columns.into_iter().map(column).collect();
         columns.sort_by_key(|column| !column.key);
         let exchange = exchange(&columns);
-        let project = Action::Project(Projection { columns, headers: None, rekeyed: true });
+        let project = Action::Project(Projection { columns, headers: None, rekeyed: true, window: None });
         let project = add(&mut self.builder, project, &[rows]);
         add(&mut self.builder, exchange, &[&project])
     }
