@@ -139,7 +139,10 @@ impl Lowering<'_> {
         };
         let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
         let headers = projection.headers.as_deref().map(|text| compile(text, compiler)).transpose()?;
-        let project = Project::new(columns, headers);
+        let bound = |text: &String| Ok::<_, Vec<Diagnostic>>(compile(text, compiler)?.into_type(DataType::Int64));
+        let window =
+            projection.window.as_ref().map(|[start, end]| Ok::<_, Vec<Diagnostic>>([bound(start)?, bound(end)?]));
+        let project = Project::new(columns, headers).with_window(window.transpose()?);
         let project = if self.receives_table { project.of_table() } else { project };
         Ok(if self.receives_table && self.needs_before() { project.with_before() } else { project })
     }

@@ -11,7 +11,7 @@ use headwater_formats::format::FormatError;
 use headwater_formats::record::Wanted;
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
-use headwater_language::topology::{Action, Node, NodeId, Topology};
+use headwater_language::topology::{Action, Join, JoinForm, JoinKind, Node, NodeId, Topology};
 
 use super::columns::referenced;
 use super::exchange::Exchange;
@@ -63,6 +63,19 @@ pub struct Input {
     pub forwards_windows: bool,
     /// Whether its headers are passed on to the output.
     pub forwards_headers: bool,
+    /// How many of its rows go to all of its first steps before the next ones do.
+    pub pace: Pace,
+}
+
+/// How many rows of a source that is joined with itself go to one side of the join before they go to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// All that are released at once.
+    Batch,
+    /// Those at which stream time is the same: something depends on how far it is when two of them meet.
+    StreamTime,
+    /// One row.
+    Row,
 }
 
 /// A topic that a stage writes.
@@ -99,6 +112,11 @@ impl Input {
     pub fn decoder(&self) -> Result<RecordDecoder, FormatError> {
         let decoder = RecordDecoder::new(&self.spec, &self.projection)?;
         Ok(if self.keeps_valueless { decoder.keeping_valueless() } else { decoder })
+    }
+
+    /// Whether several steps get its rows: a source that is joined with itself.
+    pub fn is_shared(&self) -> bool {
+        self.entry.len() > 1
     }
 
     /// The parts of each record that its decoder reads or that are passed on.
@@ -155,6 +173,30 @@ fn places(nodes: &[Node]) -> Vec<Place> {
         places.push(Place { at, next });
     }
     places
+}
+
+/// The pace of a source that is joined with itself, so that the output does not depend on how its records are cut into batches.
+fn pace(topology: &Topology, options: &CompileOptions, is_table: bool) -> Pace {
+    if is_table {
+        return if options.emits_every_change { Pace::Row } else { Pace::Batch };
+    }
+    let joins = || {
+        topology.nodes().iter().filter_map(|node| match &node.action {
+            Action::Join(Join { kind, form: JoinForm::Streams { grace_ms, .. }, .. }) => Some((*kind, *grace_ms)),
+            _ => None,
+        })
+    };
+    // Rows of outer joins without GRACE PERIOD are emitted alone unless a match is there.
+    if joins().any(|(kind, grace_ms)| kind != JoinKind::Inner && grace_ms.is_none()) {
+        return Pace::Row;
+    }
+    let is_windowed =
+        |node: &Node| matches!(&node.action, Action::Aggregate(aggregation) if aggregation.window.is_some());
+    // Other outer joins wait for stream time, and windows and further joins drop what is late.
+    let uses_time = joins().any(|(kind, _)| kind != JoinKind::Inner)
+        || joins().count() > 1
+        || topology.nodes().iter().any(is_windowed);
+    if uses_time { Pace::StreamTime } else { Pace::Batch }
 }
 
 /// The numbers of all stages, each after those that it gets rows from.
@@ -229,8 +271,13 @@ impl<'a> Wiring<'a> {
         let entries: Vec<_> = self.inputs.iter().map(|(id, _)| self.targets(id)).collect();
         let to: Vec<_> = self.operators.iter().map(|(id, _)| self.targets(id)).collect();
         let wired = |((_, operator), to)| Wired { operator, to };
+        let (topology, options) = (self.topology, self.options);
+        let input = |((_, input), entry): ((_, Input), Vec<Target>)| {
+            let pace = if entry.len() > 1 { pace(topology, options, input.is_table) } else { Pace::Batch };
+            Input { entry, pace, ..input }
+        };
         Ok(Stage {
-            inputs: self.inputs.into_iter().zip(entries).map(|((_, input), entry)| Input { entry, ..input }).collect(),
+            inputs: self.inputs.into_iter().zip(entries).map(input).collect(),
             operators: self.operators.into_iter().zip(to).map(wired).collect(),
             outputs: self.outputs.into_iter().map(|(_, output)| output).collect(),
             changelogs: self.changelogs,
@@ -310,6 +357,7 @@ impl<'a> Wiring<'a> {
             exchange,
             forwards_windows,
             forwards_headers,
+            pace: Pace::Batch,
         };
         self.inputs.push((&node.id, input));
         Ok(())

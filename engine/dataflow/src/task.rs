@@ -118,8 +118,6 @@ pub struct Task {
     read_to: Option<i64>,
     /// How far its source had been read when it told other tasks last.
     marked_progress: Option<Reached>,
-    /// How far other tasks have read their sources.
-    heard: Progress,
     /// The barrier that is passing through the operators.
     barrier: Option<Passing>,
     /// For each operator the recent size of the rows that it emits, in bytes per row received; `None` before its first row.
@@ -136,6 +134,8 @@ pub(super) struct TaskInput {
     pending: Option<Chunk>,
     /// How far sources had been read, as the records tell that the rows belong to.
     told: Progress,
+    /// How far sources have been read whose rows come here: all rows before were released.
+    heard: Progress,
     /// Complaints about records whose rows have not all been emitted.
     withheld: Withheld,
     /// The event time and the offset of the record of a source with the highest event time, of those that arrived here.
@@ -166,8 +166,8 @@ impl Task {
         let input = |input: &Input| -> Result<TaskInput, FormatError> {
             let origin = TopicPartition::new(input.spec.topic.clone(), partition);
             let (entry, withheld) = (input.entry.clone(), Withheld::default());
-            let (decoder, told) = (input.decoder()?, Progress::default());
-            Ok(TaskInput { origin, decoder, entry, pending: None, told, withheld, latest: None })
+            let (decoder, told, heard) = (input.decoder()?, Progress::default(), Progress::default());
+            Ok(TaskInput { origin, decoder, entry, pending: None, told, heard, withheld, latest: None })
         };
         let inputs = stage.inputs.iter().map(input).collect::<Result<_, _>>()?;
         let outputs = stage.outputs.iter().map(|output| output.open(placements)).collect::<Result<_, _>>()?;
@@ -206,7 +206,6 @@ impl Task {
             ticked_ms: i64::MAX,
             read_to: None,
             marked_progress: None,
-            heard: Progress::default(),
             barrier: None,
         })
     }
@@ -276,7 +275,8 @@ impl Task {
     }
 
     /// Its progress. A task with stores is within a record until the whole batch has been emitted: what is left of the batch may
-    /// have changed its state, and a commit must not have the state of records that are read again.
+    /// have changed its state, and a commit must not have the state of records that are read again. So is a task whose rows go to
+    /// several steps, one of which may have had more of them than another.
     pub fn position(&mut self) -> TaskPosition {
         let (offset, begun) = loop {
             match self.left.last_mut() {
@@ -291,7 +291,8 @@ impl Task {
                 },
             }
         };
-        match begun || self.last_out == Some(offset) || self.has_state() {
+        let is_shared = || self.stage.inputs[self.port.0].is_shared();
+        match begun || self.last_out == Some(offset) || self.has_state() || is_shared() {
             true => TaskPosition::Within(offset),
             false => TaskPosition::Before(offset),
         }

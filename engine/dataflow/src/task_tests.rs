@@ -17,7 +17,7 @@ use headwater_planner::define::{FormatDefaults, define};
 use headwater_state::Storage;
 
 use super::chunk::Chunk;
-use super::command::{Command, Written};
+use super::command::{Command, Exchanged, Written};
 use super::compiled::{Compiled, TaskId};
 use super::operator::{Context, Emitted, Operator, Port};
 use super::options::CompileOptions;
@@ -207,6 +207,67 @@ fn a_batch_that_has_changed_state_is_committed_as_a_whole() {
     }
     assert!(positions.len() > 1, "{positions:?}");
     assert!(!positions.iter().any(|position| matches!(position, TaskPosition::Before(_))), "{positions:?}");
+}
+
+/// The task that reads the stream `s` for a join of it with itself, with a batch of three records at 10, 30 and 20 ms.
+fn joined_with_itself(join: &str) -> Task {
+    let topology = topology(&format!("SELECT a.a FROM s a {join} ON a.a = b.a EMIT CHANGES;"));
+    assert_eq!(topology.version(), 6, "older programs would give both sides different stream times");
+    let compiled = Compiled::new(&topology, &session(&Settings::default()), &CompileOptions::default());
+    let compiled = compiled.expect("it compiles");
+    let placement = Placement { partitions: 1, limits: RecordLimits::default() };
+    let placements = compiled.outputs().map(|topic| (topic.to_owned(), placement)).collect();
+    let task = compiled.task(TaskId { stage: 0, partition: 0 }, &placements, &Storage::default());
+    let mut task = task.expect("formats exist");
+    task.exchange_rows(true);
+    let batch = RawBatch { timestamps_ms: vec![10, 30, 20].into(), ..records(&[1, 2, 3]) };
+    task.handle(&Event::Records(Port(0), &batch)).expect("records");
+    task
+}
+
+/// The stream times of the rows that a task sends when rows are released, by exchange; with them, its positions meanwhile.
+fn released(task: &mut Task) -> (Vec<(String, Vec<i64>)>, Vec<TaskPosition>) {
+    task.release(Port(0), i64::MAX);
+    let (mut sent, mut positions) = (Vec::new(), Vec::new());
+    while task.advance(NOW_MS).expect("it goes on") {
+        positions.push(task.position());
+        while let Some(Command::Exchange(Exchanged { topic, rows })) = task.poll_command() {
+            let clocks = rows.iter().flat_map(|(_, chunk)| chunk.clocks_ms.iter().flat_map(|clocks| clocks.values()));
+            sent.push((topic.to_string(), clocks.copied().collect()));
+        }
+    }
+    (sent, positions)
+}
+
+/// Goal: a row has the stream time of its record on both sides of the join, however far the batch goes, and no commit has the rows of
+/// one side alone.
+#[test]
+fn both_sides_of_a_stream_that_is_joined_with_itself_have_its_stream_times() {
+    let mut task = joined_with_itself("JOIN s b WITHIN 1 MINUTE");
+    let (sent, mut positions) = released(&mut task);
+    let all = vec![10, 30, 30];
+    assert_eq!(sent, [("exchange-1".to_owned(), all.clone()), ("exchange-2".to_owned(), all)]);
+    let is_done = |position: &TaskPosition| *position == TaskPosition::Done;
+    positions.retain(|position| !is_done(position));
+    assert!(positions.iter().all(|position| matches!(position, TaskPosition::Within(_))), "{positions:?}");
+    assert!(!positions.is_empty() && is_done(&task.position()));
+}
+
+/// Goal: whether a row has a match in time does not depend on what else is in its batch. Method: a join that waits for stream time gets
+/// rows with one stream time, one that does not wait gets single rows.
+#[test]
+fn an_outer_join_of_a_stream_with_itself_gets_as_many_rows_as_it_can_tell_apart() {
+    let paces = [("GRACE PERIOD 0 SECONDS", vec![vec![10], vec![30, 30]]), ("", vec![vec![10], vec![30], vec![30]])];
+    for (grace, wanted) in paces {
+        let mut task = joined_with_itself(&format!("LEFT JOIN s b WITHIN 1 MINUTE {grace}"));
+        let mut found = Vec::new();
+        while task.head(Port(0)).is_some() {
+            let sent = released(&mut task).0;
+            assert_eq!(sent[0].1, sent[1].1, "both sides get the same rows");
+            found.push(sent[0].1.clone());
+        }
+        assert_eq!(found, wanted, "{grace}");
+    }
 }
 
 /// Goal: a complaint about a group has the address of the record in the query's input, not that in its exchange, whenever groups

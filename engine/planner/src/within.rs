@@ -5,16 +5,17 @@
 //! FROM l JOIN r ON (l.k = r.k) AND r.ROWTIME >= l.ROWTIME - 60000 AND r.ROWTIME <= l.ROWTIME + 120000
 //! ```
 //!
-//! All records are there, so that none is late and GRACE PERIOD changes nothing. The time of rows that were joined before is the
+//! The windows of windowed streams have to be the same. All records are there, so that none is late and GRACE PERIOD changes nothing. The time of rows that were joined before is the
 //! latest one of their streams.
 
 use headwater_formats::decode::ROWTIME;
 use headwater_language::catalog::Catalog;
-use headwater_language::definition::SourceKind;
+use headwater_language::definition::{SourceKind, WindowDef};
 use headwater_language::diagnostic::{Diagnostic, STREAMING};
 use headwater_language::sql::{ast, call};
 use sqlparser::ast::{BinaryOperator, Expr, Ident, Join, JoinConstraint, Query as SqlQuery, SetExpr, Value};
 
+use super::continuous::window::BOUNDS;
 use super::continuous::{Member, Scope};
 use super::merged::constraint_mut;
 use super::using::operation;
@@ -36,7 +37,8 @@ pub fn settle(query: &ast::Query, body: &mut SqlQuery, catalog: &Catalog) -> Vec
         match on(&mut from.joins[at]) {
             Some(condition) if !times.is_empty() && is_stream(right) => {
                 let bounds = bounds(&latest(times), &time(right), within.value);
-                *condition = bounds.into_iter().fold(condition.clone(), and);
+                let windows = same_window(left, right);
+                *condition = bounds.into_iter().chain(windows).fold(condition.clone(), and);
             }
             Some(_) => errors.push(refuse(within.span, "WITHIN is only for a join of two streams")),
             None => errors.push(refuse(within.span, "WITHIN needs a join with an ON condition")),
@@ -51,7 +53,29 @@ fn is_stream(member: &Member) -> bool {
 
 /// The time of a source's rows.
 fn time(member: &Member) -> Expr {
-    Expr::CompoundIdentifier(vec![Ident::with_quote('`', &member.alias), Ident::new(ROWTIME)])
+    column(member, ROWTIME)
+}
+
+fn column(member: &Member, name: &str) -> Expr {
+    Expr::CompoundIdentifier(vec![Ident::with_quote('`', &member.alias), Ident::new(name)])
+}
+
+/// The conditions that the windows of windowed streams are the same: they are part of their keys. A time window is its start.
+fn same_window(left: &[Member], right: &Member) -> Vec<Expr> {
+    let windowed: Vec<&Member> = left.iter().filter(|member| member.source.window.is_some()).collect();
+    let bounds: &[&str] = match right.source.window {
+        _ if windowed.is_empty() => &[],
+        None => &[],
+        Some(WindowDef::Session) => &BOUNDS,
+        Some(WindowDef::Tumbling(_) | WindowDef::Hopping(_)) => &BOUNDS[..1],
+    };
+    let is_same = |name: &&str| {
+        // All that were joined before have the same window, unless they have no match.
+        let mut before: Vec<Expr> = windowed.iter().map(|member| column(member, name)).collect();
+        let before = if before.len() == 1 { before.remove(0) } else { call("COALESCE", before) };
+        operation(before, BinaryOperator::Eq, column(right, name))
+    };
+    bounds.iter().map(is_same).collect()
 }
 
 /// The latest of some times.

@@ -141,8 +141,8 @@ mod tests {
     fn a_newer_plan_is_named_by_its_version_whatever_its_shape() {
         let commands = include_str!("../../../queries/plans/0004-unique-group.commands");
         let query = commands.lines().find(|line| line.contains("create_query")).expect("a query");
-        let newer_plan = query.replacen(r#""topology":{"version":1,"#, r#""topology":{"version":6,"regions":[],"#, 1);
-        assert!(newer(&newer_plan).contains("its plan has version 6, but this process supports up to 5"));
+        let newer_plan = query.replacen(r#""topology":{"version":1,"#, r#""topology":{"version":7,"regions":[],"#, 1);
+        assert!(newer(&newer_plan).contains("its plan has version 7, but this process supports up to 6"));
     }
 
     #[test]

@@ -108,7 +108,9 @@ impl Restore {
             for (store, topic) in job.compiled.changelogs(id.stage).iter().enumerate() {
                 status.go_on()?;
                 let partition = TopicPartition::new(topic.clone(), id.partition);
-                let Some(mark) = changelogs.mark(&partition, has_state)? else { continue };
+                // The first one has the stream times, too. No row may have come to the others, such as to one side of a join.
+                let must_exist = has_state && store == 0;
+                let Some(mark) = changelogs.mark(&partition, must_exist)? else { continue };
                 let mut part = Part {
                     store: (id, store),
                     first: mark.start,

@@ -179,3 +179,32 @@ async fn streams_match_however_far_one_process_is_behind() {
         assert!(differences.is_empty(), "seed {seed}: {differences:?}");
     }
 }
+
+/// Goal: both sides of a stream that is joined with itself have all rows, although each side passes its own exchange and processes are
+/// behind each other. Method: a row matches the one whose number is the next.
+#[tokio::test]
+async fn a_stream_matches_itself_however_far_one_process_is_behind() {
+    const JOIN: &str = "CREATE STREAM j AS SELECT b.n AS n, a.n AS l, b.k AS k FROM l a LEFT JOIN l b WITHIN 300 MILLISECONDS GRACE PERIOD 50 MILLISECONDS ON a.n + 1 = b.n;";
+    for seed in 0..16 {
+        let mut shared = Shared::new(seed, &[STREAMS[0], JOIN], "CSAS_J_3").await;
+        let records = records(&mut shared.chance, 300, 0);
+        write(&shared.process, "l", &records);
+        let text = |one: &Record| {
+            let mut matches = records.iter().filter(|other| other.number == one.number + 1);
+            let matched = matches.find(|other| (other.time_ms - one.time_ms).abs() <= 300);
+            format!("{} {}", one.number, matched.map_or(String::new(), |other| format!("k{}", other.key)))
+        };
+        let expected: BTreeSet<String> = records.iter().map(text).collect();
+        shared.run(seed % 3 > 0).await;
+        // Rows that wait come out once a row of their partition is later.
+        let flush =
+            |at| Record { key: at, number: 1_000 + 2 * at, partition: (at % PARTITIONS) as i32, time_ms: 100_000 };
+        write(&shared.process, "l", &(0..40).map(flush).collect::<Vec<_>>());
+        shared.run(false).await;
+        let rows: Vec<String> = shared.process.rows("SELECT l, k FROM j;").await;
+        let distinct: BTreeSet<String> = rows.iter().cloned().collect();
+        assert_eq!(distinct.len(), rows.len(), "seed {seed}: no row comes twice");
+        let differences: Vec<_> = expected.symmetric_difference(&distinct).collect();
+        assert!(differences.is_empty(), "seed {seed}: {differences:?}");
+    }
+}

@@ -16,7 +16,7 @@ use headwater_engine::{Engine, Session};
 /// the partition is the number of its rows.
 pub(super) async fn check(engine: &Engine, source: &str, sink: &str, wanted: &str) -> Result<(), String> {
     let columns = match sink {
-        "FIRST" | "PAIRS" => "n AS value, p, o",
+        "FIRST" | "PAIRS" | "OWN" => "n AS value, p, o",
         "SECOND" => "twice AS value, p, o",
         "RESTS" => "n AS value, CAST(c AS INT) AS p, CAST(0 AS BIGINT) AS o",
         _ => "n AS value, CAST(0 AS INT) AS p, WINDOWSTART AS o",

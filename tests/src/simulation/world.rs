@@ -31,7 +31,7 @@ const THREAD_WAIT: Duration = Duration::from_millis(1);
 /// Maximum time for threads to finish their work.
 const THREADS_DONE_MAX: Duration = Duration::from_secs(30);
 
-const SETUP: [&str; 7] = [
+const SETUP: [&str; 8] = [
     "CREATE STREAM s (k STRING KEY, n BIGINT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 3, VALUE_FORMAT = 'JSON');",
     "CREATE STREAM first AS SELECT k, n, ROWPARTITION AS p, ROWOFFSET AS o FROM s WHERE n % 5 <> 0;",
     "CREATE STREAM second AS SELECT n % 4 AS r, k, n * 2 AS twice, p, o FROM first PARTITION BY n % 4;",
@@ -41,6 +41,8 @@ const SETUP: [&str; 7] = [
     "CREATE TABLE rests AS SELECT CAST(total % 5 AS STRING) AS k, SUM(total) AS n, COUNT(*) AS c FROM totals WHERE total > 50
        GROUP BY CAST(total % 5 AS STRING) HAVING COUNT(*) > 0 EMIT CHANGES;",
     "CREATE STREAM pairs AS SELECT s.n AS n, s.k AS k, f.p AS p, f.o AS o FROM s JOIN first f WITHIN 1 SECOND ON s.n = f.n;",
+    "CREATE STREAM own AS SELECT a.n AS n, a.k AS k, b.ROWPARTITION AS p, b.ROWOFFSET AS o FROM s a JOIN s b WITHIN 1 SECOND
+       ON a.n = b.n + 1;",
 ];
 
 /// One process of the service.
@@ -260,6 +262,9 @@ impl World {
         judge::check(&self.engine, "s", "COUNTS", counted).await?;
         // Each row meets the one that it was made from, which another partition may have.
         judge::check(&self.engine, "first", "PAIRS", "SELECT k AS key, n AS value, p, o FROM first").await?;
+        let own = "SELECT a.k AS key, a.n AS value, b.ROWPARTITION AS p, b.ROWOFFSET AS o FROM s a \
+            JOIN s b WITHIN 1 SECOND ON a.n = b.n + 1";
+        judge::check(&self.engine, "s", "OWN", own).await?;
         // Its input is read as a table, so it is not wrong if a total is written twice.
         let rests = "SELECT CAST(total % 5 AS STRING) AS key, SUM(total) AS value, CAST(COUNT(*) AS INT) AS p, \
             CAST(0 AS BIGINT) AS o FROM totals WHERE total > 50 GROUP BY CAST(total % 5 AS STRING)";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::NullBuffer;
 use arrow::compute::nullif;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use headwater_expression::{Expression, Failure};
 use headwater_functions::in_one_form;
@@ -18,6 +18,8 @@ use crate::operator::{Context, Emitted, Operator, Port};
 pub struct Project {
     columns: Vec<Column>,
     headers: Option<Expression>,
+    /// Start and end of the window in the key, if they are computed.
+    window: Option<[Expression; 2]>,
     schema: SchemaRef,
     of_table: bool,
     gives_before: bool,
@@ -42,7 +44,13 @@ impl Project {
     pub fn new(columns: Vec<Column>, headers: Option<Expression>) -> Self {
         let field = |column: &Column| Field::new(&column.name, column.expr.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        Self { columns, headers, schema, of_table: false, gives_before: false }
+        Self { columns, headers, window: None, schema, of_table: false, gives_before: false }
+    }
+
+    /// The same operator, which computes start and end of the window in the key of each row, in ms, if there are expressions for
+    /// them.
+    pub fn with_window(self, window: Option<[Expression; 2]>) -> Self {
+        Self { window, ..self }
     }
 
     /// The same operator for the rows of a table: a failure for a row that is deleted is not reported.
@@ -101,11 +109,18 @@ impl Operator for Project {
             Some(expr) => Some(headers_of(expr, &chunk, cx)?),
             None => chunk.headers.clone(),
         };
-        Ok(Emitted::from(Chunk { before, headers, ..chunk.with_rows(rows) }))
+        let bound = |expr: &Expression, cx: &mut Context<'_>| {
+            expr.evaluate(&chunk.rows, cx.now_ms, cx.failures).as_primitive::<Int64Type>().clone()
+        };
+        let windows = match &self.window {
+            Some([start, end]) => Some([bound(start, cx), bound(end, cx)]),
+            None => chunk.windows.clone(),
+        };
+        Ok(Emitted::from(Chunk { before, headers, windows, ..chunk.with_rows(rows) }))
     }
 
     fn repeats(&self) -> bool {
-        self.headers.is_none() && self.columns.iter().all(|column| column.expr.is_immutable())
+        self.headers.is_none() && self.window.is_none() && self.columns.iter().all(|column| column.expr.is_immutable())
     }
 
     fn grows(&self) -> bool {
@@ -126,6 +141,8 @@ fn headers_of(expr: &Expression, chunk: &Chunk, cx: &mut Context<'_>) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::DataType;
+
     use super::super::for_tests::{compiled, cx, shown, table};
     use super::*;
 
@@ -144,6 +161,16 @@ mod tests {
             project.push(Port(0), chunk.clone(), &mut context).expect("nothing fails");
             assert_eq!(failures.iter().map(|failure| failure.row).collect::<Vec<_>>(), expected);
         }
+    }
+
+    #[test]
+    fn the_window_in_the_key_is_computed() {
+        let bounds = ["a * 10", "a * 10 + 5"].map(|text| compiled(text).into_type(DataType::Int64));
+        let mut project = Project::new(Vec::new(), None).with_window(Some(bounds));
+        let rows = table(&[Some(1), None], &[None, None]);
+        let Ok(Emitted::Rows(chunk)) = project.push(Port(0), rows, &mut cx!()) else { panic!("rows come out") };
+        let windows = chunk.windows.expect("both bounds");
+        assert_eq!(windows.map(|bound| bound.iter().collect::<Vec<_>>()), [[Some(10), None], [Some(15), None]]);
     }
 
     /// Goal: `before` is computed like the row, and only if asked for. Method: an expression that fails on 0.

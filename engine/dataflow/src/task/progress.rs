@@ -64,10 +64,10 @@ impl Task {
         self.read_to = Some(next);
     }
 
-    /// How far a partition of a source has been read, as far as that is known from the topics of exchanges; all rows before it that
-    /// are for this task were released.
-    pub fn heard(&self, source: SourcePartition) -> Option<Reached> {
-        self.heard.0.get(&source).copied()
+    /// How far a partition of a source has been read, as far as that is known from the exchange that an input reads; all rows before it
+    /// that come to this input were released.
+    pub fn heard(&self, port: Port, source: SourcePartition) -> Option<Reached> {
+        self.inputs[port.0].heard.0.get(&source).copied()
     }
 
     /// Has it written to all partitions of its exchanges how far its source has been read, if that has changed.
@@ -105,8 +105,8 @@ impl Task {
 
     /// The rows of an input were all released, and so was what the records tell.
     pub(super) fn release_progress(&mut self, port: Port) {
-        let told = std::mem::take(&mut self.inputs[port.0].told);
-        self.heard.extend(told);
+        let input = &mut self.inputs[port.0];
+        input.heard.extend(std::mem::take(&mut input.told));
     }
 
     /// Has a record with this key and without a value written to all partitions of its exchanges.

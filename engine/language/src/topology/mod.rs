@@ -114,6 +114,9 @@ pub struct Projection {
     pub headers: Option<String>,
     /// Whether the key differs from the input's (PARTITION BY).
     pub rekeyed: bool,
+    /// The expressions for start and end of the window in the key, if that of the input does not pass through. Since version 6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<[String; 2]>,
 }
 
 /// A column of a projection.
@@ -172,7 +175,7 @@ impl Builder {
 
     /// The topology of a push query; [`Topology::into_sink`] adds a sink.
     pub fn finish(self, functions: Vec<FunctionDef>) -> Topology {
-        let version = stored::version_of(self.nodes.iter().map(|node| &node.action), &functions);
+        let version = stored::version_of(&self.nodes, &functions);
         Topology { version, nodes: self.nodes, functions }
     }
 }

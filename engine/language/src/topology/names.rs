@@ -47,8 +47,9 @@ fn texts(node: &Node) -> Vec<&str> {
         Action::Subscribe(_) | Action::ForeignJoin(_) | Action::Latest(_) => Vec::new(),
         Action::Filter { predicate } => vec![predicate],
         Action::Explode { columns } => columns.iter().map(|c| c.expr.as_str()).collect(),
-        Action::Project(Projection { columns, headers, .. }) => {
-            columns.iter().map(|c| c.expr.as_str()).chain(headers.as_deref()).collect()
+        Action::Project(Projection { columns, headers, window, .. }) => {
+            let window = window.iter().flatten().map(String::as_str);
+            columns.iter().map(|c| c.expr.as_str()).chain(headers.as_deref()).chain(window).collect()
         }
     }
 }

@@ -11,8 +11,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    Action, AggregateCall, AggregateWindow, Aggregation, ForeignJoin, Join, JoinForm, Latest, Projection, ResultColumn,
-    Subscribe, Topology,
+    Action, AggregateCall, AggregateWindow, Aggregation, ForeignJoin, Join, JoinForm, Latest, Node, Projection,
+    ResultColumn, Subscribe, Topology,
 };
 use crate::definition::{ColumnRole, FunctionDef, SourceDef, WindowDef};
 
@@ -23,8 +23,18 @@ const UNITS: [(i64, &str); 5] =
 impl Display for Topology {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let depths = self.depths();
+        let mut above: Option<&Node> = None;
         for (at, (node, depth)) in self.nodes.iter().zip(&depths).enumerate() {
             let end = if at == 0 { "" } else { "\n" };
+            // A source that several nodes read is printed again if another one was printed since.
+            if let Some(source) = self.source_before(node).filter(|source| above.is_some_and(|above| above != *source))
+            {
+                write!(f, "\n> {}, read above", source.action)?;
+                above = Some(source);
+            }
+            if matches!(node.action, Action::Source(_)) {
+                above = Some(node);
+            }
             write!(f, "{end}{:indent$}> {}", "", node.action, indent = 2 * depth)?;
         }
         if self.sink().is_none() && !self.is_kept() {
@@ -38,6 +48,12 @@ impl Display for Topology {
 }
 
 impl Topology {
+    /// The source that a node reads, if it reads one itself.
+    fn source_before(&self, node: &Node) -> Option<&Node> {
+        let is_read = |other: &&Node| node.inputs.contains(&other.id) && matches!(other.action, Action::Source(_));
+        self.nodes.iter().find(is_read)
+    }
+
     /// The depth of each node: 0 for a source, otherwise 1 more than the depth of its deepest input.
     fn depths(&self) -> Vec<usize> {
         let mut depths: Vec<usize> = Vec::new();
@@ -162,7 +178,8 @@ impl Display for Projection {
             format!("{} AS {} {}{key}", c.expr, c.name, c.ty)
         };
         let headers = self.headers.iter().map(|expr| format!("{expr} AS headers"));
-        let all: Vec<String> = self.columns.iter().map(column).chain(headers).collect();
+        let window = self.window.iter().map(|[start, end]| format!("({start}, {end}) AS window"));
+        let all: Vec<String> = self.columns.iter().map(column).chain(headers).chain(window).collect();
         f.write_str(&all.join(", "))
     }
 }

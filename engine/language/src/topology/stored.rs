@@ -7,6 +7,7 @@
 //! 3         steps   functions
 //! 4         nodes   exchange, aggregate, table, join, subscribe, foreign_join, latest
 //! 5         nodes   a table that is the result
+//! 6         nodes   a source that several nodes read, a window that a projection adds to the key
 //! ```
 //!
 //! A topology is written for the oldest program that can run it, so that several releases can share a command topic.
@@ -21,7 +22,7 @@ use super::{Action, Exploded, Node, NodeId, Projection, Topology};
 use crate::definition::{FunctionDef, SourceDef};
 
 /// The version of the shape that this program knows; a higher one was written by a newer program.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// The first version that is written as nodes.
 const NODES: u32 = 4;
@@ -71,16 +72,24 @@ pub(super) struct Nodes {
     functions: Vec<FunctionDef>,
 }
 
-/// The oldest version whose programs can run this topology with these functions.
-pub(super) fn version_of<'a>(actions: impl Iterator<Item = &'a Action>, functions: &[FunctionDef]) -> u32 {
+/// The oldest version whose programs can run these nodes with these functions.
+pub(super) fn version_of(nodes: &[Node], functions: &[FunctionDef]) -> u32 {
     let of = |action: &Action| match action {
+        Action::Project(projection) if projection.window.is_some() => 6,
         Action::Source(_) | Action::Filter { .. } | Action::Project(_) | Action::Sink(_) => 1,
         Action::Explode { .. } => 2,
         Action::Table(table) if table.is_result => 5,
         Action::Exchange(_) | Action::Aggregate(_) | Action::Table(_) | Action::Join(_) => NODES,
         Action::Subscribe(_) | Action::ForeignJoin(_) | Action::Latest(_) => NODES,
     };
-    actions.map(of).chain((!functions.is_empty()).then_some(3)).max().unwrap_or(1)
+    let of_functions = (!functions.is_empty()).then_some(3);
+    let of_branches = nodes.iter().any(|node| readers(nodes, &node.id) > 1).then_some(6);
+    nodes.iter().map(|node| of(&node.action)).chain(of_functions).chain(of_branches).max().unwrap_or(1)
+}
+
+/// The number of inputs that have a node as theirs.
+fn readers(nodes: &[Node], id: &NodeId) -> usize {
+    nodes.iter().flat_map(|node| &node.inputs).filter(|input| *input == id).count()
 }
 
 impl<'de> Deserialize<'de> for Stored {
@@ -188,9 +197,9 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_recognized_whatever_its_shape() {
-        let why = "its plan has version 6, but this process supports up to 5";
-        refused(r#"{"version":6,"regions":[{"id":"a"}]}"#, why);
-        refused(r#"{"version":6,"nodes":[],"functions":[]}"#, why);
+        let why = "its plan has version 7, but this process supports up to 6";
+        refused(r#"{"version":7,"regions":[{"id":"a"}]}"#, why);
+        refused(r#"{"version":7,"nodes":[],"functions":[]}"#, why);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use datafusion::functions_aggregate::min_max::max_udaf;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, TableScan, Union, Unnest, WindowFrame,
-    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast,
+    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast, lit, when,
 };
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind};
 
@@ -85,6 +85,24 @@ impl Addressed {
             [at, before] if at.len() == 1 => vec![at[0].clone(), before[0].clone()],
             [at, before] => vec![greatest(at.clone()), greatest(before.clone())],
         }
+    }
+
+    /// The partition that a row of several streams belongs to, as a number that differs for each of them: that of the record that came
+    /// last, of those with the same stream time of the right one. Stream times must be carried.
+    pub fn last_partition(&self) -> Option<Expr> {
+        let carried = self.records.iter().filter_map(|record| Some((record, record.stream_times.as_ref()?)));
+        let lane = |(at, (record, [time, _])): (i64, (&Record, &[Column; 2]))| {
+            let partition = cast(Expr::Column(record.partition.clone()), DataType::Int64);
+            (Expr::Column(time.clone()), partition + lit(at * i64::from(i32::MAX)))
+        };
+        let lanes: Vec<(Expr, Expr)> = (0..).zip(carried).map(lane).collect();
+        let last = self.stream_times().into_iter().next()?;
+        let (first, others) = lanes.split_first()?;
+        let mut cases = others.iter().rev().map(|(time, lane)| (time.clone().eq(last.clone()), lane.clone()));
+        let Some((is_last, lane)) = cases.next() else { return Some(first.1.clone()) };
+        let mut case = when(is_last, lane);
+        cases.for_each(|(is_last, lane)| drop(case.when(is_last, lane)));
+        case.otherwise(first.1.clone()).ok()
     }
 
     /// Time, lane and the numbers of the position; empty if rows have no address.

@@ -105,7 +105,8 @@ impl<'a> Streaming<'a> {
         };
         let scope = Scope::read(&select, catalog).unwrap_or_default();
         let has_star = written.projection.iter().any(is_star);
-        let mut items = items(&select, &scope, catalog, has_star && purpose.sink().is_some());
+        let without_bounds = has_star && purpose.sink().is_some() && scope.members.len() == 1;
+        let mut items = items(&select, &scope, catalog, without_bounds);
         if let Some(partition_by) = query.partition_by.as_ref().filter(|_| has_star) {
             add_key(&mut items, &partition_by.value, &scope);
         }

@@ -46,6 +46,6 @@ fn topology(source: &SourceDef) -> Topology {
     let key = source.columns_of(&ColumnRole::Key).map(|column| column.name.clone()).collect();
     let columns = source.columns.iter().map(column).collect();
     let table = Action::Table(TableStore { store: STORE.to_owned(), key, is_result: true });
-    let project = Action::Project(Projection { columns, headers: None, rekeyed: false });
+    let project = Action::Project(Projection { columns, headers: None, rekeyed: false, window: None });
     Topology::linear(source.clone(), vec![table, project], Vec::new())
 }

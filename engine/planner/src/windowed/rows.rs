@@ -28,7 +28,7 @@ use datafusion::logical_expr::{
     WindowFunctionDefinition,
 };
 use headwater_language::definition::WindowDef;
-use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING};
+use headwater_language::diagnostic::{Diagnostic, STREAMING};
 
 use super::super::aggregate::{Addressed, Carrier};
 use super::{Windowed, bound, lateness, sessions, time};
@@ -41,6 +41,9 @@ const WINDOW: &str = "headwater_window";
 
 /// The column with the stream time of the row before it in its partition.
 const PREVIOUS: &str = "headwater_previous_stream_time";
+
+/// The column with the partition of a row of several streams.
+const LANE: &str = "headwater_window_partition";
 
 /// The column with what a session starts after; NULL for a row that is late.
 const FLOOR: &str = "headwater_session_floor";
@@ -121,6 +124,8 @@ fn present(plan: LogicalPlan, groups: Vec<Expr>) -> Result<(LogicalPlan, Vec<Exp
 struct Arrival {
     time: Expr,
     partition: Expr,
+    /// The partition of rows of several streams, which is computed with the stream times.
+    lane: Option<Expr>,
     /// The offset, and what follows it.
     positions: Vec<Expr>,
     /// The stream times at a row and before it; empty if they are those of the rows themselves.
@@ -128,18 +133,17 @@ struct Arrival {
 }
 
 impl Arrival {
-    /// Fails if the rows do not come from a stream, or for sessions from several.
+    /// Fails if the rows do not come from a stream.
     fn of(addressed: &Addressed, windowed: Windowed) -> Result<Self> {
         let refuse =
-            |code, message: &str| DataFusionError::External(Box::new(Diagnostic::new(code, message).at(windowed.span)));
-        if addressed.streams() > 1 && windowed.windows.def == WindowDef::Session {
-            return Err(refuse(NOT_SUPPORTED, "WINDOW SESSION over a join of streams is not supported yet"));
-        }
+            |message: &str| DataFusionError::External(Box::new(Diagnostic::new(STREAMING, message).at(windowed.span)));
         let mut address = addressed.exprs().into_iter();
         let (Some(time), Some(partition), true) = (address.next(), address.next(), addressed.streams() > 0) else {
-            return Err(refuse(STREAMING, "WINDOW is only for rows of a stream"));
+            return Err(refuse("WINDOW is only for rows of a stream"));
         };
-        Ok(Self { time, partition, positions: address.collect(), stream_times: addressed.stream_times() })
+        let lane = addressed.last_partition().filter(|_| addressed.streams() > 1);
+        let partition = if lane.is_some() { column(LANE) } else { partition };
+        Ok(Self { time, partition, lane, positions: address.collect(), stream_times: addressed.stream_times() })
     }
 
     /// The highest time of the rows up to `last` in the partition of each row.
@@ -156,7 +160,8 @@ impl Arrival {
         let names = &names[..1 + usize::from(has_previous)];
         if !self.stream_times.is_empty() {
             let times = self.stream_times.iter().zip(names).map(|(time, name)| time.clone().alias(*name));
-            let columns = plan.schema().columns().into_iter().map(Expr::Column).chain(times);
+            let lane = self.lane.iter().map(|lane| lane.clone().alias(LANE));
+            let columns = plan.schema().columns().into_iter().map(Expr::Column).chain(times).chain(lane);
             return LogicalPlanBuilder::from(plan).project(columns.collect::<Vec<_>>())?.build();
         }
         let lasts = [WindowFrameBound::CurrentRow, WindowFrameBound::Preceding(ScalarValue::UInt64(Some(1)))];

@@ -71,7 +71,7 @@ fn steps(groups: Vec<ResultColumn>, args: Vec<ResultColumn>, aggregation: Aggreg
     let columns: Vec<ResultColumn> = groups.into_iter().chain(args).collect();
     let exchange = super::exchange(&columns);
     vec![
-        Action::Project(Projection { columns, headers: None, rekeyed: true }),
+        Action::Project(Projection { columns, headers: None, rekeyed: true, window: None }),
         Action::Filter { predicate },
         exchange,
         Action::Aggregate(aggregation),

@@ -12,6 +12,7 @@
 //! exchanged again if the next join compares something else than its key.
 
 mod foreign;
+mod window;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,11 +20,12 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
+use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast::Duration;
 use headwater_language::sql::{parse_expr, print};
 use headwater_language::topology::{
-    Action, Builder, Join, JoinForm, JoinKind, JoinSide, NodeId, Projection, ResultColumn,
+    Action, Builder, Join, JoinForm, JoinKind, JoinSide, Node, NodeId, Projection, ResultColumn,
 };
 use sqlparser::ast::Expr;
 
@@ -31,6 +33,7 @@ use super::exchange;
 use crate::continuous::joins::{self, JoinOn};
 use crate::continuous::query::Streaming;
 use crate::continuous::scope::{ColumnRef, Scope, ident, span_of};
+use crate::continuous::window::BOUNDS;
 
 /// The lowered joins of a query.
 pub struct Joined {
@@ -42,6 +45,8 @@ pub struct Joined {
     pub schema: SchemaRef,
     /// The expression for the key of the last join; `None` if it is the columns of a key as they are.
     pub key: Option<Expr>,
+    /// The expressions for start and end of the window in that key, if the sources are windowed.
+    pub window: Option<[String; 2]>,
 }
 
 /// Lowers the joins of a query, whose conditions must be valid.
@@ -69,8 +74,13 @@ pub fn lower(query: &Streaming<'_>) -> Result<Joined, Vec<Diagnostic>> {
     let fields = query.scope.schema().fields().iter().cloned().chain(made).collect::<Vec<_>>();
     let last = rows.expect("a query with joins has a join");
     let keeps_key = joins.last().is_some_and(|join| join.is_foreign);
+    let windows = query.first().source.window;
+    let window = windows.map(|windows| window::bounds(&key.text, windows));
+    if windows.is_some() {
+        key.text = window::key(&key.text);
+    }
     let key = if keeps_key { None } else { Some(key.expr()?) };
-    Ok(Joined { builder, last, schema: Arc::new(Schema::new(fields)), key })
+    Ok(Joined { builder, last, schema: Arc::new(Schema::new(fields)), key, window })
 }
 
 /// The key of a join's rows.
@@ -103,9 +113,11 @@ impl Key {
 fn used(query: &Streaming<'_>, joins: &[JoinOn]) -> BTreeSet<ColumnRef> {
     let (select, partition_by) = (&query.select, query.query.partition_by.iter().flat_map(|list| &list.value));
     let clauses = select.selection.iter().chain(&query.groups).chain(&select.having).chain(partition_by);
-    let later = joins.iter().skip(1).map(|join| &join.left.0);
-    let exprs = query.items.iter().map(|item| &item.expr).chain(clauses).chain(later);
-    exprs.flat_map(|expr| query.scope.columns_in(expr)).collect()
+    let later = || joins.iter().skip(1).map(|join| &join.left);
+    let exprs = query.items.iter().map(|item| &item.expr).chain(clauses).chain(later().map(|(on, _)| on));
+    // The rows joined so far may be sent by a key and its window.
+    let windows = later().flat_map(|(_, member)| window::columns(query, *member));
+    exprs.flat_map(|expr| query.scope.columns_in(expr)).chain(windows).collect()
 }
 
 /// Adds the nodes of joins one by one.
@@ -126,10 +138,17 @@ impl Joining<'_> {
         let is_key = scope
             .column(on)
             .is_some_and(|column| joins::is_whole_key(self.query, &ColumnRef { member: *member, name: column.name }));
-        let node = self.builder.add(Action::Source(Box::new(source.as_ref().clone())), &[]);
+        let node = self.read(source);
         let key = self.key_name(on, *member, at);
-        let keys = vec![(key.clone(), scope.lowered(on))];
-        Ok((self.exchanged(&node, &scope.schema(), keys, columns, !is_key)?, key))
+        let on = window::with(source.window, scope.lowered(on), BOUNDS)?;
+        Ok((self.exchanged(&node, &scope.schema(), vec![(key.clone(), on)], columns, !is_key)?, key))
+    }
+
+    /// The node that reads a source. A source that is joined with itself is read once.
+    fn read(&mut self, source: &SourceDef) -> NodeId {
+        let is_same = |node: &&Node| matches!(&node.action, Action::Source(other) if **other == *source);
+        let known = self.builder.nodes().iter().find(is_same).map(|node| node.id.clone());
+        known.unwrap_or_else(|| self.builder.add(Action::Source(Box::new(source.clone())), &[]))
     }
 
     /// The columns of a source that are used, under the names that `*` gives them.
@@ -145,14 +164,16 @@ impl Joining<'_> {
         let before = self.used.iter().filter(|column| column.member < join.right.1);
         let columns = before.map(|column| scope.merged_name(column)).map(|name| (name.clone(), column_expr(&name)));
         let (columns, key) = (columns.collect(), self.key_name(on, *member, at));
-        let keys = vec![(key.clone(), scope.lowered(on))];
-        Ok((self.exchanged(rows, &scope.schema(), keys, columns, true)?, key))
+        let bounds = BOUNDS.map(|name| scope.merged_name(&ColumnRef { member: *member, name: name.to_owned() }));
+        let on = window::with(scope.members[*member].source.window, scope.lowered(on), bounds.each_ref())?;
+        Ok((self.exchanged(rows, &scope.schema(), vec![(key.clone(), on)], columns, true)?, key))
     }
 
     /// The name of the column with the values of a side of the join at an index.
     fn key_name(&self, on: &Expr, member: usize, at: usize) -> String {
         let scope = &self.query.scope;
-        if let Some(column) = scope.column(on) {
+        let has_window = scope.members[member].source.window.is_some();
+        if let Some(column) = scope.column(on).filter(|_| !has_window) {
             return scope.merged_name(&column);
         }
         let schema = scope.schema();
@@ -184,7 +205,7 @@ impl Joining<'_> {
         let columns = keys.iter().cloned().chain(columns).map(column).collect::<Result<Vec<_>, Vec<Diagnostic>>>()?;
         columns.iter().filter(|column| column.key).for_each(|column| self.add_made(column));
         let exchange = exchange(&columns);
-        let project = Action::Project(Projection { columns, headers: None, rekeyed });
+        let project = Action::Project(Projection { columns, headers: None, rekeyed, window: None });
         let project = super::add(&mut self.builder, project, &[rows]);
         Ok(super::add(&mut self.builder, exchange, &[&project]))
     }

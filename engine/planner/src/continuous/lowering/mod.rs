@@ -136,21 +136,23 @@ struct From {
     schema: SchemaRef,
     /// The expression for the key of a join.
     key: Option<Expr>,
+    /// The expressions for start and end of the window in the key of a join.
+    window: Option<[String; 2]>,
 }
 
 /// Lowers FROM. Joins are only lowered if the query `is_valid` so far.
 fn from(query: &Streaming<'_>, is_valid: bool) -> Result<From, Vec<Diagnostic>> {
     if query.is_joined() && is_valid {
-        let join::Joined { builder, last, schema, key } = join::lower(query)?;
-        return Ok(From { builder, last, schema, key });
+        let join::Joined { builder, last, schema, key, window } = join::lower(query)?;
+        return Ok(From { builder, last, schema, key, window });
     }
     let mut builder = Builder::default();
     let last = builder.add(Action::Source(Box::new(query.first().source.as_ref().clone())), &[]);
-    Ok(From { builder, last, schema: query.scope.schema(), key: None })
+    Ok(From { builder, last, schema: query.scope.schema(), key: None, window: None })
 }
 
 fn nodes(query: &Streaming<'_>, is_valid: bool) -> Result<Lowered, Vec<Diagnostic>> {
-    let From { mut builder, mut last, schema, key: join_key } = from(query, is_valid)?;
+    let From { mut builder, mut last, schema, key: join_key, window } = from(query, is_valid)?;
     let compiler = compiler(query, schema)?;
     let mut errors = Vec::new();
     let filter =
@@ -167,7 +169,8 @@ fn nodes(query: &Streaming<'_>, is_valid: bool) -> Result<Lowered, Vec<Diagnosti
         Err(found) => return Err(errors.into_iter().chain(found).collect()),
     };
     let compiler = self::compiler(query, schema)?;
-    let mut columns = Columns { query, compiler, key, found: Vec::new(), headers: None, errors };
+    let window = window.filter(|_| query.purpose.sink().is_some());
+    let mut columns = Columns { query, compiler, key, found: Vec::new(), headers: None, window, errors };
     items.iter().enumerate().for_each(|(at, item)| columns.add(at, item));
     if !columns.errors.is_empty() {
         return Err(columns.errors);
@@ -275,6 +278,8 @@ struct Columns<'a> {
     key: Key,
     found: Vec<Column>,
     headers: Option<String>,
+    /// The window in the key of a join, if it is written to a topic.
+    window: Option<[String; 2]>,
     errors: Vec<Diagnostic>,
 }
 
@@ -320,6 +325,8 @@ impl Columns<'_> {
         }
         let (columns, spans) = self.found.into_iter().map(|column| (column.result, column.span)).unzip();
         let rekeyed = self.query.query.partition_by.is_some();
-        (Projection { columns, headers: self.headers, rekeyed }, spans)
+        // A key that is kept keeps its window.
+        let window = self.window.filter(|_| !rekeyed && !self.query.is_grouped());
+        (Projection { columns, headers: self.headers, rekeyed, window }, spans)
     }
 }

@@ -9,6 +9,7 @@ use sqlparser::ast::Spanned as _;
 
 use crate::continuous::joins::{JoinOn, is_whole_key, read, read_one, written};
 use crate::continuous::query::Streaming;
+use crate::continuous::scope::Member;
 use crate::sides::{contains_map, map_in_key};
 
 /// FROM contains no comma.
@@ -19,20 +20,27 @@ pub fn without_comma(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-/// No source is joined to itself.
-pub fn sources_once(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    for (right, _) in written(query) {
-        let name = &query.scope.members[right].source.name;
-        if query.scope.members[..right].iter().any(|member| member.source.name == *name) {
-            let message = format!("\"{name}\" cannot be joined to itself");
-            errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
+/// Whether a source has the name of one before it.
+fn is_named_twice(query: &Streaming<'_>, member: usize) -> bool {
+    let Member { alias, .. } = &query.scope.members[member];
+    query.scope.members[..member].iter().any(|before| before.alias == *alias)
+}
+
+/// Each source has a name of its own.
+pub fn names_once(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    for (right, join) in written(query) {
+        if is_named_twice(query, right) {
+            let Member { alias, source } = &query.scope.members[right];
+            let span = place(join.relation.span()).unwrap_or(query.span());
+            let error = Diagnostic::new(STREAMING, format!("FROM has two sources with the name \"{alias}\"")).at(span);
+            errors.push(error.hint(format!("Name one of them differently: {} AS {alias}2.", source.name)));
         }
     }
 }
 
 /// Each join has one condition, which compares the new source with the sources joined before.
 pub fn conditions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    for (right, join) in written(query) {
+    for (right, join) in written(query).filter(|(right, _)| !is_named_twice(query, *right)) {
         errors.extend(read_one(query, right, join).err().into_iter().flatten());
     }
 }

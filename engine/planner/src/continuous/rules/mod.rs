@@ -61,7 +61,7 @@ const RULES: &[(Needs, Rule)] = &[
     (Columns, windows::bounds),
     (Columns, joins::without_comma),
     (Columns, formats::of_joined_values),
-    (Columns, joins::sources_once),
+    (Columns, joins::names_once),
     (Columns, joins::conditions),
     (Columns, joins::within),
     (Columns, joins::types),

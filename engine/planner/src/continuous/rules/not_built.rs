@@ -11,27 +11,23 @@ use sqlparser::ast::{DuplicateTreatment, Expr, Function, FunctionArg, FunctionAr
 
 use super::{Rule, not_yet};
 use crate::callee::is_aggregate;
-use crate::continuous::joins;
 use crate::continuous::query::{Purpose, Streaming};
-use crate::continuous::scope::span_of;
+use crate::continuous::scope::{Member, span_of};
 use crate::define::ROWHEADERS;
 
 /// The rules for features that have no steps in a topology yet.
-const STEPS: &[Rule] = &[window, headers, clauses, calls];
+const STEPS: &[Rule] = &[topics, window, headers, clauses, calls];
 
 /// The features of a query that are not supported yet, apart from its source.
 pub fn check(query: &Streaming<'_>) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
-    join(query, &mut errors);
     STEPS.iter().for_each(|rule| rule(query, &mut errors));
     errors
 }
 
 /// Whether the columns of the result can be planned.
 pub fn can_be_lowered(query: &Streaming<'_>) -> bool {
-    let mut errors = Vec::new();
-    STEPS.iter().for_each(|rule| rule(query, &mut errors));
-    errors.is_empty()
+    check(query).is_empty()
 }
 
 /// Whether GROUP BY is supported in this query: its result is shown or is a table. What is shown may also be one group of all rows.
@@ -49,6 +45,22 @@ fn is_of_several(group: &Expr) -> bool {
     matches!(group, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_))
 }
 
+/// Two sources that read one topic: a query reads each topic as one source.
+fn topics(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    for (at, member) in query.scope.members.iter().enumerate() {
+        let (own, before) = (&member.source, &query.scope.members[..at]);
+        let is_other = |other: &&Member| other.source.topic == own.topic && other.source.name != own.name;
+        if let Some(Member { source, .. }) = before.iter().find(is_other) {
+            let what = format!("a join of \"{}\" and \"{}\", which have the same topic,", source.name, own.name);
+            let hint = match source.kind == own.kind {
+                true => format!("Join \"{0}\" with itself: FROM {0} a JOIN {0} b.", source.name),
+                false => format!("Copy one of them: CREATE STREAM copy AS SELECT * FROM {};", source.name),
+            };
+            errors.push(not_yet(&what, query.span()).hint(hint));
+        }
+    }
+}
+
 fn window(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let Some(window) = &query.query.window else { return };
     if !is_grouping_built(query) {
@@ -60,21 +72,6 @@ fn window(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 fn headers(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let given = query.items.iter().find(|item| item.name == ROWHEADERS && is_grouping_built(query));
     errors.extend(given.map(|item| not_yet("ROWHEADERS beside GROUP BY", item.span.unwrap_or(query.span()))));
-}
-
-fn join(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    if !query.is_joined() {
-        return;
-    }
-    for join in joins::read(query) {
-        let is_windowed = |member: usize| query.scope.members[member].source.window.is_some();
-        let what = match () {
-            () if is_windowed(join.right.1) => "a join of windowed sources",
-            () if join.is_foreign && is_windowed(join.left.1) => "a join of windowed sources",
-            () => continue,
-        };
-        errors.push(not_yet(what, join.span));
-    }
 }
 
 fn clauses(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {

@@ -13,10 +13,11 @@ pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
         let message = "PARTITION BY is only for streams, but a join of tables is a table";
         errors.push(Diagnostic::new(STREAMING, message).at(list.span));
     }
-    let Some(source) = query.only_source() else { return };
+    // Of sources that are joined, all are windowed or none.
+    let source = &query.first().source;
     let why = match (source.kind, source.window) {
-        (SourceKind::Table, _) => "is a table",
-        (_, Some(_)) => "has windows in its keys",
+        (SourceKind::Table, _) if !query.is_joined() => "is a table",
+        (SourceKind::Stream, Some(_)) => "has windows in its keys",
         _ => return,
     };
     let message = format!("PARTITION BY is only for streams without windows, but \"{}\" {why}", source.name);
@@ -25,8 +26,11 @@ pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 
 /// Rows of a windowed table cannot be written to another topic, and neither can their groups.
 pub fn windowed(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    let Some(source) = query.only_source().filter(|source| source.kind == SourceKind::Table) else { return };
-    if source.window.is_some() && query.purpose.sink().is_some() {
+    if !query.reads_tables() || query.purpose.sink().is_none() {
+        return;
+    }
+    let mut sources = query.scope.members.iter().map(|member| &member.source);
+    if let Some(source) = sources.find(|source| source.window.is_some()) {
         let name = &source.name;
         let message =
             format!("\"{name}\" is a windowed table: its rows can be shown, but not written to another topic");

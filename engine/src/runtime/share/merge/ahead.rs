@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use headwater_connectors::transport::{Admin, TransportError};
+use headwater_dataflow::{Port, Task};
 use headwater_formats::record::TopicPartition;
 
 use super::super::super::tasks::Tasks;
@@ -122,7 +123,7 @@ impl Merge {
                 tasks.get(input.id)?.pass(passed_ms);
             }
         } else if !self.reads_tables_ahead {
-            let passed_ms = self.passed_beside(Some(run.batch.origin.partition), tasks)?;
+            let passed_ms = self.passed_beside(Some(run.batch.origin.partition), tasks)?.min(run.passed_ms(tasks)?);
             tasks.pass(passed_ms);
         } else if !input.is_stream {
             self.passed_ms = self.passed(tasks);
@@ -166,9 +167,7 @@ impl Merge {
         let mut passed_ms = if self.reads_sources() { i64::MAX } else { i64::MIN };
         for (partition, input) in self.inputs.iter().filter(|_| self.joins_streams) {
             if input.is_stream && Some(partition.partition) != number && !input.is_exhausted() {
-                let task = tasks.get(input.id)?;
-                let next = [task.stream_time_ms(input.port), task.head(input.port).map(|(time_ms, _)| time_ms)];
-                passed_ms = passed_ms.min(next.into_iter().flatten().max().unwrap_or(i64::MIN));
+                passed_ms = passed_ms.min(next_ms(tasks.get(input.id)?, input.port));
             }
         }
         Ok(passed_ms)
@@ -195,4 +194,20 @@ impl Merge {
         }
         passed_ms
     }
+}
+
+impl Run {
+    /// The stream time that its own rows have passed. Those of a stream that is joined with itself reach one side before the other: what
+    /// the first side may not drop yet is at least the stream time of the first row.
+    fn passed_ms(&self, tasks: &mut Tasks) -> Result<i64, TransportError> {
+        let (id, port) = self.reader;
+        let task = tasks.get(id)?;
+        Ok(if task.is_shared(port) { next_ms(task, port) } else { i64::MAX })
+    }
+}
+
+/// The stream time of the next row of an input, or that which the rows before it have reached.
+fn next_ms(task: &Task, port: Port) -> i64 {
+    let next = [task.stream_time_ms(port), task.head(port).map(|(time_ms, _)| time_ms)];
+    next.into_iter().flatten().max().unwrap_or(i64::MIN)
 }

@@ -82,9 +82,10 @@ impl Merge {
     ) -> Result<bool, TransportError> {
         let known = self.elsewhere.partitions(&partition.topic, asked.unwrap_or(&self.elsewhere.ends));
         let Some(sources) = known else { return Ok(false) };
-        let task = tasks.get(self.inputs[partition].id)?;
+        let input = &self.inputs[partition];
+        let task = tasks.get(input.id)?;
         let has_passed = |(source, end): (SourcePartition, i64)| {
-            let heard = task.heard(source);
+            let heard = task.heard(input.port, source);
             heard.is_some_and(|heard| heard.clock_ms > clock_ms || (asked.is_some() && heard.next >= end))
         };
         Ok(sources.into_iter().all(has_passed))
@@ -94,7 +95,7 @@ impl Merge {
     pub(super) fn passed_elsewhere(&self, id: TaskId, tasks: &mut Tasks) -> Result<i64, TransportError> {
         let mut passed_ms = i64::MAX;
         let task = tasks.get(id)?;
-        for (partition, _) in self.inputs.iter().filter(|(_, input)| input.id == id && input.is_stream) {
+        for (partition, input) in self.inputs.iter().filter(|(_, input)| input.id == id && input.is_stream) {
             // Nothing is known of rows that pass other stages.
             if !self.comes_from_elsewhere(partition) {
                 continue;
@@ -102,7 +103,7 @@ impl Merge {
             let sources = self.elsewhere.partitions(&partition.topic, &self.elsewhere.ends);
             let Some(sources) = sources else { return Ok(i64::MIN) };
             for (source, end) in sources {
-                let heard = task.heard(source);
+                let heard = task.heard(input.port, source);
                 passed_ms = passed_ms.min(match heard {
                     None => i64::MIN,
                     Some(heard) if self.elsewhere.are_ends_new && heard.next >= end => i64::MAX,

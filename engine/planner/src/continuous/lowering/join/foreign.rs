@@ -85,8 +85,7 @@ impl Joining<'_> {
         if columns.iter().all(|(name, _)| name != foreign_key) {
             columns.push((foreign_key.to_owned(), scope.lowered(on)));
         }
-        let source = Action::Source(Box::new(scope.members[0].source.as_ref().clone()));
-        let source = self.builder.add(source, &[]);
+        let source = self.read(&scope.members[0].source);
         self.exchanged(&source, &scope.schema(), keys, columns, false)
     }
 
@@ -99,7 +98,7 @@ impl Joining<'_> {
         let mut columns: Vec<ResultColumn> = columns.into_iter().map(column).collect();
         columns.sort_by_key(|column| !column.key);
         let exchange = exchange(&columns);
-        let project = Action::Project(Projection { columns, headers: None, rekeyed: true });
+        let project = Action::Project(Projection { columns, headers: None, rekeyed: true, window: None });
         let project = add(&mut self.builder, project, &[rows]);
         add(&mut self.builder, exchange, &[&project])
     }
