@@ -74,7 +74,8 @@ enum Command {
     Broker(broker::Arguments),
     /// Start other processes of the same service and stop them, by SIGTERM or kill -9, while the first works
     Members(AtCluster),
-    /// Kill processes that count and add up in windows; every other time, two processes share the partitions
+    /// Kill processes that count and add up in windows; every other time, two processes share the partitions. Half of the
+    /// victims lose their local state
     Windows(AtCluster),
     /// The same with joins of a stream with another one and with a table
     Joins(AtCluster),
