@@ -103,7 +103,7 @@ fn by_topic(plan: &ReadPlan) -> Vec<ReadPlan> {
 
 #[cfg(test)]
 mod tests {
-    use headwater_connectors::transport::{Isolation, NewTopic, ReadRange, Sink as _, SinkOptions, TopicIds};
+    use headwater_connectors::transport::{Isolation, NewTopic, ReadRange, SinkOptions, TopicIds};
     use headwater_formats::record::{TopicPartition, Wanted};
 
     use super::super::for_tests::{cluster_with, record_of};

@@ -117,7 +117,7 @@ fn streams(random: &mut Random, world: &World, number: usize) -> Made {
         true => format!(" GRACE PERIOD {} MILLISECONDS", random.pick(&[0, world.span_ms / 10, world.span_ms])),
         false => format!(" GRACE PERIOD {} MILLISECONDS", world.span_ms * 10),
     };
-    let column = *random.pick(&["k", "b"]);
+    let (column, other) = (*random.pick(&["k", "b"]), *random.pick(&["s2", "s2", "s1"]));
     let (key, condition) = match kind {
         "FULL JOIN" => ("ROWKEY".to_owned(), String::new()),
         "RIGHT JOIN" => (format!("y.{column}"), condition(random, "x.")),
@@ -125,7 +125,7 @@ fn streams(random: &mut Random, world: &World, number: usize) -> Made {
     };
     let name = format!("q{number}");
     let statement = format!(
-        "CREATE STREAM {name} AS SELECT {key} AS j, x.a AS xa, y.a AS ya, AS_VALUE(x.b) AS xb, y.d AS yd FROM s1 x {kind} s2 y WITHIN {within}{grace} ON x.{column} = y.{column}{condition} EMIT CHANGES;"
+        "CREATE STREAM {name} AS SELECT {key} AS j, x.a AS xa, y.a AS ya, AS_VALUE(x.b) AS xb, y.d AS yd FROM s1 x {kind} {other} y WITHIN {within}{grace} ON x.{column} = y.{column}{condition} EMIT CHANGES;"
     );
     joined(name, statement, false)
 }
@@ -150,17 +150,19 @@ fn tables(random: &mut Random, world: &World, number: usize) -> Made {
         "RIGHT JOIN" => "y.k",
         _ => "x.k",
     };
-    let (name, condition) = (format!("q{number}"), random.pick(&["", "", " WHERE x.a > 0", " WHERE y.a IS NULL"]));
+    let (name, other) = (format!("q{number}"), *random.pick(&["t2", "t2", "t1"]));
+    let condition = random.pick(&["", "", " WHERE x.a > 0", " WHERE y.a IS NULL"]);
     let statement = format!(
-        "CREATE TABLE {name} AS SELECT {key} AS j, x.a AS xa, y.a AS ya, x.b AS xb, y.d AS yd FROM t1 x {kind} t2 y ON x.k = y.k{condition} EMIT CHANGES;"
+        "CREATE TABLE {name} AS SELECT {key} AS j, x.a AS xa, y.a AS ya, x.b AS xb, y.d AS yd FROM t1 x {kind} {other} y ON x.k = y.k{condition} EMIT CHANGES;"
     );
     joined(name, statement, true)
 }
 
 fn foreign(random: &mut Random, number: usize) -> Made {
-    let (name, kind, condition) = (format!("q{number}"), random.pick(&["JOIN", "LEFT JOIN"]), condition(random, "x."));
+    let (name, other) = (format!("q{number}"), *random.pick(&["t2", "t2", "t1"]));
+    let (kind, condition) = (*random.pick(&["JOIN", "LEFT JOIN"]), condition(random, "x."));
     let statement = format!(
-        "CREATE TABLE {name} AS SELECT x.k AS j, x.a AS xa, y.a AS ya, x.b AS xb, y.d AS yd FROM t1 x {kind} t2 y ON x.b = y.k{condition} EMIT CHANGES;"
+        "CREATE TABLE {name} AS SELECT x.k AS j, x.a AS xa, y.a AS ya, x.b AS xb, y.d AS yd FROM t1 x {kind} {other} y ON x.b = y.k{condition} EMIT CHANGES;"
     );
     joined(name, statement, true)
 }

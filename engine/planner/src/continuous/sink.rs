@@ -231,7 +231,10 @@ fn target(insert: &ast::InsertSelect, catalog: &Catalog, errors: &mut Vec<Diagno
         (source.kind == SourceKind::Table, "it is a table"),
         (source.read_only, "it was declared with SOURCE, which is read-only"),
         (source.window.is_some(), "its keys are windowed"),
-        (source.columns.iter().any(|column| column.role.is_of_headers()), "it has header columns, which cannot be written"),
+        (
+            source.columns.iter().any(|column| column.role.is_of_headers()),
+            "it has header columns, which cannot be written",
+        ),
     ];
     let found: Vec<_> = refusals.iter().filter(|(is, _)| *is).collect();
     for (_, why) in &found {
