@@ -77,17 +77,7 @@ pub fn nothing(input: &Input) -> Result<Chunk, ArrowError> {
     let exchange = input.exchange.as_ref();
     let schema = exchange.map_or_else(|| schema.clone(), |exchange| exchange.rows(&schema));
     let integers = || Int64Array::from(Vec::<i64>::new());
-    Ok(Chunk {
-        rows: RecordBatch::new_empty(Arc::new(schema)),
-        times_ms: integers(),
-        offsets: integers(),
-        headers: None,
-        valued: None,
-        windows: None,
-        before: None,
-        origins: None,
-        clocks_ms: None,
-    })
+    Ok(Chunk::of_state(RecordBatch::new_empty(Arc::new(schema)), integers(), integers()))
 }
 
 /// For a record without a value (a tombstone), expressions see only the key: the pseudo columns are NULL. Semantics:

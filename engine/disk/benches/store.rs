@@ -1,12 +1,15 @@
 //! What a store costs for each row of a COUNT per key: in memory, and beyond a limit.
 //!
 //! ```text
-//! cargo bench -p headwater-disk -- --keys 10000000 [--memory 512] [--rows 10000000] [--batch 12000] [--commit 600000]
+//! cargo bench -p headwater-disk -- --keys 10000000 [--memory 512] [--rows 10000000] [--batch 12000] [--commit 600000] [--distinct 1]
 //! ```
 //!
 //! Keys have 16 bytes and values 40, as in the measurements of other stores. All keys are put once; then rows update keys at
-//! random. Prints rows per second, CPU seconds per million rows (of all threads), the memory that the store reports, and the
-//! memory of the process.
+//! random, and at last all keys are restored into another store in batches of `--batch`. With `--distinct 1`, no key is updated
+//! twice in an epoch, however few keys there are: then an epoch writes as many keys to the changelog.
+//!
+//! Prints rows per second, CPU seconds per million rows (of all threads), the memory that the store reports, and the memory of the
+//! process; and for each phase the CPU seconds of this thread per million rows in each call of the store, and the keys sealed.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -15,6 +18,7 @@ use arrow::array::{Array, BinaryArray};
 use headwater_state::{MemoryStore, Storage, Store};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,6 +29,17 @@ struct Options {
     batch: u64,
     commit: u64,
     memory: Option<usize>,
+    distinct: bool,
+}
+
+/// The CPU seconds of this thread in the calls of the store, and the keys that were sealed.
+#[derive(Default)]
+struct Costs {
+    get: f64,
+    put: f64,
+    seal: f64,
+    commit: f64,
+    sealed: usize,
 }
 
 fn options() -> Options {
@@ -38,6 +53,7 @@ fn options() -> Options {
         batch: value("--batch", 12_000),
         commit: value("--commit", 600_000),
         memory: given.get("--memory").map(|megabytes| (*megabytes as usize) << 20),
+        distinct: value("--distinct", 0) > 0,
     }
 }
 
@@ -56,9 +72,9 @@ fn key(number: u64) -> [u8; 16] {
 }
 
 /// Reads the values of keys, and puts them back with one more row counted.
-fn count(store: &mut MemoryStore, numbers: &[u64]) {
+fn count(store: &mut MemoryStore, numbers: &[u64], costs: &mut Costs) {
     let keys = BinaryArray::from_iter_values(numbers.iter().map(|number| key(*number)));
-    let before = store.get(0, &keys).expect("the disk works");
+    let before = timed(&mut costs.get, || store.get(0, &keys).expect("the disk works"));
     let values = (0..keys.len()).map(|row| {
         let mut value = [0_u8; 40];
         let rows =
@@ -66,7 +82,17 @@ fn count(store: &mut MemoryStore, numbers: &[u64]) {
         value[..8].copy_from_slice(&(rows + 1).to_be_bytes());
         value
     });
-    store.put(0, &keys, &BinaryArray::from_iter_values(values));
+    let values = BinaryArray::from_iter_values(values);
+    timed(&mut costs.put, || store.put(0, &keys, &values));
+}
+
+/// Calls `call` and adds the CPU seconds of this thread.
+fn timed<T>(cpu: &mut f64, call: impl FnOnce() -> T) -> T {
+    let now = || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("it is always known").num_nanoseconds();
+    let start = now();
+    let result = call();
+    *cpu += (now() - start) as f64 / 1e9;
+    result
 }
 
 fn cpu_s() -> f64 {
@@ -81,35 +107,62 @@ fn resident() -> u64 {
     line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).unwrap_or(0) >> 10
 }
 
-fn commit(store: &mut MemoryStore) {
-    store.seal().expect("the disk works");
-    store.commit();
+fn commit(store: &mut MemoryStore, costs: &mut Costs) {
+    costs.sealed += timed(&mut costs.seal, || store.seal().expect("the disk works").keys.len());
+    timed(&mut costs.commit, || store.commit());
 }
 
 /// Processes rows whose keys `next` returns.
 fn phase(name: &str, store: &mut MemoryStore, options: &Options, rows: u64, mut next: impl FnMut(u64) -> u64) {
     let (start, cpu, mut open, mut slowest) = (Instant::now(), cpu_s(), 0, 0.0_f64);
+    let mut costs = Costs::default();
     for from in (0..rows).step_by(options.batch as usize) {
         let mut numbers: Vec<u64> = (from..rows.min(from + options.batch)).map(&mut next).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        count(store, &numbers);
+        count(store, &numbers, &mut costs);
         open += options.batch;
         if open >= options.commit || store.is_full() {
             let begin = Instant::now();
-            commit(store);
+            commit(store, &mut costs);
             slowest = slowest.max(begin.elapsed().as_secs_f64());
             open = 0;
         }
     }
-    commit(store);
-    let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_s() - cpu);
-    let million = rows as f64 / 1e6;
+    commit(store, &mut costs);
+    report(name, rows, (start.elapsed().as_secs_f64(), cpu_s() - cpu), store);
+    let [get, put, seal, commit] =
+        [costs.get, costs.put, costs.seal, costs.commit].map(|cpu| cpu / (rows as f64 / 1e6));
     println!(
-        "{name:8} {:>10.0} rows/s {:>7.3} CPU-s/M   slowest commit {slowest:.2} s   store {:>5} MB   process {:>5} MB",
+        "         get {get:.3}  put {put:.3}  seal {seal:.3}  commit {commit:.3}   {:.3} keys sealed per row   \
+         slowest commit {slowest:.2} s",
+        costs.sealed as f64 / rows as f64
+    );
+}
+
+/// Restores all keys, in the order in which they were created, into another store.
+fn restore(options: &Options, storage: &Storage) {
+    let mut store = MemoryStore::within(storage);
+    let (start, cpu) = (Instant::now(), cpu_s());
+    let (mut rows, mut inside) = (0, 0.0);
+    while rows < options.keys {
+        let numbers = rows..options.keys.min(rows + options.batch);
+        rows = numbers.end;
+        let window = [0; size_of::<i64>()];
+        let keys = BinaryArray::from_iter_values(numbers.clone().map(|number| [&key(number)[..], &window].concat()));
+        let values = BinaryArray::from_iter_values(numbers.map(|_| [7; 40]));
+        timed(&mut inside, || store.restore(&keys, &values).expect("the keys are right, and the disk works"));
+    }
+    report("restore", rows, (start.elapsed().as_secs_f64(), cpu_s() - cpu), &store);
+    println!("         restore {:.3}", inside / (rows as f64 / 1e6));
+}
+
+fn report(name: &str, rows: u64, (seconds, cpu): (f64, f64), store: &MemoryStore) {
+    let (million, megabytes) = (rows as f64 / 1e6, store.bytes() >> 20);
+    println!(
+        "{name:8} {:>10.0} rows/s {:>7.3} CPU-s/M   store {megabytes:>5} MB   process {:>5} MB",
         rows as f64 / seconds,
         cpu / million,
-        store.bytes() >> 20,
         resident()
     );
 }
@@ -122,7 +175,19 @@ fn main() {
     let keys = options.keys;
     println!("{keys} keys, limit {:?} MB, process {} MB", options.memory.map(|bytes| bytes >> 20), resident());
     phase("insert", &mut store, &options, keys, |row| row);
-    phase("update", &mut store, &options, options.rows, |row| mixed(row ^ 0x5555) % keys);
-    phase("again", &mut store, &options, options.rows, |row| mixed(row ^ 0xAAAA) % keys);
+    for (name, seed) in [("update", 0x5555), ("again", 0xAAAA)] {
+        let random = |row: u64| mixed(row ^ seed) % keys;
+        // A step that is prime passes all keys before one comes again.
+        let distinct = |row: u64| (row.wrapping_mul(1_000_000_007) + seed) % keys;
+        phase(
+            name,
+            &mut store,
+            &options,
+            options.rows,
+            |row| if options.distinct { distinct(row) } else { random(row) },
+        );
+    }
     println!("{} keys in the store", store.len());
+    drop(store);
+    restore(&options, &storage);
 }

@@ -1,6 +1,6 @@
 //! A builder for a column of bytes that returns an error when the column is full, where Arrow's own builder panics.
 
-use arrow::array::{BinaryArray, NullBufferBuilder};
+use arrow::array::{Array, BinaryArray, NullBufferBuilder};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::error::ArrowError;
 
@@ -17,6 +17,12 @@ impl BytesBuilder {
         let mut offsets = Vec::with_capacity(values + 1);
         offsets.push(0);
         Self { offsets, data: Vec::with_capacity(bytes), nulls: NullBufferBuilder::new(values) }
+    }
+
+    /// Makes room for some more values and their bytes.
+    pub(crate) fn reserve(&mut self, values: usize, bytes: usize) {
+        self.offsets.reserve(values);
+        self.data.reserve(bytes);
     }
 
     /// Adds a value, or null. Fails if the column would exceed 2 GiB.
@@ -52,6 +58,11 @@ impl BytesBuilder {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
         BinaryArray::new(offsets, Buffer::from_vec(self.data), self.nulls.finish())
     }
+}
+
+/// A value of a column; `None` if it is null.
+pub(crate) fn value(values: &BinaryArray, row: usize) -> Option<&[u8]> {
+    values.is_valid(row).then(|| values.value(row))
 }
 
 fn full() -> ArrowError {

@@ -110,7 +110,7 @@ pub(crate) struct Places {
 
 /// Number of places of a window.
 const PLACES: u32 = 1 << (8 * PLACE_BYTES);
-/// The bits of a hash that determine the shard begin here: the hash tables of the shards use those at both ends.
+/// The bits of a hash that determine the shard begin here: the hash tables of the shards use those below.
 pub(crate) const SHARD_BITS: u32 = 24;
 
 impl Places {

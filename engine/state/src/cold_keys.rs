@@ -1,11 +1,14 @@
 //! The keys of a batch that memory does not know, which are read from disk at once and in their order there.
 
+use std::collections::BTreeSet;
+
 use arrow::array::{Array, BinaryArray};
 use arrow::error::ArrowError;
 
 use super::bytes::BytesBuilder;
 use super::cold::{ColdError, ColdSnapshot, place, prefix};
-use super::window::stays;
+use super::view::Snapshot;
+use super::window::{Found, stays};
 
 /// Keys to be read.
 #[derive(Debug, Default)]
@@ -54,4 +57,18 @@ impl Read {
         let value = |at: usize| self.values.is_valid(at).then(|| self.values.value(at));
         self.rows.iter().copied().enumerate().map(move |(at, row)| (row, value(at)))
     }
+}
+
+/// The rows whose keys the disk has and memory does not know, of keys with the starts of their windows and their hashes.
+pub(crate) fn on_disk(committed: &Snapshot, keys: &[(i64, u64, &[u8])]) -> Result<BTreeSet<usize>, ArrowError> {
+    let mut unknown = ColdKeys::default();
+    if committed.cold.is_some() {
+        for (row, (start, hash, key)) in keys.iter().enumerate() {
+            if let Some(Found::OnDisk(number)) = committed.tables().get(start).map(|window| window.find(*hash, key)) {
+                unknown.add(number, *hash, row);
+            }
+        }
+    }
+    let read = unknown.read(committed.cold.as_deref(), |row| keys[row].2)?;
+    Ok(read.iter().filter(|(_, value)| value.is_some()).map(|(row, _)| row).collect())
 }

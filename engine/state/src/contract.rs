@@ -17,6 +17,7 @@ pub(crate) fn holds(make: Make) {
     a_visit_finds_each_key(make);
     values_are_those_put_last(make);
     changes_are_in_order_and_each_key_comes_once(make);
+    a_batch_that_was_read_is_put_later(make);
     a_key_that_is_as_it_was_is_no_change(make);
     sealing_ends_an_epoch(make);
     an_expired_window_is_gone_once_its_changes_are_sealed(make);
@@ -91,6 +92,30 @@ fn a_key_that_is_as_it_was_is_no_change(make: Make) {
     put(&mut *store, 0, &[("a", Some("1")), ("b", Some("1")), ("new", None), ("c", Some("4"))]);
     assert_eq!(show(&store.seal().expect("they fit")), ["0 c 1→4"]);
     assert_eq!(get(&*store, 0, &["a", "b", "new"]), [Some("1".into()), Some("1".into()), None]);
+}
+
+/// Goal: a key has changed since the last seal, not since it was read. Method: what was read is put after a seal, after its window was
+/// removed, and after other values.
+fn a_batch_that_was_read_is_put_later(make: Make) {
+    let keys = column(&[Some("a"), Some("b")]);
+    let between: [fn(&mut dyn Store); 3] = [
+        |store| drop(store.seal().expect("they fit")),
+        |store| store.remove_window(10),
+        |store| put(store, 10, &[("a", Some("x")), ("b", None)]),
+    ];
+    for (between, expected) in between.into_iter().zip([["a 2→9", "b -→9"], ["a 1→9", "b -→9"], ["a 1→9", "b -→9"]])
+    {
+        let mut store = make();
+        put(&mut *store, 10, &[("a", Some("1"))]);
+        store.seal().expect("they fit");
+        store.commit();
+        put(&mut *store, 10, &[("a", Some("2"))]);
+        store.get(10, &keys).expect("they fit");
+        between(&mut *store);
+        store.put(10, &keys, &column(&[Some("9"), Some("9")]));
+        let shown = show(&store.changes().expect("they fit"));
+        assert_eq!(shown, expected.map(|change| format!("10 {change}")));
+    }
 }
 
 fn sealing_ends_an_epoch(make: Make) {
@@ -293,7 +318,7 @@ fn random_operations_agree_with_a_model(make: Make) {
         let (mut now, mut sealed) = (Model::new(), Model::new());
         let (mut committing, mut committed) = (VecDeque::new(), Model::new());
         let (view, mut snapshots) = (store.view(), Vec::new());
-        let mut open = 0;
+        let (mut open, mut asked) = (0, VecDeque::from([BinaryArray::new_null(0)]));
         for step in 0..60 {
             let at = format!("seed {seed}, step {step}");
             let window = (open + rng.random_range(0..4)) * 10;
@@ -322,15 +347,19 @@ fn random_operations_agree_with_a_model(make: Make) {
                 }
                 2..5 => {
                     let keys = random_keys(&mut rng);
-                    let found = store.get(window, &BinaryArray::from_iter_values(&keys)).expect("they fit");
+                    asked.push_front(BinaryArray::from_iter_values(&keys));
+                    asked.truncate(3);
+                    let found = store.get(window, &asked[0]).expect("they fit");
                     let expected: Vec<_> = keys.iter().map(|key| now.get(&(window, key.clone()))).collect();
                     assert_eq!(found, BinaryArray::from_iter(expected), "{at}");
                 }
                 _ => {
-                    let keys = random_keys(&mut rng);
-                    let values: Vec<_> = keys.iter().map(|_| random_value(&mut rng)).collect();
-                    store.put(window, &BinaryArray::from_iter_values(&keys), &BinaryArray::from_iter(&values));
-                    for (key, value) in keys.into_iter().zip(values) {
+                    // Operators put what they have read, in the same memory.
+                    let other = BinaryArray::from_iter_values(random_keys(&mut rng));
+                    let keys = asked.get(rng.random_range(0..5)).unwrap_or(&other);
+                    let values: Vec<_> = (0..keys.len()).map(|_| random_value(&mut rng)).collect();
+                    store.put(window, keys, &BinaryArray::from_iter(&values));
+                    for (key, value) in keys.iter().flatten().map(<[u8]>::to_vec).zip(values) {
                         match value {
                             Some(value) => drop(now.insert((window, key), value)),
                             None => drop(now.remove(&(window, key))),

@@ -11,10 +11,12 @@ mod cold_memory;
 mod collected;
 #[cfg(test)]
 mod contract;
+mod fetched;
 mod hash;
 mod memory;
 mod order;
 mod overlay;
+mod recent;
 mod record_key;
 mod removal;
 mod scan;

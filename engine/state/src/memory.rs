@@ -17,12 +17,14 @@ use std::sync::Arc;
 use arrow::array::{Array, BinaryArray};
 use arrow::error::ArrowError;
 
-use super::bytes::BytesBuilder;
+use super::bytes::{BytesBuilder, value};
 use super::cold::ColdError;
-use super::cold_keys::ColdKeys;
+use super::cold_keys::on_disk;
 use super::collected::{Collected, merged};
+use super::fetched::{Fetched, Source, known};
 use super::hash::{hash, hashes};
 use super::overlay::Overlay;
+use super::recent::Recent;
 use super::record_key::split_all;
 use super::removal::{Removal, RemovedWindow};
 use super::sealed::{Below, Removed, Sealed, change};
@@ -32,7 +34,7 @@ use super::table::Table;
 use super::tier::Tier;
 use super::view::{Snapshot, View};
 use super::warm;
-use super::window::Found;
+use super::window::{Put, Window};
 
 /// The part of its share that the changes of one epoch may take before it should end.
 const OPEN_PART: usize = 8;
@@ -77,9 +79,14 @@ pub struct MemoryStore {
     /// Whether a seal has dropped windows.
     has_expired: bool,
     tier: Tier,
-    /// The values on disk of keys that were read since the last seal, by window; keys that the disk does not have are marked as
-    /// removed.
-    fetched: RefCell<BTreeMap<i64, Table>>,
+    /// What was read from disk since the last seal.
+    fetched: Fetched,
+    /// The batches that were read last.
+    recent: RefCell<Recent>,
+    /// The memory of the committed values, in bytes, when they had changed last; only if memory is limited.
+    committed_bytes: usize,
+    /// The memory of an epoch that was committed, for the next one.
+    spare: Option<Table>,
     /// Why the disk failed. The store must be restored then.
     failure: RefCell<Option<ColdError>>,
 }
@@ -105,7 +112,10 @@ impl MemoryStore {
             kept_from: i64::MIN,
             has_expired: false,
             tier: Tier::new(storage),
-            fetched: RefCell::default(),
+            fetched: Fetched::default(),
+            recent: RefCell::default(),
+            committed_bytes: 0,
+            spare: None,
             failure: RefCell::default(),
         }
     }
@@ -127,37 +137,12 @@ impl MemoryStore {
     }
 
     /// Reads those of some keys from disk that memory does not know.
-    fn fetch(
-        &self,
-        committed: &Snapshot,
-        window: i64,
-        below: &Below<'_>,
-        keys: &BinaryArray,
-    ) -> Result<(), ArrowError> {
-        if !below.is_cold() {
+    fn fetch(&self, source: &Source<'_>, keys: &BinaryArray, hashes: &[u64]) -> Result<(), ArrowError> {
+        if !source.below.is_cold() {
             return Ok(());
         }
         self.check()?;
-        let (mut fetched, overlay) = (self.fetched.borrow_mut(), self.overlays.get(&window));
-        let (fetched, mut on_disk) = (fetched.entry(window).or_default(), ColdKeys::default());
-        let is_known = |hash, key: &[u8]| overlay.is_some_and(|overlay| overlay.has(hash, key));
-        for (row, hash) in hashes(keys).enumerate() {
-            let key = keys.value(row);
-            if !is_known(hash, key)
-                && let Found::OnDisk(number) = below.find(hash, key)
-                && fetched.find(hash, key).is_none()
-            {
-                on_disk.add(number, hash, row);
-            }
-        }
-        let read = on_disk.read(committed.cold.as_deref(), |row| keys.value(row)).inspect_err(|e| self.fail(e))?;
-        for (row, value) in read.iter() {
-            let (key, hash) = (keys.value(row), hash(keys.value(row)));
-            if fetched.find(hash, key).is_none() {
-                fetched.insert(hash, key, value);
-            }
-        }
-        Ok(())
+        self.fetched.fetch(source, keys, hashes).inspect_err(|error| self.fail(error))
     }
 
     /// What the next seal writes to the changelog, except for the keys of removed windows.
@@ -194,35 +179,46 @@ impl MemoryStore {
         removal
     }
 
-    /// Moves to disk what exceeds the share of the store, after its committed state has grown.
+    /// Gives back what removed windows have on disk.
+    fn forget(&mut self, removed: &[Arc<Window>]) {
+        if let Err(error) = self.tier.forget(removed, &self.committed) {
+            self.fail(&error.into());
+        }
+    }
+
+    /// Moves to disk what exceeds the share of the store, after its committed state has changed.
     fn settle(&mut self) {
         if !self.tier.is_limited() || self.failure.borrow().is_some() {
             return;
         }
+        self.committed_bytes = self.measured_bytes();
         match self.tier.settle(&self.committed, self.bytes_soon()) {
             // What was read of them may have been overwritten on disk.
-            Ok(moved) => moved.iter().for_each(|start| drop(self.fetched.get_mut().remove(start))),
+            Ok(moved) => moved.into_iter().for_each(|start| self.fetched.forget(start)),
             Err(error) => self.fail(&error.into()),
         }
+        self.committed_bytes = self.measured_bytes();
         self.tier.report(self.bytes_soon());
     }
 
     /// The memory that it will need before the next commit, in bytes: while one epoch is committed, the next one is open.
     fn bytes_soon(&self) -> usize {
-        self.committed_bytes() + self.uncommitted_bytes().max(OPEN_EPOCHS * self.epoch_bytes)
+        self.committed_bytes + self.uncommitted_bytes().max(OPEN_EPOCHS * self.epoch_bytes)
     }
 
-    fn committed_bytes(&self) -> usize {
+    /// The memory of the committed values, in bytes.
+    fn measured_bytes(&self) -> usize {
         self.committed.read().tables().values().map(|window| window.bytes()).sum()
     }
 
     fn uncommitted_bytes(&self) -> usize {
-        self.sealed.iter().map(Sealed::bytes).sum::<usize>() + self.open_bytes()
+        let others = self.sealed.iter().map(Sealed::bytes).chain(self.spare.as_ref().map(Table::bytes));
+        self.open_bytes() + others.sum::<usize>()
     }
 
     /// The memory of the epoch that is open.
     fn open_bytes(&self) -> usize {
-        self.overlay_bytes + self.fetched.borrow().values().map(Table::bytes).sum::<usize>()
+        self.overlay_bytes + self.fetched.bytes()
     }
 }
 
@@ -236,22 +232,27 @@ impl Store for MemoryStore {
         if self.removed.contains(&window) {
             below = Below::default();
         }
-        self.fetch(&committed, window, &below, keys)?;
-        let fetched = self.fetched.borrow();
-        let fetched = fetched.get(&window);
-        let mut values = BytesBuilder::new(keys.len(), 0);
-        let (all, mut row) = (hashes(keys).collect::<Vec<u64>>(), 0);
-        for hashes in all.chunks(warm::KEYS) {
-            overlay.inspect(|overlay| overlay.warm(hashes));
-            below.warm(hashes);
-            for hash in hashes {
-                let (hash, key) = (*hash, keys.value(row));
-                let changed = overlay.and_then(|overlay| overlay.get(hash, key));
-                values.push(changed.unwrap_or_else(|| known(below.find(hash, key), fetched, hash, key)))?;
-                row += 1;
+        let all: Vec<u64> = hashes(keys).collect();
+        self.fetch(&Source { start: window, overlay, below: &below, committed: &committed }, keys, &all)?;
+        let values = self.fetched.of(window, |fetched| {
+            let (mut values, mut row) = (BytesBuilder::new(keys.len(), 0), 0);
+            for hashes in all.chunks(warm::KEYS) {
+                overlay.inspect(|overlay| overlay.warm(hashes));
+                below.warm(hashes);
+                for hash in hashes {
+                    let (hash, key) = (*hash, keys.value(row));
+                    let changed = overlay.and_then(|overlay| overlay.get(hash, key));
+                    values.push(changed.unwrap_or_else(|| known(below.find(hash, key), fetched, hash, key)))?;
+                    row += 1;
+                }
             }
+            Ok::<_, ArrowError>(values.finish())
+        })?;
+        // What was read of a window that is removed is not what it had at the last seal.
+        if !self.removed.contains(&window) {
+            self.recent.borrow_mut().add(window, keys, all, &values);
         }
-        Ok(values.finish())
+        Ok(values)
     }
 
     fn put(&mut self, window: i64, keys: &BinaryArray, values: &BinaryArray) {
@@ -259,25 +260,35 @@ impl Store for MemoryStore {
         if !self.is_visible(window) {
             return;
         }
+        let recent = self.recent.get_mut().take(window, keys);
+        let hashed = || hashes(keys).collect();
+        let (all, read) = recent.map_or_else(|| (hashed(), None), |batch| (batch.hashes, Some(batch.values)));
         let committed = self.committed.read();
-        let below = Below::of(self.sealed.iter(), &committed, window);
-        if self.fetch(&committed, window, &below, keys).is_err() {
+        let (overlay, below) = (self.overlays.get(&window), Below::of(self.sealed.iter(), &committed, window));
+        let source = Source { start: window, overlay, below: &below, committed: &committed };
+        if read.is_none() && self.fetch(&source, keys, &all).is_err() {
             return;
         }
-        let fetched = self.fetched.get_mut().get(&window);
-        let overlay = self.overlays.entry(window).or_default();
-        let bytes = overlay.bytes();
-        let (all, mut row) = (hashes(keys).collect::<Vec<u64>>(), 0);
-        for hashes in all.chunks(warm::KEYS) {
-            overlay.warm(hashes);
-            below.warm(hashes);
-            for hash in hashes {
-                let (hash, key, value) = (*hash, keys.value(row), values.is_valid(row).then(|| values.value(row)));
-                overlay.put(hash, key, value, || known(below.find(hash, key), fetched, hash, key));
-                row += 1;
+        self.overlay_bytes -= overlay.map_or(0, Overlay::bytes);
+        let overlay = self.overlays.entry(window).or_insert_with(|| Overlay::within(self.spare.take()));
+        self.fetched.of(window, |fetched| {
+            let mut row = 0;
+            for hashes in all.chunks(warm::KEYS) {
+                overlay.warm(hashes);
+                if read.is_none() {
+                    below.warm(hashes);
+                }
+                for hash in hashes {
+                    let (hash, key) = (*hash, keys.value(row));
+                    overlay.put(hash, key, value(values, row), || match &read {
+                        Some(read) => value(read, row),
+                        None => known(below.find(hash, key), fetched, hash, key),
+                    });
+                    row += 1;
+                }
             }
-        }
-        self.overlay_bytes = self.overlay_bytes + overlay.bytes() - bytes;
+        });
+        self.overlay_bytes += overlay.bytes();
     }
 
     fn expire(&mut self, start: i64) {
@@ -311,6 +322,7 @@ impl Store for MemoryStore {
         if !self.is_visible(window) {
             return;
         }
+        self.recent.get_mut().clear();
         let dropped = self.overlays.remove(&window);
         self.overlay_bytes -= dropped.as_ref().map_or(0, Overlay::bytes);
         let exists = Below::of(self.sealed.iter(), &self.committed.read(), window).len() > 0;
@@ -338,7 +350,8 @@ impl Store for MemoryStore {
         let removed = Removed { before: self.expired, windows: std::mem::take(&mut self.removed) };
         self.sealed.push_back(Sealed::new(removed, self.expired.max(self.kept_from), self.has_expired, kept));
         self.overlay_bytes = 0;
-        self.fetched.get_mut().clear();
+        self.fetched.clear();
+        self.recent.get_mut().clear();
         self.removal = self.removal(&removing);
         let first = self.removal.piece().inspect_err(|error| self.fail(error))?;
         match first {
@@ -356,33 +369,36 @@ impl Store for MemoryStore {
         self.epoch_bytes = epoch.bytes();
         // What was removed is freed after readers can go on.
         let removed = self.committed.change(|committed| epoch.apply(committed));
-        if let Err(error) = self.tier.forget(&removed, &self.committed) {
-            self.fail(&error.into());
-        }
+        self.forget(&removed);
         drop(removed);
+        self.spare = epoch.into_spare();
         self.settle();
     }
 
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError> {
         debug_assert!(keys.len() == values.len(), "a value for each key");
         self.check()?;
+        self.recent.get_mut().clear();
         let keys = split_all(keys)?;
+        let keys: Vec<_> = keys.into_iter().map(|(start, key)| (start, hash(key), key)).collect();
         let on_disk = on_disk(&self.committed.read(), &keys).inspect_err(|error| self.fail(error))?;
         let mut rows = keys.iter().zip(0..);
         let removed = self.committed.change(|Snapshot { windows, .. }| {
             let (committed, mut removed) = (Arc::make_mut(windows), Vec::new());
             // Consecutive records often belong to one window.
-            for run in keys.chunk_by(|(one, _), (next, _)| one == next) {
+            for run in keys.chunk_by(|one, next| one.0 == next.0) {
                 removed.extend(change(committed, run[0].0, |window| {
-                    for ((_, key), row) in rows.by_ref().take(run.len()) {
-                        let value = values.is_valid(row).then(|| values.value(row));
-                        window.put(hash(key), key, value, on_disk.contains(&row));
-                    }
+                    window.put_all(rows.by_ref().take(run.len()).map(|((_, hash, key), row)| Put {
+                        hash: *hash,
+                        key,
+                        value: value(values, row),
+                        on_disk: on_disk.contains(&row),
+                    }));
                 }));
             }
             removed
         });
-        self.tier.forget(&removed, &self.committed)?;
+        self.forget(&removed);
         self.settle();
         self.check()
     }
@@ -396,12 +412,13 @@ impl Store for MemoryStore {
     }
 
     fn is_full(&self) -> bool {
-        let open = self.open_bytes();
-        self.tier.is_limited() && open > OPEN_BYTES_MIN && open > self.tier.share(self.bytes()) / OPEN_PART
+        let (open, bytes) = (self.open_bytes(), self.committed_bytes + self.uncommitted_bytes());
+        self.tier.is_limited() && open > OPEN_BYTES_MIN && open > self.tier.share(bytes) / OPEN_PART
     }
 
     fn yield_memory(&mut self) {
         if self.tier.owes() {
+            self.spare = None;
             self.settle();
         }
     }
@@ -426,31 +443,8 @@ impl Store for MemoryStore {
     }
 
     fn bytes(&self) -> usize {
-        self.committed_bytes() + self.uncommitted_bytes()
+        self.measured_bytes() + self.uncommitted_bytes()
     }
-}
-
-/// The value of a key, of which memory or what was read from disk knows.
-fn known<'a>(found: Found<'a>, fetched: Option<&'a Table>, hash: u64, key: &[u8]) -> Option<&'a [u8]> {
-    match found {
-        Found::Value(value) => value,
-        Found::OnDisk(_) => fetched.and_then(|table| table.find(hash, key).and_then(|at| table.value(at))),
-    }
-}
-
-/// The rows whose keys the disk has and memory does not know, of keys with the starts of their windows.
-fn on_disk(committed: &Snapshot, keys: &[(i64, &[u8])]) -> Result<BTreeSet<usize>, ArrowError> {
-    let mut unknown = ColdKeys::default();
-    if committed.cold.is_some() {
-        for (row, (start, key)) in keys.iter().enumerate() {
-            let hash = hash(key);
-            if let Some(Found::OnDisk(number)) = committed.tables().get(start).map(|window| window.find(hash, key)) {
-                unknown.add(number, hash, row);
-            }
-        }
-    }
-    let read = unknown.read(committed.cold.as_deref(), |row| keys[row].1)?;
-    Ok(read.iter().filter(|(_, value)| value.is_some()).map(|(row, _)| row).collect())
 }
 
 #[cfg(test)]

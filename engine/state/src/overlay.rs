@@ -10,16 +10,18 @@ use super::warm;
 /// The changes of one window.
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
-    /// The keys that have changed, with their values now.
+    /// The keys that have changed, with their values now and at the last seal.
     table: Table,
-    /// For each place of the table, where the value at the last seal is in `sealed`; `None` if the key did not exist.
-    before: Vec<Option<(usize, u32)>>,
-    sealed: Vec<u8>,
     /// Number of keys that had a value at the last seal.
     had: usize,
 }
 
 impl Overlay {
+    /// No changes, in the memory of an empty table.
+    pub(crate) fn within(spare: Option<Table>) -> Self {
+        Self { table: spare.unwrap_or_default(), had: 0 }
+    }
+
     /// The value of a key; `None` if the key has not changed, `Some(None)` if it was removed.
     pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<Option<&[u8]>> {
         self.table.find(hash, key).map(|at| self.table.value(at))
@@ -27,7 +29,7 @@ impl Overlay {
 
     /// The changed keys that have a value now.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        (0..self.table.places()).filter_map(|at| Some((self.table.key(at), self.table.value(at)?)))
+        self.table.iter().map(|(_, key, value)| (key, value))
     }
 
     /// Sets the value of a key, or removes it. `sealed` returns its value at the last seal.
@@ -43,9 +45,7 @@ impl Overlay {
         }
         let before = sealed();
         if value.is_some() || before.is_some() {
-            self.table.insert(hash, key, value);
-            self.before.push(before.map(|before| (self.sealed.len(), before.len() as u32)));
-            self.sealed.extend_from_slice(before.unwrap_or_default());
+            self.table.insert(hash, key, before, value);
             self.had += usize::from(before.is_some());
         }
     }
@@ -53,14 +53,21 @@ impl Overlay {
     /// Appends the keys whose values differ from those at the last seal, in order, to columns of keys, values, and values at
     /// the last seal. Returns their number.
     pub(crate) fn changes(&self, [keys, values, before]: &mut [BytesBuilder; 3]) -> Result<usize, ArrowError> {
-        let changed = (0..self.table.places()).filter(|at| self.table.value(*at) != self.value_before(*at));
-        let changed = in_order(changed, |at| self.table.key(at));
+        let (table, mut bytes) = (&self.table, [0; 3]);
+        let changed = table.places(0).filter(|at| table.value(*at) != table.before(*at)).inspect(|at| {
+            let parts = [Some(table.key(*at)), table.value(*at), table.before(*at)];
+            bytes.iter_mut().zip(parts).for_each(|(bytes, part)| *bytes += part.map_or(0, <[u8]>::len));
+        });
+        let changed = in_order(changed, |at| table.key(at));
+        keys.reserve(changed.len(), bytes[0]);
+        values.reserve(changed.len(), bytes[1]);
+        before.reserve(changed.len(), bytes[2]);
         for changed in changed.chunks(warm::KEYS) {
-            warm::warm_places(&changed.iter().map(|at| (&self.table, *at)).collect::<Vec<_>>());
+            warm::warm_records(changed.iter().map(|at| (table, *at)));
             for at in changed {
-                keys.push(Some(self.table.key(*at)))?;
-                values.push(self.table.value(*at))?;
-                before.push(self.value_before(*at))?;
+                keys.push(Some(table.key(*at)))?;
+                values.push(table.value(*at))?;
+                before.push(table.before(*at))?;
             }
         }
         Ok(changed.len())
@@ -73,7 +80,7 @@ impl Overlay {
 
     /// The approximate memory in use, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.table.bytes() + self.before.capacity() * size_of::<Option<(usize, u32)>>() + self.sealed.capacity()
+        self.table.bytes()
     }
 
     /// Brings the keys with these hashes into the cache of the processor.
@@ -91,12 +98,8 @@ impl Overlay {
         self.table.len()
     }
 
-    /// The changed keys with their values now, and for each place whether the key had a value at the last seal.
-    pub(crate) fn into_table(self) -> (Table, Vec<bool>) {
-        (self.table, self.before.iter().map(Option::is_some).collect())
-    }
-
-    fn value_before(&self, at: u32) -> Option<&[u8]> {
-        self.before[at as usize].map(|(start, bytes)| &self.sealed[start..start + bytes as usize])
+    /// The changed keys with their values now and at the last seal.
+    pub(crate) fn into_table(self) -> Table {
+        self.table
     }
 }

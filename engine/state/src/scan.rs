@@ -23,8 +23,8 @@ pub struct Scan {
     disk: Option<Arc<dyn ColdSnapshot>>,
     /// The rest of the window that was begun: its start and its parts.
     parts: VecDeque<(i64, Part)>,
-    /// The next place in the table of the first part.
-    place: u32,
+    /// The place in the table of the first part from which it is read on; `None` if all of it is read.
+    place: Option<usize>,
     /// The keys of the first part on disk, once its table is read.
     on_disk: Option<OnDisk>,
     rows: usize,
@@ -84,7 +84,7 @@ impl Batch {
 
 impl Scan {
     pub(crate) fn new(windows: VecDeque<(i64, Arc<Window>)>, disk: Option<Arc<dyn ColdSnapshot>>, rows: usize) -> Self {
-        Self { windows, disk, parts: VecDeque::new(), place: 0, on_disk: None, rows: rows.max(1) }
+        Self { windows, disk, parts: VecDeque::new(), place: Some(0), on_disk: None, rows: rows.max(1) }
     }
 
     /// The part to be read next, with the start of its window.
@@ -103,12 +103,12 @@ impl Scan {
             let Some((start, part)) = self.part() else { break };
             if self.on_disk.is_none() {
                 self.read_table(start, &part.table, &mut batch)?;
-                if self.place < part.table.places() {
+                if self.place.is_some() {
                     break;
                 }
             }
             if self.is_read(start, &part, &mut batch)? {
-                (self.place, self.on_disk) = (0, None);
+                (self.place, self.on_disk) = (Some(0), None);
                 self.parts.pop_front();
             }
         }
@@ -119,9 +119,11 @@ impl Scan {
 
     /// Adds what is left of a table, as much as the batch takes.
     fn read_table(&mut self, start: i64, table: &Table, batch: &mut Batch) -> Result<(), ArrowError> {
-        while self.place < table.places() && !batch.is_full() {
-            let at = self.place;
-            self.place += 1;
+        let Some(from) = self.place else { return Ok(()) };
+        let mut places = table.places(from);
+        loop {
+            self.place = places.next();
+            let Some(at) = self.place.filter(|_| !batch.is_full()) else { break };
             if let Some(value) = table.value(at) {
                 batch.add(start, table.key(at), value)?;
             }

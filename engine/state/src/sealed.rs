@@ -12,7 +12,7 @@ use super::scan::Scanned;
 use super::table::Table;
 use super::view::Snapshot;
 use super::warm;
-use super::window::{Found, Window};
+use super::window::{Found, Put, Window};
 
 /// The number of keys that are visited at once.
 const VISITED_KEYS: usize = 4_096;
@@ -26,6 +26,8 @@ pub(crate) struct Sealed {
     /// Whether a window was ever removed.
     has_expired: bool,
     windows: BTreeMap<i64, Changed>,
+    /// The memory in use, in bytes.
+    bytes: usize,
 }
 
 /// The windows that an epoch removes, before its other changes.
@@ -41,8 +43,6 @@ pub(crate) struct Removed {
 #[derive(Debug)]
 struct Changed {
     table: Arc<Table>,
-    /// For each place of the table, whether the key existed before.
-    had: Vec<bool>,
     /// The number of keys that they add; negative if there are fewer.
     added: isize,
 }
@@ -58,10 +58,12 @@ impl Sealed {
     /// The changes of an epoch, with the windows that it removed. `has_expired` says whether a window was ever removed.
     pub(crate) fn new(removed: Removed, kept_from: i64, has_expired: bool, overlays: BTreeMap<i64, Overlay>) -> Self {
         let changed = |(start, overlay): (i64, Overlay)| {
-            let (added, (table, had)) = (overlay.added(), overlay.into_table());
-            (start, Changed { table: Arc::new(table), had, added })
+            let added = overlay.added();
+            (start, Changed { table: Arc::new(overlay.into_table()), added })
         };
-        Self { removed, kept_from, has_expired, windows: overlays.into_iter().map(changed).collect() }
+        let windows: BTreeMap<i64, Changed> = overlays.into_iter().map(changed).collect();
+        let bytes = windows.values().map(|changed| changed.table.bytes()).sum();
+        Self { removed, kept_from, has_expired, windows, bytes }
     }
 
     /// Windows that start before this were removed.
@@ -81,11 +83,11 @@ impl Sealed {
 
     /// The memory in use, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.windows.values().map(|changed| changed.table.bytes() + changed.had.capacity()).sum()
+        self.bytes
     }
 
     /// Makes its changes to the committed values. Returns the windows that were removed.
-    pub(crate) fn apply(self, snapshot: &mut Snapshot) -> Vec<Arc<Window>> {
+    pub(crate) fn apply(&self, snapshot: &mut Snapshot) -> Vec<Arc<Window>> {
         (snapshot.kept_from, snapshot.has_expired) = (self.kept_from, self.has_expired);
         let mut removed = Vec::new();
         if self.windows.is_empty() && snapshot.windows.keys().all(|start| !self.removed.contains(*start)) {
@@ -95,19 +97,23 @@ impl Sealed {
         let kept = committed.split_off(&self.removed.before);
         removed.extend(std::mem::replace(committed, kept).into_values());
         removed.extend(self.removed.windows.iter().filter_map(|start| committed.remove(start)));
-        for (start, Changed { table, had, .. }) in self.windows {
-            removed.extend(change(committed, start, |window| {
-                let places: Vec<u32> = (0..table.places()).collect();
-                let mut had = had.into_iter();
-                for places in places.chunks(warm::KEYS) {
-                    warm::warm(places.iter().map(|at| (window.table(table.hash(*at)), table.hash(*at))));
-                    for (at, had) in places.iter().zip(&mut had) {
-                        window.put(table.hash(*at), table.key(*at), table.value(*at), had);
-                    }
-                }
+        for (start, Changed { table, .. }) in &self.windows {
+            removed.extend(change(committed, *start, |window| {
+                window.put_all(table.places(0).map(|at| {
+                    let (key, value) = (table.key(at), table.value(at));
+                    Put { hash: hash(key), key, value, on_disk: table.before(at).is_some() }
+                }));
             }));
         }
         removed
+    }
+
+    /// The memory of its largest table, empty, if most of it was used and nobody else has it.
+    pub(crate) fn into_spare(self) -> Option<Table> {
+        let largest = self.windows.into_values().map(|changed| changed.table).max_by_key(|table| table.bytes())?;
+        let mut table = Arc::into_inner(largest).filter(|table| table.data_bytes() > table.bytes() / 4)?;
+        table.clear();
+        Some(table)
     }
 }
 

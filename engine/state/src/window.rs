@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::cold::{KEY_BYTES_MAX, PREFIX_BYTES, Places, SHARD_BITS, VALUE_BYTES_MAX};
 use super::table::Table;
+use super::warm;
 
-/// Most keys of a shard.
-const SHARD_KEYS_MAX: usize = 4_096;
+/// Keys at which a shard is split: as many as fit into 4,096 slots of its index.
+const SHARD_KEYS_MAX: usize = 3_072;
 /// Most bytes of a shard's keys and values, if it has more than one key.
 const SHARD_BYTES_MAX: usize = 1 << 20;
 /// Most bits of a hash that determine the shard.
@@ -50,6 +51,17 @@ pub(crate) struct Part {
     pub(crate) cold: Option<u64>,
     /// The index of the shard, or of the first of several.
     pub(crate) shard: usize,
+}
+
+/// A change of a key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Put<'k> {
+    pub(crate) hash: u64,
+    pub(crate) key: &'k [u8],
+    /// Its new value; `None` if it is removed.
+    pub(crate) value: Option<&'k [u8]>,
+    /// Whether the disk has the key, if memory does not know.
+    pub(crate) on_disk: bool,
 }
 
 /// What memory knows about a key.
@@ -120,22 +132,37 @@ impl Window {
         parts
     }
 
-    /// Sets the value of a key, or removes it. `on_disk` says whether the disk has the key, if memory does not know.
-    pub(crate) fn put(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>, on_disk: bool) {
+    /// Makes changes in their order.
+    pub(crate) fn put_all<'k>(&mut self, mut puts: impl Iterator<Item = Put<'k>>) {
+        let mut some = Vec::with_capacity(warm::KEYS);
+        loop {
+            some.clear();
+            some.extend(puts.by_ref().take(warm::KEYS));
+            if some.is_empty() {
+                return;
+            }
+            warm::warm(some.iter().map(|put| (self.table(put.hash), put.hash)));
+            some.iter().for_each(|put| self.put(*put));
+        }
+    }
+
+    /// Makes a change.
+    pub(crate) fn put(&mut self, Put { hash, key, value, on_disk }: Put<'_>) {
         let at = self.shard(hash);
         let Shard { table, depth, is_cold } = &mut self.shards[at];
+        let bytes = table.bytes();
         let table = Arc::make_mut(table);
-        let (bytes, found) = (table.bytes(), table.find(hash, key));
+        let found = table.find(hash, key);
         let on_disk = *is_cold && on_disk;
         let was_there = found.map_or(on_disk, |place| table.value(place).is_some());
         match (found, value) {
             (Some(place), None) if !*is_cold => table.remove(place),
             (Some(place), _) => table.set(place, value),
-            (None, Some(_)) => drop(table.insert(hash, key, value)),
-            (None, None) if on_disk => drop(table.insert(hash, key, None)),
+            (None, Some(_)) => table.insert(hash, key, None, value),
+            (None, None) if on_disk => table.insert(hash, key, None, None),
             (None, None) => {}
         }
-        let is_large = table.keys() > SHARD_KEYS_MAX || table.keys() > 1 && table.data_bytes() > SHARD_BYTES_MAX;
+        let is_large = table.keys() >= SHARD_KEYS_MAX || table.keys() > 1 && table.data_bytes() > SHARD_BYTES_MAX;
         let splits = is_large && *depth < DEPTH_MAX;
         self.len = self.len + usize::from(value.is_some()) - usize::from(was_there);
         self.bytes = self.bytes + table.bytes() - bytes;
@@ -153,7 +180,7 @@ impl Window {
             let shard = &mut self.shards[*at];
             let mut left = Table::default();
             for (hash, key, value) in shard.table.all().filter(|(_, key, value)| !moves(key, *value)) {
-                left.insert(hash, key, value);
+                left.insert(hash, key, None, value);
             }
             self.bytes = self.bytes + left.bytes() - shard.table.bytes();
             shard.is_cold = true;
@@ -179,7 +206,7 @@ impl Window {
         let capacity = || Table::with_capacity(table.keys() * 5 / 8, table.data_bytes() * 5 / 8);
         let mut halves = [capacity(), capacity()];
         for (hash, key, value) in table.all() {
-            halves[(hash >> (SHARD_BITS + depth)) as usize & 1].insert(hash, key, value);
+            halves[(hash >> (SHARD_BITS + depth)) as usize & 1].insert(hash, key, None, value);
         }
         self.bytes = self.bytes + halves.iter().map(Table::bytes).sum::<usize>() - table.bytes();
         let [low, high] = halves.map(|half| Shard { table: Arc::new(half), depth: depth + 1, is_cold });
@@ -212,7 +239,7 @@ mod tests {
     fn window(keys: u32) -> Window {
         let mut window = Window::default();
         for key in (0..keys).map(u32::to_be_bytes) {
-            window.put(hash(&key), &key, Some(&key), false);
+            window.put(Put { hash: hash(&key), key: &key, value: Some(&key), on_disk: false });
         }
         window
     }
@@ -244,11 +271,12 @@ mod tests {
         let key = 5_u32.to_be_bytes();
         assert_eq!(window.find(hash(&key), &key), Found::OnDisk(7));
         for (value, on_disk, len) in [(None, true, 19_999), (None, true, 19_999), (Some(&b"v"[..]), true, 20_000)] {
-            window.put(hash(&key), &key, value, on_disk);
+            window.put(Put { hash: hash(&key), key: &key, value, on_disk });
             assert_eq!((window.find(hash(&key), &key), window.len()), (Found::Value(value), len));
         }
-        window.put(hash(b"new"), b"new", None, false);
-        window.put(hash(b"new"), b"new", Some(b"1"), false);
+        for value in [None, Some(&b"1"[..])] {
+            window.put(Put { hash: hash(b"new"), key: b"new", value, on_disk: false });
+        }
         assert_eq!(window.len(), 20_001);
     }
 }

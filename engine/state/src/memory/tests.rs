@@ -1,7 +1,9 @@
 //! The memory of a store, and its contract with and without a disk.
 
+use std::ops::Range;
+
 use super::*;
-use crate::{MemoryDisk, contract};
+use crate::{Cold, ColdSnapshot, Disk, MemoryDisk, Piece, contract};
 
 #[test]
 fn it_is_a_store() {
@@ -96,4 +98,43 @@ fn an_idle_store_yields_memory_to_one_that_grows() {
     }
     drop(stores);
     assert_eq!(storage.bytes(), 0);
+}
+
+/// A disk that forgets nothing.
+#[derive(Debug)]
+struct Forgetless;
+
+#[derive(Debug)]
+struct ForgetlessPlace(Box<dyn Cold>);
+
+impl Disk for Forgetless {
+    fn open(&self) -> Result<Box<dyn Cold>, ColdError> {
+        Ok(Box::new(ForgetlessPlace(MemoryDisk.open()?)))
+    }
+}
+
+impl Cold for ForgetlessPlace {
+    fn write(&mut self, pieces: &mut dyn Iterator<Item = Piece>) -> Result<(), ColdError> {
+        self.0.write(pieces)
+    }
+
+    fn forget(&mut self, _: Range<u64>) -> Result<(), ColdError> {
+        Err(ColdError::new("it forgets nothing"))
+    }
+
+    fn snapshot(&self) -> Arc<dyn ColdSnapshot> {
+        self.0.snapshot()
+    }
+}
+
+/// Goal: a store whose disk failed during a restore is not used. Method: a window of two leaves the changelog.
+#[test]
+fn a_disk_that_fails_during_a_restore_is_known() {
+    let mut store = MemoryStore::within(&Storage::new(1, Forgetless));
+    let keys = [1_i64, 2].map(|window| [&b"k"[..], &window.to_be_bytes()].concat());
+    let all = BinaryArray::from_iter_values(&keys);
+    store.restore(&all, &all).expect("the disk can be written");
+    let error = store.restore(&all.slice(0, 1), &BinaryArray::new_null(1)).expect_err("the window is on disk");
+    assert_eq!(ColdError::behind(&error), store.failure().as_ref());
+    assert_eq!(error.to_string(), "External error: it forgets nothing");
 }

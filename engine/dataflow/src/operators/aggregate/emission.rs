@@ -86,17 +86,7 @@ impl Aggregate {
             Ok::<_, ArrowError>(Before { rows: batch(results)?, valued: marked(valued) })
         });
         let (rows, before) = (batch(results)?, before.transpose()?);
-        Ok(Chunk {
-            rows,
-            times_ms,
-            offsets,
-            headers: None,
-            valued: marked(valued),
-            windows,
-            before,
-            origins,
-            clocks_ms: None,
-        })
+        Ok(Chunk { valued: marked(valued), windows, before, origins, ..Chunk::of_state(rows, times_ms, offsets) })
     }
 }
 

@@ -63,21 +63,15 @@ impl Touched {
         all.sort_by_key(|(_, touch)| touch.number);
         let origins: Option<Vec<(SourcePartition, i64)>> = all.iter().map(|(_, touch)| touch.origin).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(all.len()));
-        let rows = Chunk {
-            rows: RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?,
-            times_ms: all.iter().map(|(_, touch)| touch.time_ms).collect(),
-            offsets: all.iter().map(|(_, touch)| touch.offset).collect(),
-            headers: None,
-            valued: None,
-            windows: None,
-            before: None,
-            origins: origins.map(|origins| Origins {
-                sources: origins.iter().map(|(source, _)| source.source).collect(),
-                partitions: origins.iter().map(|(source, _)| source.partition).collect(),
-                offsets: origins.iter().map(|(_, offset)| *offset).collect(),
-            }),
-            clocks_ms: None,
-        };
+        let origins = origins.map(|origins| Origins {
+            sources: origins.iter().map(|(source, _)| source.source).collect(),
+            partitions: origins.iter().map(|(source, _)| source.partition).collect(),
+            offsets: origins.iter().map(|(_, offset)| *offset).collect(),
+        });
+        let none = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
+        let times_ms = all.iter().map(|(_, touch)| touch.time_ms).collect();
+        let offsets = all.iter().map(|(_, touch)| touch.offset).collect();
+        let rows = Chunk { origins, ..Chunk::of_state(none, times_ms, offsets) };
         Ok(InOrder { keys: BinaryArray::from_iter_values(all.iter().map(|(key, _)| key)), rows })
     }
 }
