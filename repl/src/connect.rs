@@ -26,7 +26,8 @@ pub fn connect(options: &Options, bootstrap: &str, runtime: &Handle) -> Result<C
     let mut settings = Settings::default();
     settings.set("service.id", &options.service_id).map_err(|error| error.to_string())?;
     if let Some(limit) = &options.state_memory {
-        settings.set(STATE_MEMORY, limit).map_err(|error| error.to_string())?;
+        // The detail says what it may be.
+        settings.set(STATE_MEMORY, limit).map_err(|error| render(&[*error], "").trim_end().to_owned())?;
     }
     let engine = Engine::new(transport.clone(), &settings);
     keep_state(&engine, options)?;

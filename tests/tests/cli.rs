@@ -142,6 +142,9 @@ fn wrong_usage_ends_with_2_and_names_the_nearest_property() {
     let output = run(data.path(), &["--set", "kafka.fetch.wait.max.mss=1", "-e", "SHOW TOPICS;"]);
     assert!(!output.status.success());
     assert!(stderr(&output).contains("fetch.wait.max.ms"), "{}", stderr(&output));
+    let output = run(data.path(), &["--set", "query.state.memory.max=1MB", "-e", "SHOW TOPICS;"]);
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("at least 16MB"), "{}", stderr(&output));
 }
 
 #[test]

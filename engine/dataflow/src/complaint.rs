@@ -8,6 +8,9 @@ pub const NO_KEY: &str = "the record has no key, so it is not a row of the table
 /// The reason why a row without a join key is not joined.
 pub const NO_JOIN_KEY: &str = "the join key is NULL, so the row is not joined";
 
+/// The reason why a row without a group is in no aggregate.
+pub const NO_GROUP: &str = "the group is NULL, so the row is not aggregated";
+
 /// An error in processing one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaint {

@@ -28,11 +28,6 @@ pub trait Keeper: fmt::Debug {
     /// The rows for some keys. Keys that have no row are left out. Fails if they are damaged.
     fn rows(&self, found: Found<'_>) -> Result<Chunk, ArrowError>;
 
-    /// Whether the rows have the event times with which they were emitted.
-    fn has_times(&self) -> bool {
-        true
-    }
-
     /// The types of the columns that make a key.
     fn key_types(&self) -> Vec<DataType>;
 

@@ -13,6 +13,7 @@ mod command;
 mod compiled;
 mod complaint;
 mod exchange;
+mod growth;
 mod keeper;
 mod limits;
 mod lower;

@@ -14,8 +14,6 @@ use super::stage::{OutputTopic, Target};
 
 /// Bytes of a changelog record's key in addition to the key of the store: the start of its window.
 const WINDOW_BYTES: usize = size_of::<i64>();
-/// A record of the sink may be this many times as large as the state that it is made from: digits and quotes in place of bytes.
-const GROWTH: usize = 8;
 
 /// What the topics behind an operator accept; by default anything.
 #[derive(Debug, Default)]
@@ -36,8 +34,14 @@ pub struct Changelog {
 }
 
 impl Limits<'_> {
+    /// Fails if the changelog of the store with this index does not accept one of these values, even if it grows by `reserve` bytes.
+    pub fn check(&self, store: usize, values: (&BinaryArray, &BinaryArray), reserve: usize) -> Result<(), ArrowError> {
+        let large = self.too_large(store, values, reserve).into_iter().next();
+        large.map_or(Ok(()), |(_, why)| Err(ArrowError::ComputeError(why)))
+    }
+
     /// The values that the changelog of the store with this index does not accept if they grow by `reserve` bytes, each with its
-    /// row and the reason.
+    /// row and the reason. A key without a value is removed, which is always accepted.
     pub fn too_large(
         &self,
         store: usize,
@@ -51,16 +55,23 @@ impl Limits<'_> {
         }
         let length = |column: &BinaryArray, row: usize| usize::try_from(column.value_length(row)).unwrap_or(0);
         let bytes = |row: usize| length(keys, row) + length(values, row) + own;
-        let large = (0..keys.len()).map(|row| (row, bytes(row))).filter(|(_, bytes)| bytes > most);
+        let put = (0..keys.len()).filter(|row| values.is_valid(*row));
+        let large = put.map(|row| (row, bytes(row))).filter(|(_, bytes)| bytes > most);
         let why = |bytes| {
             format!("the record has {bytes} bytes, but topic \"{topic}\" accepts at most {most} (max.message.bytes)")
         };
         large.map(|(row, bytes)| (row, why(bytes))).collect()
     }
 
-    /// The size of a value, in bytes, from which on its record may be too large for the sink; `None` if none is.
+    /// Most bytes that the changelog of the store with this index accepts of a key and its value together; `None` if that is not
+    /// known.
+    pub fn bytes_max(&self, store: usize) -> Option<usize> {
+        self.changelogs.get(store)?.bytes_max.map(|most| most.saturating_sub(WINDOW_BYTES))
+    }
+
+    /// The size of a key and its value, in bytes, above which their record may be too large for the sink; `None` if none is.
     pub fn doubtful_bytes(&self) -> Option<usize> {
-        self.onward.as_ref()?.bytes_max().map(|bytes| bytes / GROWTH)
+        self.onward.as_ref()?.doubtful_bytes()
     }
 }
 
@@ -85,13 +96,15 @@ pub struct Onward<'a> {
 }
 
 impl Onward<'_> {
-    /// Most bytes of a record of the sink, if the rows may reach it.
-    fn bytes_max(&self) -> Option<usize> {
+    /// The size of a state, in bytes, above which the records that are made of it may be too large for the sink. It is 0 if a later
+    /// operator computes texts or collections, which may be of any size.
+    fn doubtful_bytes(&self) -> Option<usize> {
         let sinks = self.outputs.0.iter().zip(self.outputs.1).filter(|(_, topic)| topic.exchange.is_none());
-        sinks.filter_map(|(output, _)| output.bytes_max()).min()
+        let bytes = sinks.filter_map(|(output, _)| output.doubtful_bytes()).min()?;
+        Some(if self.later.0.iter().any(|(operator, _)| operator.lengthens()) { 0 } else { bytes })
     }
 
-    /// Why the sink would not accept the records of these rows because of their size; `None` if it would, or if the rows pass an
+    /// Why the sink would not accept the record of one of these rows because of its size; `None` if it would, or if the rows pass an
     /// operator whose result depends on others.
     pub fn too_large(&mut self, chunk: &Chunk) -> Result<Option<String>, ArrowError> {
         let Self { to, later: (later, first), outputs: (outputs, topics), now_ms } = self;

@@ -144,6 +144,7 @@ impl Lowering<'_> {
             projection.window.as_ref().map(|[start, end]| Ok::<_, Vec<Diagnostic>>([bound(start)?, bound(end)?]));
         let project = Project::new(columns, headers).with_window(window.transpose()?);
         let project = if self.receives_table { project.of_table() } else { project };
+        let project = if self.are_groups_next() { project.reporting_groups() } else { project };
         Ok(if self.receives_table && self.needs_before() { project.with_before() } else { project })
     }
 
@@ -160,6 +161,12 @@ impl Lowering<'_> {
     /// Whether the key of its rows groups them: they are sent to the partition of their group.
     fn makes_groups(&self) -> bool {
         self.later.iter().any(|node| matches!(node.action, Action::Exchange(_)))
+    }
+
+    /// Whether its rows are aggregated next, in the partitions of their groups.
+    fn are_groups_next(&self) -> bool {
+        let actions: Vec<&Action> = self.later.iter().map(|node| &node.action).collect();
+        matches!(actions[..], [Action::Filter { .. }, Action::Exchange(_), Action::Aggregate(_), ..])
     }
 
     /// Whether a later operator needs the rows before they changed: a filter deletes a row that it no longer keeps, an exchange

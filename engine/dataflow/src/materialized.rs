@@ -71,11 +71,6 @@ impl Materialized {
         self.keeper().scanned()
     }
 
-    /// Whether the rows have the event times of the records in the topic.
-    pub fn has_times(&self) -> bool {
-        self.keeper().has_times()
-    }
-
     /// Whether several partitions may have a row for one key: the source's records are where their producers have placed them.
     pub fn may_repeat_keys(&self) -> bool {
         self.stage.inputs.iter().any(|input| input.exchange.is_none())

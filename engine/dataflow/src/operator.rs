@@ -84,6 +84,11 @@ pub trait Operator: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether a text or a collection that it emits may be longer than all that it receives.
+    fn lengthens(&self) -> bool {
+        true
+    }
+
     /// Whether it emits rows because stream time has advanced in a partition whose rows it does not get. It is then pushed a chunk
     /// without rows.
     fn waits_for_time(&self) -> bool {

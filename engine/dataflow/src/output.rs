@@ -15,6 +15,10 @@ use headwater_formats::record::{HEADER_FRAME_BYTES, OutBatch, RecordLimits, Side
 use headwater_language::definition::{ColumnRole, SideDef, SourceDef, WindowDef};
 
 use super::chunk::Chunk;
+use super::growth::Growth;
+
+/// Most bytes of a window in a key.
+const WINDOW_BYTES: usize = 16;
 
 /// The number of partitions of an output topic, and its limits on records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,7 @@ pub struct Output {
     /// The window in the keys.
     window: Option<KeyWindow>,
     placement: Placement,
+    growth: Growth,
 }
 
 /// A row that could not be encoded as a record, and the reason.
@@ -65,6 +70,8 @@ impl Output {
             Some(time) => Some((index_of(schema, &time.column)?, ColumnTimes::new(time.format.as_deref())?)),
             None => None,
         };
+        let (keys, values) = (sink.layout(&sink.key, &ColumnRole::Key), sink.layout(&sink.value, &ColumnRole::Value));
+        let fields = [keys.fields, values.fields].concat();
         Ok(Self {
             topic: Arc::from(sink.topic.as_str()),
             key: SideEncoder::new(sink, &sink.key, &ColumnRole::Key, schema)?,
@@ -73,6 +80,7 @@ impl Output {
             rekeyed,
             window: sink.window.map(WindowDef::key_window),
             placement,
+            growth: Growth::of(fields.iter().map(|field| &**field)),
         })
     }
 
@@ -114,9 +122,10 @@ impl Output {
         Ok(self.too_large(&parts).into_iter().next().map(|(_, why)| why))
     }
 
-    /// Most bytes of a record; `None` if that is not known.
-    pub fn bytes_max(&self) -> Option<usize> {
-        self.placement.limits.bytes_max
+    /// The size of a state, in bytes, above which a record with its texts and collections may be too large for the topic; `None` if
+    /// none is.
+    pub fn doubtful_bytes(&self) -> Option<usize> {
+        self.placement.limits.bytes_max.map(|most| self.growth.state_bytes(most.saturating_sub(WINDOW_BYTES)))
     }
 
     /// The number of partitions of the topic.

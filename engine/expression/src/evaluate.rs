@@ -13,6 +13,7 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Volatility;
 use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::PhysicalExpr;
 
 use headwater_functions::clock;
@@ -59,6 +60,16 @@ impl Expression {
             Ok(function.is_some_and(|call| call.fun().signature().volatility != Volatility::Immutable))
         });
         !depends.unwrap_or(true)
+    }
+
+    /// The expression as SQL.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is a column, without a conversion.
+    pub fn is_column(&self) -> bool {
+        self.physical.downcast_ref::<Column>().is_some()
     }
 
     /// Evaluates the expression for every row. Rows that fail are NULL and are added to `failures`. `now_ms` is the

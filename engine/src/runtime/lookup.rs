@@ -13,7 +13,7 @@ use headwater_language::diagnostic::Diagnostic;
 use headwater_planner::lookup::Lookup;
 
 use super::state_scan::{StateScan, read};
-use super::state_table::{address, lacks_times};
+use super::state_table::address;
 use super::states::{StateSnapshot, States};
 use super::{blocking, isolation};
 use crate::answer::Rows;
@@ -63,9 +63,6 @@ fn reads(lookup: &Lookup, name: &str) -> bool {
 }
 
 fn find(lookup: &Lookup, state: StateSnapshot) -> Result<Option<Rows>> {
-    if lacks_times(&state, |name| reads(lookup, name)) {
-        return Ok(None);
-    }
     let Some(columns) = state.materialized.key_columns() else { return Ok(None) };
     let value = |(name, data_type): &(&str, _)| {
         let (_, value) = lookup.key.iter().find(|(column, _)| column == name)?;

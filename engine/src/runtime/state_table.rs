@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use headwater_connectors::table::{ScanContext, TopicTable};
 use headwater_connectors::transport::{Admin, Isolation, TransportError};
-use headwater_formats::decode::{ColumnOrigin, ROWOFFSET, ROWPARTITION, ROWTIME, TopicSpec};
+use headwater_formats::decode::{ColumnOrigin, ROWOFFSET, ROWPARTITION, TopicSpec};
 use headwater_language::catalog::QueryDef;
 use parking_lot::Mutex;
 
@@ -91,7 +91,6 @@ impl StateTable {
         let taken = taken.map_err(|error| external(error.into()))?.map_err(|error| external(error.into()))?;
         Ok(taken.and_then(|state| match () {
             () if !state_windows::has_all(&state, filters) => Err(Unread::Expired),
-            () if lacks_times(&state, |name| self.reads(projection, name)) => Err(Unread::Without(ROWTIME)),
             () => Ok(state),
         }))
     }
@@ -112,11 +111,6 @@ impl StateTable {
 /// The column of these that no state has.
 pub(super) fn address(reads: impl Fn(&str) -> bool) -> Option<&'static str> {
     [ROWPARTITION, ROWOFFSET].into_iter().find(|name| reads(name))
-}
-
-/// Whether the times of rows are read, and the state does not have them.
-pub(super) fn lacks_times(state: &StateSnapshot, reads: impl Fn(&str) -> bool) -> bool {
-    !state.materialized.has_times() && reads(ROWTIME)
 }
 
 #[async_trait]

@@ -14,6 +14,8 @@ use super::for_tests::Process;
 use crate::{Engine, Session};
 
 const SOURCE: &str = "CREATE STREAM x (k STRING KEY, v STRING, t BIGINT) WITH (KAFKA_TOPIC = 'x', PARTITIONS = 1, VALUE_FORMAT = 'JSON', TIMESTAMP = 't');";
+const RIGHT: &str =
+    "CREATE TABLE r (k STRING PRIMARY KEY, w STRING) WITH (KAFKA_TOPIC = 'r', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
 const EVERY_CHANGE: &str = "SET 'cache.max.bytes.buffering' = '0';";
 
 /// A process whose tables are read from the state of their queries, as long as they run.
@@ -139,4 +141,136 @@ async fn keys_and_rows_of_tables_may_be_too_large_as_well() {
     let reasons = process.rows("SELECT reason FROM processing_log;").await;
     assert_eq!(reasons.len(), 3, "{reasons:?}");
     assert!(reasons.iter().any(|reason| reason.contains("longlong…")), "{reasons:?}");
+}
+
+/// Goal: what a join keeps is not larger than its changelogs accept: rows of both sides, and what refers to them. Such a row is
+/// reported with its address, the others are joined, and the query goes on. Method: rows of 100 and of 1,000 bytes, which a limit of
+/// 600 bytes lies between, in one batch and one by one.
+#[tokio::test]
+async fn a_join_does_not_keep_what_its_changelogs_refuse() {
+    let stream = "CREATE STREAM y (k STRING KEY, w STRING, t BIGINT) WITH (KAFKA_TOPIC = 'y', PARTITIONS = 1, VALUE_FORMAT = 'JSON', TIMESTAMP = 't');";
+    let left = "CREATE TABLE l (k STRING PRIMARY KEY, v STRING, r STRING) WITH (KAFKA_TOPIC = 'l', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
+    let (large, small) = ("y".repeat(1_000), "z".repeat(100));
+    let streams = [
+        format!("INSERT INTO x VALUES ('a', '{large}', 1), ('a', '{small}', 2), ('b', '{small}', 3);"),
+        format!(
+            "INSERT INTO y VALUES ('a', '{small}', 4), ('b', '{large}', 5), ('a', '{large}', 6), ('c', '{small}', 7);"
+        ),
+    ];
+    let both = [
+        format!(
+            "INSERT INTO l VALUES ('a', '{large}', 'a'), ('a', '{small}', 'a'), ('b', '{small}', 'b'), ('a', '{large}', 'a');"
+        ),
+        format!("INSERT INTO r VALUES ('a', '{small}'), ('b', '{large}'), ('a', '{large}'), ('c', '{small}');"),
+    ];
+    let of_stream = [
+        format!("INSERT INTO r VALUES ('a', '{small}'), ('b', '{large}'), ('a', '{large}'), ('c', '{small}');"),
+        format!("INSERT INTO x VALUES ('a', '{large}', 9000000000000), ('b', '{small}', 9000000000000);"),
+    ];
+    let select = "SELECT LEN(v) AS v, LEN(w) AS w";
+    let cases = [
+        (
+            format!("CREATE STREAM t AS {select}, x.k AS k FROM x JOIN y WITHIN 1 HOUR ON x.k = y.k;"),
+            &streams,
+            "100 100 a",
+            "x 0, y 1, y 2",
+        ),
+        (
+            format!("CREATE TABLE t AS {select}, l.k AS k FROM l LEFT JOIN r ON l.k = r.k;"),
+            &both,
+            "100  b; 100 100 a",
+            "l 0, l 3, r 1, r 2",
+        ),
+        (
+            format!("CREATE TABLE t AS {select}, l.k AS k FROM l LEFT JOIN r ON l.r = r.k;"),
+            &both,
+            "100  b; 100 100 a",
+            "l 0, l 3, r 1, r 2",
+        ),
+        (
+            format!("CREATE STREAM t AS {select}, x.k AS k FROM x LEFT JOIN r ON x.k = r.k;"),
+            &of_stream,
+            "100  b; 1000 100 a",
+            "r 1, r 2",
+        ),
+    ];
+    for ((query, inserts, rows, reported), setting) in
+        cases.iter().flat_map(|case| [(case, "SHOW TABLES;"), (case, EVERY_CHANGE)])
+    {
+        for one_by_one in [false, true] {
+            let mut process = process(&[setting, SOURCE, stream, left, RIGHT, query]).await;
+            assert_eq!(process.run().await, None, "its topics exist");
+            limit_changelogs(&process, "600");
+            for insert in inserts.iter() {
+                process.ask(insert).await;
+                if one_by_one {
+                    assert_eq!(process.run().await, None, "{query}");
+                }
+            }
+            assert_eq!(process.run().await, None, "{query}");
+            assert_eq!(process.rows("SELECT v, w, k FROM t;").await.join("; "), *rows, "{query}");
+            let found = process.rows("SELECT source_topic, source_offset FROM processing_log;").await.join(", ");
+            assert_eq!(found, *reported, "{query}");
+            let reasons = process.rows("SELECT DISTINCT reason FROM processing_log;").await;
+            let names = |reason: &String| reason.contains("-changelog\" accepts at most 600 (max.message.bytes)");
+            assert!(reasons.iter().all(names), "{query}: {reasons:?}");
+        }
+    }
+}
+
+/// Goal: a record may be far larger than the state that it is made from, and then it is the row that is rejected as well, not only
+/// what comes out: the state has what the topic has. Method: a limit of 1,000 bytes; long names, and a text that is computed.
+#[tokio::test]
+async fn a_record_that_is_far_larger_than_its_state_rejects_its_row() {
+    let name = "n".repeat(100);
+    let queries = [
+        (format!("CREATE TABLE t AS SELECT k, COLLECT_LIST(STRUCT(`{name}` := v)) AS list, COUNT(*) AS n FROM x GROUP BY k;"), "9"),
+        (format!("CREATE TABLE t AS SELECT k, COLLECT_LIST(STRUCT(`{name}` := v)) AS list, COUNT(*) AS n FROM x WINDOW SESSION (1 HOUR) GROUP BY k;"), "9"),
+        ("CREATE TABLE t AS SELECT k, RPAD('y', CAST(COUNT(*) AS INT) * 240, 'y') AS list, COUNT(*) AS n FROM x GROUP BY k;".to_owned(), "4"),
+    ];
+    for ((query, count), setting) in queries.iter().flat_map(|query| [(query, "SHOW TABLES;"), (query, EVERY_CHANGE)]) {
+        for one_by_one in [false, true] {
+            let mut process = process(&[setting, SOURCE, query]).await;
+            process.cluster.set("T", "max.message.bytes", "1050").expect("a topic");
+            for time_ms in 0..12 {
+                insert(&mut process, "a", "", time_ms).await;
+                if one_by_one {
+                    assert_eq!(process.run().await, None, "{query}");
+                }
+            }
+            insert(&mut process, "b", "", 12).await;
+            assert_eq!(process.run().await, None, "{query}");
+            assert_eq!(process.rows("SELECT k, n FROM t;").await, [format!("a {count}"), "b 1".to_owned()], "{query}");
+            let rejected = 12 - count.parse::<usize>().expect("a number");
+            let reasons = process.rows("SELECT reason FROM processing_log;").await;
+            assert_eq!(reasons.len(), rejected, "{query} {reasons:?}");
+            let names = |reason: &String| reason.contains("with it, group a would be too large: the record has 1");
+            assert!(reasons.iter().all(names), "{reasons:?}");
+        }
+    }
+}
+
+/// Goal: a record of a join that is too large for the sink is reported with its address, and the query goes on; so it does with EMIT
+/// FINAL, and a delete of a row that never came out is accepted. Method: both rows fit, what is made of them does not.
+#[tokio::test]
+async fn a_joined_row_that_the_sink_refuses_is_reported() {
+    let left = "CREATE TABLE l (k STRING PRIMARY KEY, v STRING) WITH (KAFKA_TOPIC = 'l', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
+    let large = "y".repeat(600);
+    for setting in ["SHOW TABLES;", EVERY_CHANGE] {
+        let query = "CREATE TABLE t AS SELECT l.k AS k, v, w FROM l JOIN r ON l.k = r.k;";
+        let mut process = process(&[setting, SOURCE, left, RIGHT, query]).await;
+        process.cluster.set("T", "max.message.bytes", "1000").expect("a topic");
+        process.ask(&format!("INSERT INTO l VALUES ('a', '{large}'), ('b', 'x');")).await;
+        process.ask(&format!("INSERT INTO r VALUES ('a', '{large}'), ('b', 'y');")).await;
+        assert_eq!(process.run().await, None);
+        assert_eq!(process.rows("SELECT k, w FROM t WHERE ROWOFFSET >= 0;").await, ["b y"], "what the topic has");
+        let reported = process.rows("SELECT source_topic, source_offset, reason FROM processing_log;").await;
+        assert!(reported.len() == 1 && reported[0].starts_with("r 0 value: the record has 12"), "{reported:?}");
+        process.ask("INSERT INTO l (k, ROWTOMBSTONE) VALUES ('a', true), ('b', true);").await;
+        process.ask("INSERT INTO r VALUES ('c', 'z');").await;
+        process.ask("INSERT INTO l VALUES ('c', 'z');").await;
+        assert_eq!(process.run().await, None);
+        assert_eq!(process.rows("SELECT k, w FROM t;").await, ["c z"]);
+        assert_eq!(process.rows("SELECT reason FROM processing_log;").await.len(), 1, "deletes are accepted");
+    }
 }

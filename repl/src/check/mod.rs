@@ -31,6 +31,7 @@ use headwater_engine::{Engine, Session};
 
 pub use file::{Piece, RULE, TestFile};
 pub use guide::GUIDE;
+use mode::NOT_RESTARTED;
 pub use mode::{Drive, Mode};
 use report::counted;
 pub use report::{Failure, FileReport, Reporter, Wrong};
@@ -138,7 +139,8 @@ async fn check_text(path: &Path, text: &str, rules: &Rules) -> FileReport {
     report.compare(&file, &first);
     // A file that already fails would fail in every mode.
     if first.is_continuous && report.failures.is_empty() {
-        for mode in others {
+        let restarts = !file.pieces().iter().any(|piece| piece.statement().contains(NOT_RESTARTED));
+        for mode in others.iter().filter(|mode| restarts || **mode != Mode::RestartAfterEachRow) {
             let driven = play(path, &file, *mode, rules).await;
             report.compare_modes(&file, (*first_mode, &first), (*mode, &driven));
         }

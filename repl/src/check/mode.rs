@@ -32,12 +32,24 @@ pub enum Mode {
     CrashAtEveryCommit,
     /// Two processes share the partitions.
     TwoInstances,
+    /// Each record is read and committed alone, by a process that crashes before its commit, and by another one that crashes after it.
+    /// No state is left but that of the changelogs.
+    RestartAfterEachRow,
 }
+
+/// Marks a file whose answers depend on which rows one commit has.
+pub(super) const NOT_RESTARTED: &str = "-- not restarted after each row:";
 
 impl Mode {
     /// All modes, with one seed.
-    pub const ALL: [Self; 5] =
-        [Self::OneBatch, Self::RowAtATime, Self::RandomCuts(7), Self::CrashAtEveryCommit, Self::TwoInstances];
+    pub const ALL: [Self; 6] = [
+        Self::OneBatch,
+        Self::RowAtATime,
+        Self::RandomCuts(7),
+        Self::CrashAtEveryCommit,
+        Self::TwoInstances,
+        Self::RestartAfterEachRow,
+    ];
 
     /// Its name on the command line and in reports.
     pub fn name(self) -> &'static str {
@@ -47,6 +59,7 @@ impl Mode {
             Self::RandomCuts(_) => "random-cuts",
             Self::CrashAtEveryCommit => "crash-at-every-commit",
             Self::TwoInstances => "two-instances",
+            Self::RestartAfterEachRow => "restart-after-each-row",
         }
     }
 
@@ -59,12 +72,24 @@ impl Mode {
                 "The process crashes before each commit, and after each commit before it receives the reply"
             }
             Self::TwoInstances => "Two processes share the partitions",
+            Self::RestartAfterEachRow => {
+                "Each record is committed alone, by a process that crashes before the commit, and by one that crashes after it"
+            }
         }
     }
 
     /// Whether no state stays in memory after a commit.
     pub fn moves_state(self) -> bool {
         matches!(self, Self::RowAtATime | Self::CrashAtEveryCommit)
+    }
+
+    fn crashes(self) -> bool {
+        matches!(self, Self::CrashAtEveryCommit | Self::RestartAfterEachRow)
+    }
+
+    /// The virtual time that a step takes, in ms.
+    fn step_ms(self) -> i64 {
+        if self == Self::RestartAfterEachRow { COMMIT_MS } else { STEP_MS }
     }
 
     fn instances(self) -> usize {
@@ -84,20 +109,20 @@ impl ValueEnum for Mode {
 
 impl Plan for ModePlan {
     fn fault(&self, call: Call) -> Option<Fault> {
-        if self.mode != Mode::CrashAtEveryCommit || !matches!(call, Call::Commit | Call::CommitOffsets) {
+        if !self.mode.crashes() || !matches!(call, Call::Commit | Call::CommitOffsets) {
             return None;
         }
-        let fault = if self.commits.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
-            Fault::Refused
-        } else {
-            Fault::ReplyLost
+        let is_refused = match self.mode {
+            // Queries that take turns and commit at each step would always meet the same fault.
+            Mode::RestartAfterEachRow => self.chance.lock().random_bool(0.5),
+            _ => self.commits.fetch_add(1, Ordering::Relaxed).is_multiple_of(2),
         };
-        Some(fault)
+        Some(if is_refused { Fault::Refused } else { Fault::ReplyLost })
     }
 
     fn cut(&self, records: usize) -> usize {
         match self.mode {
-            Mode::RowAtATime => 1,
+            Mode::RowAtATime | Mode::RestartAfterEachRow => 1,
             Mode::RandomCuts(_) => self.chance.lock().random_range(1..=records),
             _ => records,
         }
@@ -115,6 +140,7 @@ pub struct Drive {
     transports: Vec<Arc<dyn Transport>>,
     drivers: BTreeMap<String, (Arc<QueryDef>, Vec<Option<Driver>>)>,
     now_ms: i64,
+    step_ms: i64,
     has_driven: bool,
 }
 
@@ -122,6 +148,8 @@ pub struct Drive {
 const STEPS_MAX: usize = 1_000_000;
 /// Virtual time that a step takes, in ms.
 const STEP_MS: i64 = 100;
+/// More virtual time than there is between two commits, in ms.
+const COMMIT_MS: i64 = 10_000;
 
 impl Drive {
     /// Drives queries on a cluster in memory.
@@ -134,7 +162,7 @@ impl Drive {
             Arc::new(FaultyTransport::new(Arc::new(process), plan)) as Arc<dyn Transport>
         };
         let transports = (0..mode.instances()).map(transport).collect();
-        Self { transports, drivers: BTreeMap::new(), now_ms: 0, has_driven: false }
+        Self { transports, drivers: BTreeMap::new(), now_ms: 0, step_ms: mode.step_ms(), has_driven: false }
     }
 
     /// Whether there was a persistent query: without one, all modes are the same.
@@ -168,7 +196,7 @@ impl Drive {
         let mut quiet = true;
         for (id, (_, drivers)) in &mut self.drivers {
             for (transport, driver) in self.transports.iter().zip(drivers) {
-                self.now_ms += STEP_MS;
+                self.now_ms += self.step_ms;
                 quiet &= step(engine, id, transport, driver, self.now_ms).await?;
             }
         }

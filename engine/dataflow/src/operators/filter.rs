@@ -67,6 +67,10 @@ impl Operator for Filter {
         self.predicate.is_immutable()
     }
 
+    fn lengthens(&self) -> bool {
+        false
+    }
+
     fn grows(&self) -> bool {
         false
     }

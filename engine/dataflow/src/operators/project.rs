@@ -1,8 +1,9 @@
 //! SELECT: computes the columns of the result for each row.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::NullBuffer;
 use arrow::compute::nullif;
 use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
@@ -11,6 +12,8 @@ use headwater_expression::{Expression, Failure};
 use headwater_functions::in_one_form;
 
 use crate::chunk::{Before, Chunk};
+use crate::complaint::NO_GROUP;
+use crate::growth::is_sized;
 use crate::operator::{Context, Emitted, Operator, Port};
 
 /// The operator for SELECT.
@@ -23,6 +26,8 @@ pub struct Project {
     schema: SchemaRef,
     of_table: bool,
     gives_before: bool,
+    /// Whether a row with a null in its key is reported, since it belongs to no group.
+    reports_groups: bool,
 }
 
 /// A column of the result.
@@ -44,7 +49,7 @@ impl Project {
     pub fn new(columns: Vec<Column>, headers: Option<Expression>) -> Self {
         let field = |column: &Column| Field::new(&column.name, column.expr.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        Self { columns, headers, window: None, schema, of_table: false, gives_before: false }
+        Self { columns, headers, window: None, schema, of_table: false, gives_before: false, reports_groups: false }
     }
 
     /// The same operator, which computes start and end of the window in the key of each row, in ms, if there are expressions for
@@ -61,6 +66,11 @@ impl Project {
     /// The same operator, which also computes the result for the rows of a table before they changed.
     pub fn with_before(self) -> Self {
         Self { gives_before: true, ..self }
+    }
+
+    /// The same operator, which also reports the rows whose groups are null.
+    pub fn reporting_groups(self) -> Self {
+        Self { reports_groups: true, ..self }
     }
 
     /// The columns of the result, all nullable.
@@ -91,12 +101,28 @@ impl Project {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
     }
+
+    /// Reports the rows with values that have a null in a column of their group, unless that was reported as the failure of an
+    /// expression.
+    fn report_groups(&self, rows: &RecordBatch, valued: Option<&NullBuffer>, failures: &mut Vec<Failure>) {
+        let mut reported: BTreeSet<usize> = failures.iter().map(|failure| failure.row).collect();
+        for (column, values) in self.columns.iter().zip(rows.columns()).filter(|(column, _)| column.is_group) {
+            let Some(nulls) = values.logical_nulls().filter(|nulls| nulls.null_count() > 0) else { continue };
+            let is_row = |row: &usize| nulls.is_null(*row) && valued.is_none_or(|valued| valued.is_valid(*row));
+            let groupless = (0..rows.num_rows()).filter(is_row).filter(|row| reported.insert(*row));
+            let failure = |row| Failure { row, expr: column.expr.text().to_owned(), reason: NO_GROUP.to_owned() };
+            failures.extend(groupless.map(failure));
+        }
+    }
 }
 
 impl Operator for Project {
     /// The same rows with the columns of the result.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         let rows = self.rows(&chunk.rows, chunk.valued.as_ref(), cx.now_ms, cx.failures)?;
+        if self.reports_groups {
+            self.report_groups(&rows, chunk.valued.as_ref(), cx.failures);
+        }
         let before = match chunk.before.as_ref().filter(|_| self.gives_before) {
             // A failure for the row before was reported when that row was pushed.
             Some(Before { rows, valued }) => {
@@ -117,6 +143,12 @@ impl Operator for Project {
             None => chunk.windows.clone(),
         };
         Ok(Emitted::from(Chunk { before, headers, windows, ..chunk.with_rows(rows) }))
+    }
+
+    /// A column that is passed on is not longer than it was, and there is a bound for numbers.
+    fn lengthens(&self) -> bool {
+        let is_passed_on = |column: &Column| column.expr.is_column() || is_sized(column.expr.data_type());
+        !self.columns.iter().all(is_passed_on)
     }
 
     fn repeats(&self) -> bool {

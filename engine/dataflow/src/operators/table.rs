@@ -285,9 +285,7 @@ impl Operator for Table {
         };
         let values = self.values(&chunk, value_columns)?;
         // Also of a row that is replaced at once: what is rejected must not depend on how records are read.
-        if let Some((_, why)) = cx.limits.too_large(self.store, (&keys, &values), 0).into_iter().next() {
-            return Err(ArrowError::ComputeError(why));
-        }
+        cx.limits.check(self.store, (&keys, &values), 0)?;
         let lasts = groups.lasts();
         let [keys, values] = [bytes(&keys, &lasts)?, bytes(&values, &lasts)?];
         let emitted = match self.emits_every_change {

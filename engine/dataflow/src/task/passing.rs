@@ -68,7 +68,8 @@ impl Task {
         let (failures, late) = (&mut Vec::new(), &mut Vec::new());
         let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
         let source = SourcePartition { source: 0, partition: self.partition };
-        let (passed_ms, limits) = (self.passed_ms, Limits::default());
+        let limits = Limits { changelogs: &self.changelogs, onward: None };
+        let passed_ms = self.passed_ms;
         let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures, late, limits };
         let emitted = self.operators[at].0.barrier(&mut cx)?;
         self.emit(emitted, at);

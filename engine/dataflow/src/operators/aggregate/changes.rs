@@ -7,10 +7,26 @@ use arrow::error::ArrowError;
 
 use crate::chunk::{Before, Chunk};
 
-/// The rows before and after each change, one after the other, with marks for the rows before, which are undone. A row without
-/// its row before is only added.
-pub fn expand(chunk: Chunk) -> Result<(Chunk, Option<BooleanBuffer>), ArrowError> {
-    let Some(before) = chunk.before.clone() else { return Ok((chunk, None)) };
+/// Changes as the rows that are taken out and added.
+pub struct Expanded {
+    /// The rows before and after each change, one after the other. A row without its row before is only added.
+    pub chunk: Chunk,
+    /// Marks for the rows before, which are undone; `None` if there are none.
+    pub undone: Option<BooleanBuffer>,
+    /// The change of each row; `None` if each is one.
+    changes: Option<Vec<u32>>,
+}
+
+impl Expanded {
+    /// The change that a row belongs to, by its index among those that were pushed.
+    pub fn change_of(&self, row: usize) -> usize {
+        self.changes.as_ref().map_or(row, |changes| changes[row] as usize)
+    }
+}
+
+/// The rows that changes take out and add.
+pub fn expand(chunk: Chunk) -> Result<Expanded, ArrowError> {
+    let Some(before) = chunk.before.clone() else { return Ok(Expanded { chunk, undone: None, changes: None }) };
     let is_valid =
         |marks: &Option<NullBuffer>, row: u32| marks.as_ref().is_none_or(|marks| marks.is_valid(row as usize));
     let rows = 0..chunk.len() as u32;
@@ -21,9 +37,10 @@ pub fn expand(chunk: Chunk) -> Result<(Chunk, Option<BooleanBuffer>), ArrowError
     });
     let (places, undone): (Vec<u32>, Vec<bool>) = entries.map(|(row, undone, _)| (row, undone)).unzip();
     let rows = entries_of(&chunk, &before, &places, &undone)?;
-    let chunk = Chunk { before: None, valued: None, ..chunk }.take(&UInt32Array::from(places))?.with_rows(rows);
+    let chunk = Chunk { before: None, valued: None, ..chunk }.take(&UInt32Array::from(places.clone()))?.with_rows(rows);
     let undone = BooleanArray::from(undone);
-    Ok((chunk, (undone.true_count() > 0).then(|| undone.values().clone())))
+    let undone = (undone.true_count() > 0).then(|| undone.values().clone());
+    Ok(Expanded { chunk, undone, changes: Some(places) })
 }
 
 /// The columns of the entries: each is a row before or after a change.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, UInt32Array};
 use arrow::compute::take;
 use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
@@ -15,6 +15,7 @@ use super::{Aggregate, Emission, Windows, list};
 use crate::chunk::Chunk;
 use crate::limits::{Limits, longest};
 use crate::operators::encoding::States;
+use crate::size::{PIECE_BYTES_MAX, piece};
 
 /// Bytes by which a group may grow when its result is emitted.
 const MARK_BYTES: usize = 16;
@@ -29,9 +30,11 @@ impl Aggregate {
     /// Fails if the group of a row would become too large for the changelog or the sink.
     pub(super) fn check_size(&self, chunk: &Chunk, puts: &[Puts], limits: &mut Limits<'_>) -> Result<(), ArrowError> {
         let reserve = if self.emission == Emission::Final { MARK_BYTES } else { 0 };
+        let doubtful = limits.doubtful_bytes();
         for put in puts {
             let large = limits.too_large(self.store, (&put.1, &put.2), reserve);
-            if large.is_empty() && limits.doubtful_bytes().is_none_or(|bytes| longest(&put.2) <= bytes) {
+            let is_doubtful = doubtful.is_some_and(|bytes| longest(&put.1) + longest(&put.2) > bytes);
+            if large.is_empty() && !is_doubtful {
                 continue;
             }
             // Groups without rows are among them if they are due.
@@ -41,14 +44,14 @@ impl Aggregate {
             if let Some((row, why)) = large.find(|(row, _)| chunk.len() > 1 || !self.is_emitted(put.2.value(*row))) {
                 return Err(self.refused(put, row, &why));
             }
-            if let Some(bytes) = limits.doubtful_bytes() {
+            if let Some(bytes) = doubtful {
                 self.check_results(&keys, put, bytes, limits)?;
             }
         }
         Ok(())
     }
 
-    /// Fails if the result of a group whose value has more than so many bytes is too large for the sink.
+    /// Fails if the result of a group that has more than so many bytes, with its key, is too large for the sink.
     fn check_results(
         &self,
         keys: &BTreeSet<&[u8]>,
@@ -58,33 +61,46 @@ impl Aggregate {
     ) -> Result<(), ArrowError> {
         let Some(onward) = &mut limits.onward else { return Ok(()) };
         let (_, groups, values) = put;
-        for row in (0..groups.len()).filter(|row| values.is_valid(*row) && values.value(*row).len() > bytes) {
-            if keys.contains(groups.value(row))
-                && let Some(why) = onward.too_large(&self.result_of(put, row, bytes)?)?
-            {
-                return Err(self.refused(put, row, &why));
+        let is_doubtful = |row: &usize| {
+            let size = groups.value(*row).len() + values.value(*row).len();
+            values.is_valid(*row) && size > bytes && keys.contains(groups.value(*row))
+        };
+        let rows: Vec<usize> = (0..groups.len()).filter(is_doubtful).collect();
+        let mut left = &rows[..];
+        while !left.is_empty() {
+            // A single row changes two groups at most. Of several, which are pushed in halves, it does not matter which is too large.
+            let most = if rows.len() <= 2 { 0 } else { PIECE_BYTES_MAX };
+            let (some, others) = left.split_at(piece(left.iter().map(|row| values.value(*row).len()), most));
+            if let Some(why) = onward.too_large(&self.results_of(put, some, bytes)?)? {
+                return Err(self.refused(put, some[0], &why));
             }
+            left = others;
         }
         Ok(())
     }
 
-    /// The rows that show the value of one group; of sessions, only those with more than so many bytes.
-    fn result_of(&self, (window, keys, values): &Puts, row: usize, bytes: usize) -> Result<Chunk, ArrowError> {
-        let value = values.value(row);
-        let (bounds, states): (Option<Vec<[i64; 2]>>, Vec<&[u8]>) = match self.windows {
-            Some(Windows::Session(_)) => {
-                let large = list::split(value)?.into_iter().filter(|(_, state)| state.len() > bytes);
-                let (bounds, states) = large.unzip();
-                (Some(bounds), states)
+    /// The rows that show the values of some groups; of sessions, only those with more than so many bytes, with their keys.
+    fn results_of(&self, (window, keys, values): &Puts, groups: &[usize], bytes: usize) -> Result<Chunk, ArrowError> {
+        let (mut rows, mut states, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for row in groups {
+            let value = values.value(*row);
+            let shown = match self.windows {
+                Some(Windows::Session(_)) => list::split(value)?,
+                _ => vec![([*window; 2], value)],
+            };
+            let least = bytes.saturating_sub(keys.value(*row).len());
+            for ([start, end], state) in shown.into_iter().filter(|(_, state)| state.len() > least) {
+                rows.push(*row as u32);
+                states.push(state);
+                starts.push(start);
+                ends.push(end);
             }
-            _ => (None, vec![value]),
-        };
-        let rows = states.len();
+        }
         let states = States::decode(&self.state, &BinaryArray::from_vec(states))?;
-        let key = take(keys, &UInt32Array::from(vec![row as u32; rows]), None)?;
-        let bounds = match bounds {
-            Some(bounds) => Some([0, 1].map(|bound| bounds.iter().map(|bounds| bounds[bound]).collect())),
-            None => self.bounds_of(Int64Array::from(vec![*window; rows])),
+        let key = take(keys, &UInt32Array::from(rows), None)?;
+        let bounds = match self.windows {
+            Some(Windows::Session(_)) => Some([starts.into(), ends.into()]),
+            _ => self.bounds_of(starts.into()),
         };
         let (groups, results) = (self.key.decode(key.as_binary())?, self.results(&states));
         self.chunk(

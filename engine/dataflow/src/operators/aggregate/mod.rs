@@ -211,8 +211,9 @@ impl Aggregate {
 impl Operator for Aggregate {
     /// Adds rows to their groups. A row without a value, or with a null in a GROUP BY column, belongs to no group.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
-        let (chunk, undone) = expand(chunk)?;
-        let incoming = Incoming { chunk: &chunk, undone: undone.as_ref(), own: cx.source };
+        let expanded = expand(chunk)?;
+        let chunk = &expanded.chunk;
+        let incoming = Incoming { chunk, undone: expanded.undone.as_ref(), own: cx.source };
         let store = &mut *cx.stores[self.store];
         // If rows are pushed again after a failure, the clocks must not have changed, and the memory is read again.
         let mut clocks = cx.clocks.clone();
@@ -228,14 +229,15 @@ impl Operator for Aggregate {
             None => self.in_windows(None, incoming, &mut memory, &mut clocks, store)?,
         };
         if !chunk.is_empty() {
-            self.check_size(&chunk, &effect.puts, &mut cx.limits)?;
+            self.check_size(chunk, &effect.puts, &mut cx.limits)?;
         }
         // Nothing fails from here on, since the store must not have changed then.
         effect.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
         memory.open.save(store);
         *cx.clocks = clocks;
         cx.late.extend(effect.late);
-        cx.failures.extend(effect.failures);
+        let of_change = |failure: Failure| Failure { row: expanded.change_of(failure.row), ..failure };
+        cx.failures.extend(effect.failures.into_iter().map(of_change));
         self.memory = Some(memory);
         Ok(effect.emitted.map_or(Emitted::Nothing, Emitted::from))
     }

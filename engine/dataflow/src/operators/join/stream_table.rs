@@ -18,7 +18,7 @@ use headwater_language::topology::{Join, JoinKind};
 use headwater_state::Store;
 
 use super::side::{Side, SideRows, existing, present};
-use super::versions::{History, Versions};
+use super::versions::{self, History, Versions};
 use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::Encoding;
@@ -135,17 +135,23 @@ impl JoinStreamTable {
         (BinaryArray::from(all), numbers)
     }
 
-    /// What changes of the table change. Changes nothing.
+    /// What changes of the table change. Changes nothing. Fails if a row is too large for the changelog.
     fn changed(&self, chunk: &Chunk, clocks_ms: &Int64Array, cx: &Context<'_>) -> Result<Changed, ArrowError> {
         let keys = self.table.keys.encode(std::slice::from_ref(self.table.key(&chunk.rows)), chunk.len())?;
         let groups = group(&keys, &vec![0; chunk.len()]);
+        let values = self.values(chunk)?;
+        // Also of a row that is replaced at once: what is rejected must not depend on how records are read.
+        cx.limits.check(self.store, (&keys, &values), versions::RECORD_BYTES)?;
         let is_passed = clocks_ms.values().iter().all(|clock| *clock <= cx.passed_ms && !self.versions.reach(*clock));
         if is_passed {
             let lasts = groups.lasts();
-            let chunk = chunk.clone().take(&lasts)?;
-            return Ok(Changed { keys: taken(&keys, lasts)?, rows: self.values(&chunk)?, histories: Vec::new() });
+            return Ok(Changed {
+                keys: taken(&keys, lasts.clone())?,
+                rows: taken(&values, lasts)?,
+                histories: Vec::new(),
+            });
         }
-        let (values, keys) = (self.values(chunk)?, taken(&keys, groups.firsts)?);
+        let keys = taken(&keys, groups.firsts)?;
         let stored = cx.stores[self.store].get(0, &keys)?;
         let mut present: Vec<Option<&[u8]>> = stored.iter().collect();
         let mut histories: Vec<Option<History>> = vec![None; keys.len()];
@@ -206,7 +212,8 @@ impl Operator for JoinStreamTable {
 
     fn barrier(&mut self, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         self.read_versions(&*cx.stores[self.store])?;
-        self.versions.save(cx.passed_ms, &mut *cx.stores[self.store]);
+        let bytes_max = cx.limits.bytes_max(self.store);
+        self.versions.save(cx.passed_ms, bytes_max, &mut *cx.stores[self.store]);
         Ok(Emitted::Nothing)
     }
 

@@ -29,6 +29,7 @@ use headwater_state::Store;
 use super::side::{Side, existing};
 use crate::chunk::Chunk;
 use crate::keeper::Keeper;
+use crate::limits::Limits;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::encoding::Encoding;
 use crate::operators::grouping::{Groups, group};
@@ -109,16 +110,18 @@ impl JoinTables {
         })
     }
 
-    /// Groups rows of a side by key.
-    fn arrived(&self, side: usize, chunk: &Chunk) -> Result<Arrived, ArrowError> {
+    /// Groups rows of a side by key. Fails if one of them is too large for the changelog, also if it is replaced at once: what is
+    /// rejected must not depend on how records are read.
+    fn arrived(&self, side: usize, chunk: &Chunk, limits: &Limits<'_>) -> Result<Arrived, ArrowError> {
         let of = &self.sides[side];
         let keys = of.keys.encode(std::slice::from_ref(of.key(&chunk.rows)), chunk.len())?;
         let groups = group(&keys, &vec![0; chunk.len()]);
-        let lasts = chunk.clone().take(&groups.lasts())?;
-        let rows = Rows::of(&lasts, of.values(&lasts.rows));
-        let stored = self.rows[side].encode(&rows.columns, lasts.len())?;
+        let rows = Rows::of(chunk, of.values(&chunk.rows));
+        let stored = existing(&self.rows[side].encode(&rows.columns, chunk.len())?, rows.exists.as_ref())?;
+        limits.check(self.store + side, (&keys, &stored), 0)?;
+        let lasts = take(&stored, &groups.lasts(), None)?.as_binary().clone();
         let keys = take(&keys, &UInt32Array::from(groups.firsts.clone()), None)?.as_binary().clone();
-        Ok(Arrived { groups, keys, lasts: existing(&stored, rows.exists.as_ref())? })
+        Ok(Arrived { groups, keys, lasts })
     }
 
     /// The change of the joined row with each row of a batch.
@@ -171,7 +174,7 @@ impl Operator for JoinTables {
         clocks.advance_with(&chunk, cx.source);
         let mut failures = Vec::new();
         let chunk = self.sides[side].keyed(chunk, &mut failures)?;
-        let arrived = self.arrived(side, &chunk)?;
+        let arrived = self.arrived(side, &chunk, &cx.limits)?;
         let emitted = match self.emits_every_change {
             true => self.each_change(side, &chunk, &arrived, cx.stores)?,
             false => Emitted::Nothing,

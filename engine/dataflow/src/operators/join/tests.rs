@@ -267,7 +267,7 @@ fn a_left_join_of_tables_knows_what_was_out() {
         "0@1 a 1 null <- a -",
         "1@5 a 1 2 <- a 1 null",
         "2@4 a 1 3 <- a 1 2",
-        "3@6 a 1 null <- a 1 3",
+        "3@1 a 1 null <- a 1 3",
         "5@8 a - <- a 1 null",
     ];
     assert_eq!(Twin::tables(JoinKind::Left, true).push(rows), expected);
@@ -326,7 +326,9 @@ impl Model {
         if (was.is_none() && is.is_none()) || !has_changed {
             return None;
         }
-        let time = self.0.iter().filter_map(|side| side.get(key)).fold(row.3, |time, (_, other)| time.max(*other));
+        // A joined row has the times of its rows, and a delete that of the row that made it.
+        let least = if is.is_some() { i64::MIN } else { row.3 };
+        let time = self.0.iter().filter_map(|side| side.get(key)).fold(least, |time, (_, other)| time.max(*other));
         let shown = |row: Option<String>| row.unwrap_or(format!("{key} -"));
         Some(format!("{at}@{time} {} <- {}", shown(is), shown(was)))
     }

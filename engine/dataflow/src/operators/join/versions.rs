@@ -9,15 +9,30 @@
 //! key      the key of the table
 //! value    VERSION, then for each former row: until when it was valid (8 bytes), 1 or 0 for none, length (4 bytes), row
 //! ```
+//!
+//! Rows that do not fit into one record of the changelog are in window 2, in further values: their keys end in a number from 0 on
+//! (4 bytes, the most significant first).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{Array, BinaryArray};
+use arrow::array::BinaryArray;
 use arrow::error::ArrowError;
 use headwater_state::Store;
 
 /// The window in the store.
 const WINDOW: i64 = 1;
+
+/// The window of what does not fit into the values there.
+const WINDOW_OF_OTHERS: i64 = 2;
+
+/// The bytes that a value has in addition to the row, if that is its only one.
+pub const RECORD_BYTES: usize = 1 + FORMER_BYTES + PLACE_BYTES;
+
+/// The bytes of a former row in addition to itself.
+const FORMER_BYTES: usize = 8 + 1 + 4;
+
+/// The bytes of the number in a key.
+const PLACE_BYTES: usize = 4;
 
 /// The first byte of a value.
 const VERSION: u8 = 1;
@@ -43,6 +58,8 @@ pub struct Versions {
     latest_ms: Option<i64>,
     /// The keys that have changed since they were last written to the store.
     unsaved: BTreeSet<Box<[u8]>>,
+    /// The number of further values that the store has for a key, if it has some.
+    others: BTreeMap<Box<[u8]>, u32>,
     /// The number of keys after which those that were passed are removed.
     limit: usize,
 }
@@ -81,16 +98,21 @@ impl History {
         passed > 0
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
+    /// The values, of so many bytes at most if each row fits.
+    fn to_values(&self, bytes_max: usize) -> Vec<Vec<u8>> {
+        let mut values = vec![vec![VERSION]];
         for Former { until_ms, row } in &self.0 {
             let (has_row, row) = (u8::from(row.is_some()), row.as_deref().unwrap_or_default());
+            if values.last().is_some_and(|last| last.len() > 1 && last.len() + FORMER_BYTES + row.len() > bytes_max) {
+                values.push(vec![VERSION]);
+            }
+            let bytes = values.last_mut().expect("there is one from the beginning");
             bytes.extend(until_ms.to_be_bytes());
             bytes.push(has_row);
             bytes.extend((row.len() as u32).to_be_bytes());
             bytes.extend(row);
         }
-        bytes
+        values
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -112,15 +134,26 @@ impl History {
 impl Versions {
     /// Those that a store has. Fails if they are damaged.
     pub fn read(store: &dyn Store) -> Result<Self, ArrowError> {
-        let (mut keys, mut is_damaged) = (BTreeMap::new(), false);
+        let (mut keys, mut all, mut is_damaged) = (BTreeMap::<Box<[u8]>, History>::new(), BTreeMap::new(), false);
         store.visit(WINDOW, &mut |key, value| match History::from_bytes(value) {
             Some(history) => drop(keys.insert(key.into(), history)),
             None => is_damaged = true,
         });
-        let latest_ms = keys.values().filter_map(|history: &History| history.0.last()).map(|last| last.until_ms).max();
+        store.visit(WINDOW_OF_OTHERS, &mut |key, value| match (key.split_last_chunk(), History::from_bytes(value)) {
+            (Some((key, place)), Some(history)) => {
+                all.insert((Box::<[u8]>::from(key), u32::from_be_bytes(*place)), history);
+            }
+            _ => is_damaged = true,
+        });
+        let mut others: BTreeMap<Box<[u8]>, u32> = BTreeMap::new();
+        for ((key, _), history) in all {
+            keys.entry(key.clone()).or_default().0.extend(history.0);
+            *others.entry(key).or_default() += 1;
+        }
+        let latest_ms = keys.values().filter_map(|history| history.0.last()).map(|last| last.until_ms).max();
         match is_damaged {
             true => Err(ArrowError::ParseError("a former row in the state of a join is damaged".to_owned())),
-            false => Ok(Self { keys, latest_ms, unsaved: BTreeSet::new(), limit: KEYS_MIN }),
+            false => Ok(Self { keys, latest_ms, unsaved: BTreeSet::new(), others, limit: KEYS_MIN }),
         }
     }
 
@@ -164,17 +197,31 @@ impl Versions {
         });
     }
 
-    /// Writes what has changed to the store, without what was passed.
-    pub fn save(&mut self, passed_ms: i64, store: &mut dyn Store) {
+    /// Writes what has changed to the store, without what was passed. A key and its value have `bytes_max` bytes at most, if each row
+    /// fits.
+    pub fn save(&mut self, passed_ms: i64, bytes_max: Option<usize>, store: &mut dyn Store) {
         self.remove_passed(passed_ms);
         let unsaved = std::mem::take(&mut self.unsaved);
         if unsaved.is_empty() {
             return;
         }
-        let values: BinaryArray = unsaved.iter().map(|key| self.keys.get(key).map(History::to_bytes)).collect();
-        let keys = BinaryArray::from_iter_values(unsaved.iter());
-        debug_assert_eq!(keys.len(), values.len(), "a value for each key");
-        store.put(WINDOW, &keys, &values);
+        let (mut firsts, mut others): (Vec<Option<Vec<u8>>>, BTreeMap<Vec<u8>, Option<Vec<u8>>>) = Default::default();
+        for key in &unsaved {
+            let values_max = bytes_max.map_or(usize::MAX, |most| most.saturating_sub(key.len() + PLACE_BYTES));
+            let mut values =
+                self.keys.get(key).map_or_else(Vec::new, |history| history.to_values(values_max)).into_iter();
+            firsts.push(values.next());
+            let count = values.len() as u32;
+            let before = if count > 0 { self.others.insert(key.clone(), count) } else { self.others.remove(key) };
+            let entry = |place: u32| [&key[..], &place.to_be_bytes()].concat();
+            others.extend((count..before.unwrap_or(0)).map(|place| (entry(place), None)));
+            others.extend((0..).zip(values).map(|(place, value)| (entry(place), Some(value))));
+        }
+        store.put(WINDOW, &BinaryArray::from_iter_values(unsaved.iter()), &BinaryArray::from_iter(firsts));
+        if !others.is_empty() {
+            let (keys, values): (Vec<_>, Vec<_>) = others.into_iter().unzip();
+            store.put(WINDOW_OF_OTHERS, &BinaryArray::from_iter_values(keys), &BinaryArray::from_iter(values));
+        }
     }
 }
 
@@ -198,8 +245,9 @@ mod tests {
         assert_eq!(at(&history, [9, 10, 19, 20]), [Some(None), Some(Some("x")), Some(Some("x")), None]);
         assert!(!history.add(15, Some(b"z"), Some(b"y"), 0), "it arrives after a later one");
         assert_eq!(at(&history, [9, 14, 15, 20]), [Some(None), Some(Some("x")), Some(Some("z")), None]);
-        assert_eq!(History::from_bytes(&history.to_bytes()), Some(history.clone()));
-        assert_eq!(History::from_bytes(&history.to_bytes()[..12]), None);
+        let values = history.to_values(usize::MAX);
+        assert_eq!((values.len(), History::from_bytes(&values[0])), (1, Some(history.clone())));
+        assert_eq!(History::from_bytes(&values[0][..12]), None);
         assert!(history.pass(15) && !history.pass(15));
         assert_eq!(at(&history, [0, 14, 15, 20]), [Some(Some("z")), Some(Some("z")), Some(Some("z")), None]);
     }
@@ -214,11 +262,33 @@ mod tests {
         };
         versions.put(vec![((*b"a").into(), history(10)), ((*b"b").into(), history(20))]);
         assert!(versions.reach(19) && !versions.reach(20));
-        versions.save(10, &mut store);
+        versions.save(10, None, &mut store);
         assert_eq!(store.len(), 1);
         let mut restored = Versions::read(&store).expect("it is not damaged");
         assert!(restored.of(b"a").is_none() && restored.of(b"b") == Some(&history(20)) && restored.reach(19));
-        restored.save(20, &mut store);
+        restored.save(20, None, &mut store);
         assert!(store.is_empty() && !restored.reach(i64::MIN));
+    }
+
+    /// Goal: however many former rows a key has, each record fits. Method: ten rows with room for three, which are passed one by one.
+    #[test]
+    fn what_is_too_much_for_one_record_is_in_several() {
+        let (mut store, mut versions, mut history) = (MemoryStore::default(), Versions::default(), History::default());
+        assert!((1..=10).all(|time| history.add(time, Some(&[7; 10]), Some(&[9; 10]), 0)));
+        versions.put(vec![((*b"a").into(), history)]);
+        let bytes_max = 1 + PLACE_BYTES + 1 + 3 * (10 + FORMER_BYTES);
+        for passed in 0..=10 {
+            versions.save(passed, Some(bytes_max), &mut store);
+            let records = (10 - passed as usize).div_ceil(3);
+            assert_eq!(store.len(), records, "{passed}");
+            let changes = store.seal().expect("they are few");
+            let sizes = changes.keys.iter().zip(&changes.values);
+            let sizes = sizes.map(|(key, value)| key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len));
+            assert!(sizes.max().is_none_or(|most| most <= bytes_max));
+            store.commit();
+            let restored = Versions::read(&store).expect("it is not damaged");
+            assert_eq!(restored.of(b"a"), versions.of(b"a"), "{passed}");
+            versions = restored;
+        }
     }
 }

@@ -19,6 +19,7 @@ use headwater_state::{Scanned, Store};
 use super::request::Request;
 use crate::chunk::Chunk;
 use crate::complaint::NO_KEY;
+use crate::limits::Limits;
 use crate::operator::{Context, Emitted, Operator, Port};
 use crate::operators::grouping::{Groups, group};
 use fan::Fan;
@@ -86,9 +87,9 @@ impl JoinForeign {
         Ok(())
     }
 
-    /// Answers requests. Changes nothing.
-    fn request(&self, chunk: &Chunk, stores: &[Box<dyn Store>]) -> Result<Requested, ArrowError> {
-        let shape = &self.shape;
+    /// Answers requests. Changes nothing. Fails if a left row is too large for the changelog.
+    fn request(&self, chunk: &Chunk, cx: &Context<'_>) -> Result<Requested, ArrowError> {
+        let (shape, stores) = (&self.shape, &*cx.stores);
         let column = |at: usize| chunk.rows.column(at).clone();
         let foreign_key = column(shape.foreign_key);
         let (references, left_keys) = shape.request_keys(chunk)?;
@@ -115,7 +116,7 @@ impl JoinForeign {
         };
         let rows = UInt32Array::from(answered);
         let emitted = shape.chunk(chunk, all.take(&rows)?, &rows)?;
-        let (keys, values) = self.subscriptions(chunk, &requests, (&references, &left_keys))?;
+        let (keys, values) = self.subscriptions(chunk, &requests, (&references, &left_keys), &cx.limits)?;
         Ok(Requested { keys, values, emitted: Emitted::from(emitted) })
     }
 
@@ -125,28 +126,24 @@ impl JoinForeign {
         chunk: &Chunk,
         requests: &[Request],
         (references, left_keys): (&BinaryArray, &BinaryArray),
+        limits: &Limits<'_>,
     ) -> Result<(BinaryArray, BinaryArray), ArrowError> {
         let foreign_key = chunk.rows.column(self.shape.foreign_key);
         let rows: Vec<usize> = (0..chunk.len()).filter(|row| foreign_key.is_valid(*row)).collect();
         let keys = rows.iter().map(|row| [references.value(*row), left_keys.value(*row)].concat());
         let keys = BinaryArray::from_iter_values(keys);
         let lasts = group(&keys, &vec![0; rows.len()]).lasts();
-        let values = self.shape.left_row(chunk)?;
-        let value = |at: &u32| {
-            let row = rows[*at as usize];
-            (requests[row] == Request::Subscribe).then(|| values.value(row))
-        };
-        let values = lasts.values().iter().map(value).collect();
-        Ok((BinaryArray::from_iter_values(lasts.values().iter().map(|at| keys.value(*at as usize))), values))
+        let encoded = self.shape.left_row(chunk)?;
+        let value = |row: &usize| (requests[*row] == Request::Subscribe).then(|| encoded.value(*row));
+        let values: BinaryArray = rows.iter().map(value).collect();
+        limits.check(self.store, (&keys, &values), 0)?;
+        let last = |column: &BinaryArray| take(column, &lasts, None).map(|column| column.as_binary().clone());
+        Ok((last(&keys)?, last(&values)?))
     }
 
-    /// Answers changes of right rows. Rows without a key are no rows of a table, and are reported. Changes nothing.
-    fn replace(
-        &self,
-        chunk: Chunk,
-        failures: &mut Vec<Failure>,
-        stores: &[Box<dyn Store>],
-    ) -> Result<Replaced, ArrowError> {
+    /// Answers changes of right rows. Rows without a key are no rows of a table, and are reported. Changes nothing. Fails if a row is
+    /// too large for the changelog.
+    fn replace(&self, chunk: Chunk, failures: &mut Vec<Failure>, cx: &Context<'_>) -> Result<Replaced, ArrowError> {
         let chunk = self.keyed(chunk, failures)?;
         let keys = self.shape.right_keys(&chunk)?;
         let groups = group(&keys, &vec![0; chunk.len()]);
@@ -155,7 +152,8 @@ impl JoinForeign {
             let value = |at: &u32| rows.is_valid(*at as usize).then(|| rows.value(*at as usize));
             lasts.values().iter().map(value).collect()
         };
-        let values = self.shape.right_value(&chunk)?;
+        let (stores, values) = (&*cx.stores, self.shape.right_value(&chunk)?);
+        cx.limits.check(self.store + 1, (&keys, &values), 0)?;
         let (group_keys, group_values) = (last(&keys), last(&values));
         let known = stores[self.store + 1].get(0, &group_keys)?;
         let changed = self.changed(&groups, &values, &known);
@@ -226,7 +224,7 @@ impl Operator for JoinForeign {
         clocks.advance_with(&chunk, cx.source);
         let emitted = match port {
             Port(0) => {
-                let Requested { keys, values, emitted } = self.request(&chunk, cx.stores)?;
+                let Requested { keys, values, emitted } = self.request(&chunk, cx)?;
                 // Nothing fails from here on: if rows are pushed again after a failure, nothing must have changed.
                 cx.stores[self.store].put(0, &keys, &values);
                 let index = self.index.as_mut().expect("it is read before the first batch");
@@ -240,7 +238,7 @@ impl Operator for JoinForeign {
             }
             _ => {
                 let mut failures = Vec::new();
-                let Replaced { keys, values, emitted } = self.replace(chunk, &mut failures, cx.stores)?;
+                let Replaced { keys, values, emitted } = self.replace(chunk, &mut failures, cx)?;
                 // Nothing fails from here on, either.
                 cx.stores[self.store + 1].put(0, &keys, &values);
                 cx.failures.extend(failures);

@@ -325,6 +325,9 @@ impl Operator for JoinStreams {
         let arrived = self.arrive(port.0, &chunk, &known, &mut arriving);
         let time = arrived.time.clone();
         let changed = self.changed(port.0, &chunk, arrived, passed_ms, cx.stores)?;
+        for (store, _, keys, values) in &changed.puts {
+            cx.limits.check(*store, (keys, values), 0)?;
+        }
         let keyless = keyless(&chunk, self.sides[port.0].key);
         let last = self.waits_for_others().then(|| last_of(&chunk, cx.source)).transpose()?;
         // Nothing fails from here on: if rows are pushed again after a failure, nothing must have changed.

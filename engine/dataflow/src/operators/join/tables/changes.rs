@@ -94,7 +94,8 @@ pub fn at_last_seal(
 
 impl JoinTables {
     /// The joined rows of a change that exist or existed before, for rows with these times and offsets that made the change. A
-    /// joined row has the latest time of the rows that it is made of.
+    /// joined row has the latest time of the rows that it is made of, so that it does not depend on rows that came and went in between.
+    /// A delete has the time of the row that made it, if none of the other side is later.
     pub(super) fn changed(&self, change: &Change, of_rows: Chunk) -> Result<Chunk, ArrowError> {
         let (before, after) = (self.exist(&change.before)?, self.exist(&change.after)?);
         let rows = self.joined(&change.key, &change.after, after.as_ref())?;
@@ -104,7 +105,11 @@ impl JoinTables {
             (Some(before), Some(after)) => and(&change.is_change, &or(before, after)?)?,
             _ => change.is_change.clone(),
         };
-        let time = |(row, time_ms): (usize, &i64)| change.after.iter().fold(*time_ms, |time, of| of.latest(row, time));
+        let exists = |row: usize| after.as_ref().is_none_or(|after| after.value(row));
+        let time = |(row, cause_ms): (usize, &i64)| {
+            let least_ms = if exists(row) { i64::MIN } else { *cause_ms };
+            change.after.iter().fold(least_ms, |time, of| of.latest(row, time))
+        };
         let times_ms: Int64Array = of_rows.times_ms.values().iter().enumerate().map(time).collect();
         let marks = |exist: Option<BooleanArray>| {
             exist.map(|exist| NullBuffer::new(exist.values().clone())).filter(|marks| marks.null_count() > 0)

@@ -48,12 +48,6 @@ impl Keeper for JoinTables {
         if let Some(exist) = exist { chunk.filter(&exist) } else { Ok(chunk) }
     }
 
-    /// When a row of one side is deleted and the joined row stays, it is emitted with the time of the delete, which neither side
-    /// has.
-    fn has_times(&self) -> bool {
-        self.kind == JoinKind::Inner
-    }
-
     fn key_types(&self) -> Vec<DataType> {
         self.sides[0].keys.types()
     }
