@@ -28,6 +28,8 @@ const REMOVALS: &str = "delete.retention.ms";
 const REMOVALS_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long a restore may stand still before that is reported, in ms.
 const STANDSTILL_MS: i64 = 10_000;
+/// How many steps at least that must be: in tests a step may take any time.
+const STANDSTILL_LOOKS: u32 = 20;
 /// Most records to take from a changelog at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
 /// Most batches, and bytes after which no more are taken, until their records are in the stores.
@@ -37,6 +39,19 @@ const BATCHES_BYTES_MAX: u64 = 32 << 20;
 const GATHER_WAIT: Duration = Duration::from_millis(5);
 /// A batch of this many records means that there is much to read, so the following ones are read ahead.
 const AHEAD_FROM: usize = 1_024;
+
+/// The last progress of a restore.
+#[derive(Clone, Copy, Debug, Default)]
+struct Advanced {
+    /// The number of records that were restored by then.
+    done: u64,
+    /// When it was, in ms since the epoch.
+    at_ms: i64,
+    /// The number of steps since then.
+    looks: u32,
+    /// Whether a standstill since then was reported.
+    is_reported: bool,
+}
 
 /// A restore in progress: snapshots are loaded first, then the rest of all changelogs is read.
 pub(super) struct Restore {
@@ -54,8 +69,8 @@ pub(super) struct Restore {
     intake: Option<Intake>,
     /// The number of changelogs that are not read to their ends yet.
     unfinished: usize,
-    /// The number of restored records when it advanced last, when that was, and whether a standstill since then was reported.
-    advanced: (u64, i64, bool),
+    /// How it advanced last.
+    advanced: Advanced,
 }
 
 /// One partition of a changelog.
@@ -130,7 +145,7 @@ impl Restore {
             }
         }
         let (transport, in_threads, ids) = (transport.clone(), job.in_threads, changelogs.ids);
-        let (intake, unfinished, advanced) = (None, 0, (0, now_ms, false));
+        let (intake, unfinished, advanced) = (None, 0, Advanced { at_ms: now_ms, ..Advanced::default() });
         let restore = Self { transport, in_threads, shelf, parts, snapshots, ids, intake, unfinished, advanced };
         if restore.parts.is_empty() {
             return Ok(None);
@@ -254,11 +269,14 @@ impl Restore {
 
     /// Reports once that it does not advance, if this is its progress.
     pub(super) fn watch(&mut self, (done, total): (u64, u64), query_id: &str, now_ms: i64) {
-        let (before, since_ms, is_reported) = self.advanced;
-        if done != before {
-            self.advanced = (done, now_ms, false);
-        } else if !is_reported && now_ms - since_ms >= STANDSTILL_MS {
-            self.advanced.2 = true;
+        let last = &mut self.advanced;
+        if done != last.done {
+            *last = Advanced { done, at_ms: now_ms, ..Advanced::default() };
+            return;
+        }
+        last.looks += 1;
+        if !last.is_reported && last.looks >= STANDSTILL_LOOKS && now_ms - last.at_ms >= STANDSTILL_MS {
+            last.is_reported = true;
             tracing::warn!(
                 query_id,
                 done,

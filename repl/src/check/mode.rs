@@ -149,7 +149,7 @@ const STEPS_MAX: usize = 1_000_000;
 /// Virtual time that a step takes, in ms.
 const STEP_MS: i64 = 100;
 /// More virtual time than there is between two commits, in ms.
-const COMMIT_MS: i64 = 10_000;
+const COMMIT_MS: i64 = 4_000;
 
 impl Drive {
     /// Drives queries on a cluster in memory.

@@ -13,7 +13,8 @@ pub(super) struct Made {
     /// The key columns of a table; none for a stream.
     pub(super) keys: Vec<String>,
     pub(super) is_windowed: bool,
-    /// Whether groups that have lost all rows stay. Whether one that came and went within a commit is there depends on the commits.
+    /// Whether it has groups of rows that another query writes. Groups that have lost all rows stay, and the other query does not
+    /// write what comes and goes within one of its commits.
     pub(super) may_be_empty: bool,
 }
 
@@ -100,7 +101,7 @@ fn table_aggregate(random: &mut Random, world: &World, number: usize) -> Made {
         "CREATE TABLE {name} WITH (KEY_FORMAT = 'JSON') AS SELECT {groups}, COUNT(*) AS n, {columns} FROM t1{condition} GROUP BY {groups}{having} EMIT CHANGES;"
     );
     let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-    Made { name, statement, order: keys.clone(), keys, is_windowed: false, may_be_empty: true }
+    Made { name, statement, order: keys.clone(), keys, is_windowed: false, may_be_empty: false }
 }
 
 /// A join of streams. Rows of several partitions meet in an order that nothing fixes, so none is late, and none waits for a match.
