@@ -104,11 +104,11 @@ impl Encoder for KafkaEncoder {
             DataType::Float64 => numbers::<Float64Type, 8>(&columns[0], nulls.as_ref(), |number| number.to_be_bytes()),
             DataType::Utf8 => {
                 let texts = columns[0].as_string::<i32>();
-                payloads(rows, nulls.as_ref(), |row, out| Ok(out.extend_from_slice(texts.value(row).as_bytes())))
+                payloads(rows, nulls.as_ref(), |row, out| put(out, texts.value(row).as_bytes()))
             }
             DataType::Binary => {
                 let bytes = columns[0].as_binary::<i32>();
-                payloads(rows, nulls.as_ref(), |row, out| Ok(out.extend_from_slice(bytes.value(row))))
+                payloads(rows, nulls.as_ref(), |row, out| put(out, bytes.value(row)))
             }
             other => {
                 let reason = format!("format KAFKA cannot hold {}", sql_name(other));
@@ -125,7 +125,13 @@ fn numbers<T: ArrowPrimitiveType, const BYTES: usize>(
     bytes: impl Fn(T::Native) -> [u8; BYTES],
 ) -> Encoded {
     let numbers = column.as_primitive::<T>();
-    payloads(numbers.len(), nulls, |row, out| Ok(out.extend_from_slice(&bytes(numbers.value(row)))))
+    payloads(numbers.len(), nulls, |row, out| put(out, &bytes(numbers.value(row))))
+}
+
+/// Appends bytes, which always succeeds.
+fn put(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), String> {
+    out.extend_from_slice(bytes);
+    Ok(())
 }
 
 /// The payloads that `write` appends.

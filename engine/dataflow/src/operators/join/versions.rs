@@ -205,7 +205,8 @@ impl Versions {
         if unsaved.is_empty() {
             return;
         }
-        let (mut firsts, mut others): (Vec<Option<Vec<u8>>>, BTreeMap<Vec<u8>, Option<Vec<u8>>>) = Default::default();
+        let mut firsts: Vec<Option<Vec<u8>>> = Vec::with_capacity(unsaved.len());
+        let mut others: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
         for key in &unsaved {
             let values_max = bytes_max.map_or(usize::MAX, |most| most.saturating_sub(key.len() + PLACE_BYTES));
             let mut values =
