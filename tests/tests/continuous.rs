@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use headwater_tests::continuous::run;
 
 /// Number of seeds in every test run.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 60;
 
 /// Panics, also those that the engine survives.
 static PANICS: AtomicUsize = AtomicUsize::new(0);

@@ -24,15 +24,51 @@ pub struct SourcePartition {
 }
 
 /// The stream times that a task knows: for each partition the highest event time of its rows so far, in ms since the epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Clocks(BTreeMap<SourcePartition, i64>);
+#[derive(Clone, Debug, Default)]
+pub struct Clocks {
+    times_ms: BTreeMap<SourcePartition, i64>,
+    /// The lowest stream time of a partition that has records which were not read yet, `i64::MIN` if none of it was; `None` if there
+    /// is no such partition.
+    held_ms: Option<i64>,
+}
+
+/// Only the stream times count.
+impl PartialEq for Clocks {
+    fn eq(&self, other: &Self) -> bool {
+        self.times_ms == other.times_ms
+    }
+}
+
+impl Eq for Clocks {}
 
 impl Clocks {
     /// Advances the stream time of a partition, and returns it.
     pub fn advance(&mut self, partition: SourcePartition, time_ms: i64) -> i64 {
-        let known = self.0.entry(partition).or_insert(time_ms);
+        let known = self.times_ms.entry(partition).or_insert(time_ms);
         *known = (*known).max(time_ms);
         *known
+    }
+
+    /// Until this is called again, what rows after this stream time may still be added to is kept: there is a partition that has more
+    /// of them.
+    pub fn hold(&mut self, held_ms: Option<i64>) {
+        self.held_ms = held_ms;
+    }
+
+    /// Whether a partition has records that were not read yet.
+    pub fn is_held(&self) -> bool {
+        self.held_ms.is_some()
+    }
+
+    /// Takes the stream times of others in place of its own.
+    pub fn replace(&mut self, others: Self) {
+        self.times_ms = others.times_ms;
+    }
+
+    /// The stream time that all partitions have passed, as far as is known.
+    pub fn slowest(&self) -> Option<i64> {
+        let known_ms = self.times_ms.values().copied().min()?;
+        Some(self.held_ms.map_or(known_ms, |held_ms| held_ms.min(known_ms)))
     }
 
     /// Advances the stream times of all partitions to those of others that are higher. Returns whether any was.
@@ -75,17 +111,17 @@ impl Clocks {
 
     /// The stream time of a partition; `None` before its first row.
     pub fn get(&self, partition: SourcePartition) -> Option<i64> {
-        self.0.get(&partition).copied()
+        self.times_ms.get(&partition).copied()
     }
 
     /// The highest stream time; `None` before the first row.
     pub fn latest(&self) -> Option<i64> {
-        self.0.values().copied().max()
+        self.times_ms.values().copied().max()
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (SourcePartition, i64)> {
-        self.0.iter().map(|(partition, time_ms)| (*partition, *time_ms))
+        self.times_ms.iter().map(|(partition, time_ms)| (*partition, *time_ms))
     }
 
     /// The bytes in which they are stored: 16 for each partition, with its source, its number and its time, each with the most
@@ -107,7 +143,8 @@ impl Clocks {
             let (source, partition) = (i32::from_be_bytes(*source), i32::from_be_bytes(*partition));
             Some((SourcePartition { source, partition }, i64::from_be_bytes(time_ms.try_into().ok()?)))
         };
-        if rest.is_empty() { chunks.iter().map(read).collect::<Option<_>>().map(Self) } else { None }
+        let times_ms = if rest.is_empty() { chunks.iter().map(read).collect::<Option<_>>() } else { None };
+        times_ms.map(|times_ms| Self { times_ms, held_ms: None })
     }
 }
 
@@ -142,5 +179,11 @@ mod tests {
         assert_eq!((clocks.get(one), clocks.get(other), clocks.latest()), (Some(9), Some(i64::MIN), Some(9)));
         assert_eq!(Clocks::from_bytes(&clocks.to_bytes()), Some(clocks.clone()));
         assert_eq!(Clocks::from_bytes(&clocks.to_bytes()[1..]), None);
+        clocks.advance(other, 20);
+        let slowest = [None, Some(4), Some(30)].map(|held_ms| {
+            clocks.hold(held_ms);
+            clocks.slowest()
+        });
+        assert_eq!(slowest, [Some(9), Some(4), Some(9)]);
     }
 }

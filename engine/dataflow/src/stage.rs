@@ -190,12 +190,8 @@ fn pace(topology: &Topology, options: &CompileOptions, is_table: bool) -> Pace {
     if joins().any(|(kind, grace_ms)| kind != JoinKind::Inner && grace_ms.is_none()) {
         return Pace::Row;
     }
-    let is_windowed =
-        |node: &Node| matches!(&node.action, Action::Aggregate(aggregation) if aggregation.window.is_some());
     // Other outer joins wait for stream time, and windows and further joins drop what is late.
-    let uses_time = joins().any(|(kind, _)| kind != JoinKind::Inner)
-        || joins().count() > 1
-        || topology.nodes().iter().any(is_windowed);
+    let uses_time = joins().any(|(kind, _)| kind != JoinKind::Inner) || joins().count() > 1 || topology.has_windows();
     if uses_time { Pace::StreamTime } else { Pace::Batch }
 }
 

@@ -165,6 +165,17 @@ impl Tasks {
         !self.in_memory.is_empty()
     }
 
+    /// The partitions that are read, each with its stream time in ms; `i64::MIN` before the first row.
+    pub(super) fn stream_times(&self) -> impl Iterator<Item = (&TopicPartition, i64)> {
+        let time = |id, port| self.tasks.get(id).and_then(|task: &Task| task.stream_time_ms(port));
+        self.readers.iter().map(move |(partition, (id, port))| (partition, time(id, *port).unwrap_or(i64::MIN)))
+    }
+
+    /// Tells all tasks up to which stream time windows must be kept: see [`Task::hold`].
+    pub(super) fn hold(&mut self, held_ms: Option<i64>) {
+        self.tasks.values_mut().for_each(|task| task.hold(held_ms));
+    }
+
     /// Tells all tasks that the streams of their joins have passed a stream time.
     pub(super) fn pass(&mut self, passed_ms: i64) {
         self.tasks.values_mut().for_each(|task| task.pass(passed_ms));

@@ -11,6 +11,12 @@ use crate::operator::{Operator, Port};
 use crate::stage::Target;
 
 impl Task {
+    /// A partition of a source that has reached this stream time has records that were not read yet, `i64::MIN` if none of it was;
+    /// `None` if there is no such partition. Windows to which they may add rows are kept.
+    pub fn hold(&mut self, held_ms: Option<i64>) {
+        self.clocks.hold(held_ms);
+    }
+
     /// The stream times that it knows.
     pub fn clocks(&self) -> &Clocks {
         &self.clocks

@@ -303,6 +303,13 @@ impl Topology {
         self.nodes.iter().any(|node| matches!(node.action, Action::Aggregate(_)))
     }
 
+    /// Whether it aggregates rows by windows.
+    pub fn has_windows(&self) -> bool {
+        let windows =
+            |node: &Node| matches!(&node.action, Action::Aggregate(aggregation) if aggregation.window.is_some());
+        self.nodes.iter().any(windows)
+    }
+
     /// The names of its stores.
     pub fn stores(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().flat_map(|node| node.action.stores())

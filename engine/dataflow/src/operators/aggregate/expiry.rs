@@ -1,6 +1,7 @@
-//! When windows and sessions expire. They are kept until every partition that the task knows has passed their retention: one that is behind may still
-//! add rows to them, whichever partition was read first. A partition that is more than a day behind those that contributed to a window does
-//! not keep it, or an idle one would keep everything.
+//! When windows and sessions expire. They are kept until every partition that the task knows has passed their retention, and every
+//! partition that has records which were not read yet: one that is behind may still add rows to them, whichever partition was read
+//! first. One that was read to its end and is more than a day behind those that contributed to a window does not keep it, or an idle
+//! one would keep everything.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +21,8 @@ pub struct Expiry {
 /// Whether something that expires at a time has expired. `None` is later than any time.
 pub fn has_expired(time_ms: Option<i64>, contributors: &Contributors, clocks: &Clocks) -> bool {
     let lagging = time_ms.and_then(|time_ms| time_ms.checked_add(LAG_MS));
-    time_ms.is_some_and(|time_ms| slowest(clocks) >= Some(time_ms)) || contributors.have_reached(lagging, clocks)
-}
-
-/// The lowest of the stream times that a task knows.
-pub fn slowest(clocks: &Clocks) -> Option<i64> {
-    clocks.iter().map(|(_, time_ms)| time_ms).min()
+    time_ms.is_some_and(|time_ms| clocks.slowest() >= Some(time_ms))
+        || (!clocks.is_held() && contributors.have_reached(lagging, clocks))
 }
 
 impl Expiry {
@@ -42,12 +39,13 @@ impl Expiry {
     /// Removes and returns what has expired.
     pub fn take_due(&mut self, clocks: &Clocks) -> Vec<Due> {
         let mut expired = Vec::new();
-        while let Some(first) = self.waiting.first_entry().filter(|first| Some(first.key().0) <= slowest(clocks)) {
+        while let Some(first) = self.waiting.first_entry().filter(|first| Some(first.key().0) <= clocks.slowest()) {
             let ((time_ms, due), contributors) = first.remove_entry();
             self.lagging.remove(time_ms.checked_add(LAG_MS), &contributors, &due);
             expired.push(due);
         }
-        for (time_ms, due) in self.lagging.take_due(clocks) {
+        let lagging = if clocks.is_held() { Vec::new() } else { self.lagging.take_due(clocks) };
+        for (time_ms, due) in lagging {
             self.waiting.remove(&(time_ms - LAG_MS, due.clone()));
             expired.push(due);
         }
@@ -76,6 +74,10 @@ mod tests {
         assert!(!has_expired(Some(20), &contributors, &clocks));
         assert_eq!(expiry.take_due(&clocks), []);
         clocks.advance(one, LAG_MS + 20);
+        clocks.hold(Some(10));
+        assert!(!has_expired(Some(20), &contributors, &clocks));
+        assert_eq!(expiry.take_due(&clocks), [], "the other partition has records that were not read");
+        clocks.hold(None);
         assert!(has_expired(Some(20), &contributors, &clocks));
         assert_eq!(expiry.take_due(&clocks), [due(2)]);
         assert!(expiry.waiting.is_empty());

@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use headwater_state::Store;
 
 use super::contributors::Contributors;
-use super::expiry::{Expiry, has_expired, slowest};
+use super::expiry::{Expiry, has_expired};
 use super::windowing::TimeWindows;
 use crate::clocks::{Clocks, SourcePartition};
 
@@ -86,7 +86,7 @@ impl OpenWindows {
             if has_expired(expiry, contributors, clocks) {
                 store.remove_window(start);
                 store.set_kept_from(
-                    start.saturating_add(1).max(slowest(clocks).map_or(i64::MIN, |ms| windows.kept_from(ms))),
+                    start.saturating_add(1).max(clocks.slowest().map_or(i64::MIN, |ms| windows.kept_from(ms))),
                 );
                 self.contributors.remove(&start);
                 self.changed.insert(start);
