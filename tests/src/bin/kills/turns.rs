@@ -51,6 +51,8 @@ impl Turns {
     /// Has the process write snapshots: because it is stopped and started again, or by itself. Describes what happened.
     fn settle(&mut self, trial: &mut Trial) -> Result<String, Box<dyn Error>> {
         if trial.once_in(2) {
+            // A process that has just been started may not listen to signals yet, and has nothing to write.
+            trial.await_commits(&mut self.instance)?;
             self.instance.stop()?;
             self.instance = trial.service.start_at(&self.own)?;
             trial.await_commits(&mut self.instance)?;
