@@ -24,22 +24,13 @@ pub struct SourcePartition {
 }
 
 /// The stream times that a task knows: for each partition the highest event time of its rows so far, in ms since the epoch.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clocks {
     times_ms: BTreeMap<SourcePartition, i64>,
     /// The lowest stream time of a partition that has records which were not read yet, `i64::MIN` if none of it was; `None` if there
     /// is no such partition.
     held_ms: Option<i64>,
 }
-
-/// Only the stream times count.
-impl PartialEq for Clocks {
-    fn eq(&self, other: &Self) -> bool {
-        self.times_ms == other.times_ms
-    }
-}
-
-impl Eq for Clocks {}
 
 impl Clocks {
     /// Advances the stream time of a partition, and returns it.
@@ -58,11 +49,6 @@ impl Clocks {
     /// Whether a partition has records that were not read yet.
     pub fn is_held(&self) -> bool {
         self.held_ms.is_some()
-    }
-
-    /// Takes the stream times of others in place of its own.
-    pub fn replace(&mut self, others: Self) {
-        self.times_ms = others.times_ms;
     }
 
     /// The stream time that all partitions have passed, as far as is known.

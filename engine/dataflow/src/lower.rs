@@ -35,7 +35,8 @@ pub struct Lowering<'a> {
     pub source: &'a SourceDef,
     /// The number of stores in the stage before it, which is the index of its own store if it has one.
     pub store: usize,
-    /// Whether every change of a group is emitted, not only the last one before a commit.
+    /// Whether every change of a key is emitted, not only the last one before a commit. An aggregate gets all of them, so that a group
+    /// is there as soon as it has had a row, whether or not a commit came before it lost the row again.
     pub emits_every_change: bool,
     /// Whether the rows that it receives are the changes of a table.
     pub receives_table: bool,
@@ -57,18 +58,18 @@ impl Lowering<'_> {
                 (Arc::new(subscribe), schema)
             }
             Action::ForeignJoin(join) => {
-                let join = JoinForeign::new(join, self.two_inputs()?, self.store, self.emits_all())?;
+                let join = JoinForeign::new(join, self.two_inputs()?, self.store, self.emits_every_change)?;
                 let schema = join.schema().clone();
                 (Arc::new(join), schema)
             }
             Action::Latest(latest) => {
-                let (every, before) = (self.emits_all(), self.needs_before());
+                let (every, before) = (self.emits_every_change, self.needs_before());
                 let latest = Latest::new(latest, rows, self.store, every, before)?;
                 let schema = latest.schema().clone();
                 (Arc::new(latest), schema)
             }
             Action::Table(table) => {
-                let (every, before) = (self.emits_all(), self.needs_before());
+                let (every, before) = (self.emits_every_change, self.needs_before());
                 (Arc::new(Table::new(table, rows, self.store, every, before)?), rows.clone())
             }
             Action::Filter { predicate } => {
@@ -86,7 +87,7 @@ impl Lowering<'_> {
                 (Arc::new(project), schema)
             }
             Action::Aggregate(aggregation) => {
-                let (every, before) = (self.emits_all(), self.needs_before());
+                let (every, before) = (self.emits_every_change, self.needs_before());
                 let aggregate = Aggregate::new(aggregation, rows, self.store, every, before)?;
                 if self.receives_table && !aggregate.can_undo() {
                     return Err(vec![Diagnostic::new(INTERNAL, "an aggregate cannot be applied to a table")]);
@@ -95,12 +96,6 @@ impl Lowering<'_> {
                 (Arc::new(aggregate), schema)
             }
         })
-    }
-
-    /// Whether every change is emitted. An aggregate gets all of them, so that a group is there as soon as it has had a row, whether
-    /// or not a commit came before it lost the row again.
-    fn emits_all(&self) -> bool {
-        self.emits_every_change || self.later.iter().any(|node| matches!(node.action, Action::Aggregate(_)))
     }
 
     /// The operator of a join. It emits the columns that later nodes use.
@@ -119,7 +114,7 @@ impl Lowering<'_> {
                 (Arc::new(operator), schema)
             }
             JoinForm::Tables => {
-                let modes = (self.emits_all(), self.needs_before());
+                let modes = (self.emits_every_change, self.needs_before());
                 let operator = JoinTables::new(join, [left, right], &used, self.store, modes)?;
                 let schema = operator.schema().clone();
                 (Arc::new(operator), schema)

@@ -305,13 +305,15 @@ impl<'a> Wiring<'a> {
             action => {
                 let inputs: Vec<SchemaRef> =
                     node.inputs.iter().filter_map(|id| self.schemas.get(id)).cloned().collect();
+                let later = self.topology.after(&node.id);
+                let is_aggregated = later.iter().any(|node| matches!(node.action, Action::Aggregate(_)));
                 let lowering = Lowering {
-                    later: &self.topology.after(&node.id),
+                    later: &later,
                     inputs: &inputs,
                     state: self.state,
                     source: self.topology.source_of(&node.id),
                     store: self.changelogs.len(),
-                    emits_every_change: self.options.emits_every_change,
+                    emits_every_change: self.options.emits_every_change || is_aggregated,
                     receives_table: node.inputs.first().is_some_and(|input| self.topology.is_table(input)),
                 };
                 let (operator, schema) = lowering.lower(action)?;

@@ -8,6 +8,7 @@ use headwater_formats::record::RawBatch;
 
 use super::super::job::Job;
 use super::super::query_status::QueryStatus;
+use super::super::start::mark;
 use super::super::turns::{Turn, Turns};
 use super::{Share, fault};
 
@@ -56,20 +57,17 @@ impl Share {
         if sources().count() < 2 {
             return None;
         }
-        let mut ends: BTreeMap<&str, Option<Vec<Watermarks>>> = BTreeMap::new();
+        let mut ends: BTreeMap<&str, Vec<Watermarks>> = BTreeMap::new();
         let mut held_ms: Option<i64> = None;
         for (partition, time_ms) in sources() {
             if held_ms.is_some_and(|held_ms| held_ms <= time_ms) {
                 continue;
             }
-            let marks = ends
-                .entry(&partition.topic)
-                .or_insert_with(|| admin.watermarks(&partition.topic, Isolation::ReadCommitted).ok());
-            let number = usize::try_from(partition.partition).ok();
-            let end = marks.as_ref().zip(number).and_then(|(marks, number)| Some(marks.get(number)?.end));
+            let asked = || admin.watermarks(&partition.topic, Isolation::ReadCommitted).unwrap_or_default();
+            let marks = ends.entry(&partition.topic).or_insert_with(asked);
             let known = [&self.moved, &self.passed, &self.positioned].map(|offsets| offsets.get(partition).copied());
             let next = known.into_iter().flatten().max().unwrap_or(0);
-            if end.is_none_or(|end| next < end) {
+            if mark(marks, partition).map_or(true, |marks| next < marks.end) {
                 held_ms = Some(time_ms);
             }
         }

@@ -38,8 +38,8 @@ impl Expiry {
 
     /// Removes and returns what has expired.
     pub fn take_due(&mut self, clocks: &Clocks) -> Vec<Due> {
-        let mut expired = Vec::new();
-        while let Some(first) = self.waiting.first_entry().filter(|first| Some(first.key().0) <= clocks.slowest()) {
+        let (mut expired, slowest_ms) = (Vec::new(), clocks.slowest());
+        while let Some(first) = self.waiting.first_entry().filter(|first| Some(first.key().0) <= slowest_ms) {
             let ((time_ms, due), contributors) = first.remove_entry();
             self.lagging.remove(time_ms.checked_add(LAG_MS), &contributors, &due);
             expired.push(due);
