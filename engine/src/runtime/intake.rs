@@ -16,6 +16,10 @@ use headwater_connectors::transport::{
 };
 use headwater_formats::panic::words;
 
+/// A batch of this many records means that there is much to read, so the following ones are read ahead.
+pub(super) const AHEAD_FROM: usize = 1_024;
+/// Most records to take from a source at once.
+pub(super) const BATCH_RECORDS_MAX: usize = 16_384;
 /// Most events that wait for the query.
 const WAITING_MAX: usize = 2;
 /// How long the thread waits for records before it checks whether it should end.

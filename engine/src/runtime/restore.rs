@@ -16,7 +16,7 @@ use headwater_connectors::transport::{
 use headwater_dataflow::TaskId;
 use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
 
-use super::intake::Intake;
+use super::intake::{AHEAD_FROM, BATCH_RECORDS_MAX, Intake};
 use super::job::Job;
 use super::query_status::QueryStatus;
 use super::snapshots::{Changelog, Loaded, Loading, Shelf};
@@ -30,15 +30,11 @@ const REMOVALS_MS: i64 = 24 * 60 * 60 * 1_000;
 const STANDSTILL_MS: i64 = 10_000;
 /// How many steps at least that must be: in tests a step may take any time.
 const STANDSTILL_LOOKS: u32 = 20;
-/// Most records to take from a changelog at once.
-const BATCH_RECORDS_MAX: usize = 16_384;
 /// Most batches, and bytes after which no more are taken, until their records are in the stores.
 const BATCHES_MAX: usize = 8;
 const BATCHES_BYTES_MAX: u64 = 32 << 20;
 /// How long to wait for a further batch.
 const GATHER_WAIT: Duration = Duration::from_millis(5);
-/// A batch of this many records means that there is much to read, so the following ones are read ahead.
-const AHEAD_FROM: usize = 1_024;
 
 /// The last progress of a restore.
 #[derive(Clone, Copy, Debug, Default)]

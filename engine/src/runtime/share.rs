@@ -22,6 +22,7 @@ use headwater_state::ColdError;
 use super::complaints::Complaints;
 use super::expiring::Expiring;
 use super::inputs::Inputs;
+use super::intake::AHEAD_FROM;
 use super::intakes::Intakes;
 use super::job::Job;
 use super::note::Note;
@@ -39,8 +40,6 @@ pub(super) use commits::Committing;
 use merge::{Merge, Run};
 use plans::{ends, merge, partitions_of, plans};
 
-/// A batch of this many records means that there is much to read, so the following ones are read ahead.
-const AHEAD_FROM: usize = 1_024;
 /// Most bytes that a step writes before it checks the time and the group again, unless a single record yields more.
 const STEP_BYTES_MAX: usize = 32 << 20;
 /// Bytes after which an epoch is committed early, because its transaction must end before it times out.

@@ -7,14 +7,12 @@ use headwater_connectors::transport::{Admin, Isolation, ReadPlan, ReadRange, Tra
 use headwater_formats::record::TopicPartition;
 
 use super::super::inputs::Inputs;
+use super::super::intake::BATCH_RECORDS_MAX;
 use super::super::job::Job;
 use super::super::opening::Opening;
 use super::super::start::{Start, mark};
 use super::super::tasks::Tasks;
 use super::merge::Merge;
-
-/// Most records to take from the source at once.
-const BATCH_RECORDS_MAX: usize = 16_384;
 
 /// How the input is read from where the query continues.
 fn plan(job: &Job, start: &Start) -> Result<ReadPlan, TransportError> {

@@ -85,7 +85,7 @@ impl Feed {
         let mut feed = self.clone();
         let write = move || {
             feed.write(records, Some(rate))?;
-            // Whoever does not wait any more has dropped the sender.
+            // Until the sender is dropped: the CPU time of a thread that has ended is not counted.
             let _ = waits.recv();
             Ok(feed)
         };
