@@ -16,11 +16,11 @@ use rdkafka::admin::{
 };
 use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::connection::{self, ANSWER_TIMEOUT, Connection, info, is_legal, while_changing};
+use super::connection::{self, ANSWER_TIMEOUT, CHANGE_INTERVAL, Connection, info, is_legal, while_changing};
 use super::context::Context;
 use super::glance::Glances;
 use super::properties::{Properties, Role};
@@ -186,6 +186,7 @@ impl Admin for KafkaAdmin {
         let new = settings.fold(RdNewTopic::new(name, topic.partitions, replication), |new, (n, v)| new.set(n, v));
         let made = self.ask_controller(&changes, &doing, name, |patience| {
             let made = wait(&changes, changes.create_topics([&new], &within(patience)))?;
+            let made = unless_changing(made, |(_, code)| *code)?;
             Ok(of_attempt(patience, made, Code::TopicAlreadyExists))
         })?;
         let made = of_one_topic(&doing, made).map_err(|error| with_settings(error, topic));
@@ -207,6 +208,7 @@ impl Admin for KafkaAdmin {
         let changes = self.changes()?;
         let deleted = self.ask_controller(&changes, &doing, name, |patience| {
             let deleted = wait(&changes, changes.delete_topics(&[name], &within(patience)))?;
+            let deleted = unless_changing(deleted, |(_, code)| *code)?;
             Ok(of_attempt(patience, deleted, Code::UnknownTopicOrPartition))
         })?;
         of_one_topic(&doing, deleted)?;
@@ -263,7 +265,10 @@ impl Admin for KafkaAdmin {
         let doing = format!("the settings of topic \"{topic}\" could not be read");
         let changes = self.changes()?;
         let resource = ResourceSpecifier::Topic(topic);
-        let ask = |patience| wait(&changes, changes.describe_configs([&resource], &within(patience)));
+        let ask = |patience| {
+            let described = wait(&changes, changes.describe_configs([&resource], &within(patience)))?;
+            unless_changing(described, |code| *code)
+        };
         let mut described = self.ask_controller(&changes, &doing, topic, ask)?;
         let settings = described.pop().unwrap_or(Err(Code::Unknown)).map_err(|code| errors::failed(&doing, code))?;
         Ok(settings.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
@@ -327,7 +332,10 @@ impl Admin for KafkaAdmin {
     fn delete_group(&self, group: &str) -> Result<bool, TransportError> {
         let doing = format!("consumer group \"{group}\" could not be deleted");
         let changes = self.changes()?;
-        let ask = || wait(&changes, changes.delete_groups(&[group], &within(ANSWER_TIMEOUT)));
+        let ask = || {
+            let deleted = wait(&changes, changes.delete_groups(&[group], &within(ANSWER_TIMEOUT)))?;
+            unless_changing(deleted, |(_, code)| *code)
+        };
         let deleted = while_changing(SETTLED_TIMEOUT, ask);
         let deleted = deleted.map_err(|error| self.committed.failed(&doing, &error))?;
         match deleted.into_iter().next() {
@@ -347,16 +355,25 @@ impl Admin for KafkaAdmin {
         };
         let list: TopicPartitionList = before.iter().map(offset).collect();
         let changes = self.changes()?;
-        let deleted = wait(&changes, changes.delete_records(&list, &within(ANSWER_TIMEOUT)));
-        let deleted = deleted.map_err(|error| self.committed.failed(doing, &error))?;
-        let failed = deleted.elements().iter().find_map(|element| element.error().err());
-        failed.map_or(Ok(()), |error| Err(self.committed.failed(doing, &error)))
+        let delete = || {
+            let deleted = wait(&changes, changes.delete_records(&list, &within(ANSWER_TIMEOUT)))?;
+            deleted.elements().iter().find_map(|element| element.error().err()).map_or(Ok(()), Err)
+        };
+        while_changing(SETTLED_TIMEOUT, delete).map_err(|error| self.committed.failed(doing, &error))
     }
 }
 
 /// Whether the cluster deletes old records of a topic with these settings.
 fn deletes(settings: &BTreeMap<String, String>) -> bool {
     settings.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"))
+}
+
+/// The results of a request, unless one of them says that the cluster is changing: then its error, so that the request
+/// is repeated.
+fn unless_changing<T, E>(results: Vec<Result<T, E>>, code: impl Fn(&E) -> Code) -> KafkaResult<Vec<Result<T, E>>> {
+    let failed = results.iter().filter_map(|result| result.as_ref().err());
+    let changing = failed.map(|error| KafkaError::AdminOp(code(error))).find(errors::is_temporary);
+    changing.map_or(Ok(results), Err)
 }
 
 /// If a retry fails with `sign`, an earlier attempt that got no answer had succeeded.
@@ -396,22 +413,23 @@ fn within(patience: Duration) -> AdminOptions {
 
 /// Repeats a request with growing timeouts. librdkafka waits for the broker that was the leader or controller when this
 /// client last looked, even if that broker has long been gone; so after each attempt without an answer the topics are
-/// looked up again.
+/// looked up again. It gives up after [`SETTLED_TIMEOUT`].
 fn patiently<'a, T>(
     client: &Client<Context>,
     topics: impl Iterator<Item = &'a str> + Clone,
     ask: impl Fn(Duration) -> KafkaResult<T>,
 ) -> KafkaResult<T> {
-    let mut patience = PATIENCE;
+    let (begun, mut patience) = (Instant::now(), PATIENCE);
     loop {
         let asked = ask(patience);
-        if patience >= ANSWER_TIMEOUT || !asked.as_ref().is_err_and(errors::is_temporary) {
+        if begun.elapsed() >= SETTLED_TIMEOUT || !asked.as_ref().is_err_and(errors::is_temporary) {
             return asked;
         }
         for topic in topics.clone() {
             // If this fails, the next attempt looks them up again.
             let _ = client.fetch_metadata(Some(topic), ANSWER_TIMEOUT);
         }
+        thread::sleep(CHANGE_INTERVAL);
         patience = (patience * 2).min(ANSWER_TIMEOUT);
     }
 }

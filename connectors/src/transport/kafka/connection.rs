@@ -32,7 +32,7 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pause between two retries.
-const CHANGE_INTERVAL: Duration = Duration::from_millis(200);
+pub(super) const CHANGE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Pause between two checks of what librdkafka reported.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);

@@ -125,7 +125,9 @@ impl Member for KafkaMember {
             return Ok(());
         }
         let doing = format!("the offsets of group \"{}\" could not be committed", self.plan.group);
-        let committed = committed::list(offsets).and_then(|list| self.consumer.commit(&list, CommitMode::Sync));
+        let committed = committed::list(offsets).and_then(|list| {
+            connection::while_changing(ANSWER_TIMEOUT, || self.consumer.commit(&list, CommitMode::Sync))
+        });
         committed.map_err(|error| errors::call_failed(&doing, &error))
     }
 
@@ -143,7 +145,7 @@ impl Member for KafkaMember {
     fn refresh(&mut self) -> Result<(), TransportError> {
         // librdkafka checks the metadata of its topics only when it receives the metadata of all topics.
         let doing = format!("the topics of group \"{}\" could not be looked up", self.plan.group);
-        let found = self.consumer.fetch_metadata(None, ANSWER_TIMEOUT);
+        let found = connection::while_changing(ANSWER_TIMEOUT, || self.consumer.fetch_metadata(None, ANSWER_TIMEOUT));
         found.map(drop).map_err(|error| errors::call_failed(&doing, &error))
     }
 
