@@ -40,15 +40,20 @@ impl Clocks {
         *known
     }
 
-    /// Until this is called again, what rows after this stream time may still be added to is kept: there is a partition that has more
-    /// of them.
+    /// Until this is called again, what rows after this stream time may still be added to stays open and is kept: there is a partition
+    /// that has more of them.
     pub fn hold(&mut self, held_ms: Option<i64>) {
         self.held_ms = held_ms;
     }
 
-    /// Whether a partition has records that were not read yet.
-    pub fn is_held(&self) -> bool {
-        self.held_ms.is_some()
+    /// The lowest stream time of a partition that has records which were not read yet; `None` if there is no such partition.
+    pub fn held(&self) -> Option<i64> {
+        self.held_ms
+    }
+
+    /// Whether all stream times are those of others.
+    pub fn has_times_of(&self, others: &Self) -> bool {
+        self.times_ms == others.times_ms
     }
 
     /// The stream time that all partitions have passed, as far as is known.

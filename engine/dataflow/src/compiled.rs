@@ -26,6 +26,7 @@ pub struct Compiled {
     merges: bool,
     reads_tables_ahead: bool,
     joins_streams: bool,
+    marks_progress: bool,
 }
 
 /// One stage of a query for one partition.
@@ -60,7 +61,7 @@ impl Compiled {
             let message = "the query was created by a newer version of Headwater, which this version cannot run";
             return Err(vec![Diagnostic::new(INTERNAL, message)]);
         }
-        let stages = stages(topology, state, options)?.into_iter().map(Arc::new).collect();
+        let stages = stages(topology, state, options)?;
         let joins = |node: &&Node| matches!(node.action, Action::Join(_) | Action::ForeignJoin(_));
         let is_ahead = |node: &Node| matches!(&node.action, Action::Join(join) if join.form == JoinForm::StreamTable);
         let merges = topology.nodes().iter().any(|node| joins(&node));
@@ -68,7 +69,11 @@ impl Compiled {
         let of_streams =
             |node: &Node| matches!(&node.action, Action::Join(join) if matches!(join.form, JoinForm::Streams { .. }));
         let joins_streams = topology.nodes().iter().any(of_streams);
-        Ok(Self { stages, stops_on_time: options.stops_on_time, merges, reads_tables_ahead, joins_streams })
+        let has_exchanges = stages.iter().flat_map(|stage: &Stage| &stage.inputs).any(|input| input.exchange.is_some());
+        let stages = stages.into_iter().map(Arc::new).collect();
+        let marks_progress = has_exchanges && (merges || topology.has_windows());
+        let stops_on_time = options.stops_on_time;
+        Ok(Self { stages, stops_on_time, merges, reads_tables_ahead, joins_streams, marks_progress })
     }
 
     /// The columns of the result; all may be null.
@@ -132,6 +137,12 @@ impl Compiled {
         self.merges
     }
 
+    /// Whether tasks that read sources tell others through the topics of its exchanges how far they have read them: what joins and
+    /// windows wait for.
+    pub fn marks_progress(&self) -> bool {
+        self.marks_progress
+    }
+
     /// Whether all of its joins are those of a stream with a table, so that changes of tables may be processed before older rows of
     /// streams: these get the rows that the tables had at their times, if the tasks are told what was passed ([`Task::pass`]).
     pub fn reads_tables_ahead(&self) -> bool {
@@ -169,6 +180,7 @@ impl Compiled {
     ) -> Result<Task, FormatError> {
         let task = Task::new(&self.stages[id.stage], id.partition, self.stops_on_time, placements, storage)?;
         let task = if self.merges { task.merging() } else { task };
+        let task = if self.marks_progress { task.marking_progress() } else { task };
         Ok(if self.waits_for_time() { task.marking_time() } else { task })
     }
 }

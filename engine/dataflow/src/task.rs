@@ -97,6 +97,10 @@ pub struct Task {
     received: i64,
     /// Whether tasks tell each other through the topics of exchanges how stream time advances.
     marks_time: bool,
+    /// Whether they tell each other how far they have read their sources.
+    marks_progress: bool,
+    /// Whether [`Self::hold`] was called with something else since the operators were told.
+    is_hold_new: bool,
     /// The stream times that other tasks have told since the last barrier.
     told: Clocks,
     /// The stream times that other tasks were told last.
@@ -195,6 +199,8 @@ impl Task {
             exchanges_rows: false,
             received: 0,
             marks_time: false,
+            marks_progress: false,
+            is_hold_new: false,
             told: Clocks::default(),
             marked: Clocks::default(),
             commands: VecDeque::new(),
@@ -272,6 +278,11 @@ impl Task {
     /// The same task, which tells other tasks how stream time advances, through the topics of its exchanges.
     pub(super) fn marking_time(self) -> Self {
         Self { marks_time: true, ..self }
+    }
+
+    /// The same task, which tells other tasks how far it has read its source, through the topics of its exchanges.
+    pub(super) fn marking_progress(self) -> Self {
+        Self { marks_progress: true, ..self }
     }
 
     /// Its progress. A task with stores is within a record until the whole batch has been emitted: what is left of the batch may

@@ -1,6 +1,7 @@
 //! What several tests of the runtime share: a cluster with one topic, and a transaction that is open in it.
 
 mod process;
+pub(super) mod shared;
 
 use std::collections::BTreeMap;
 

@@ -51,6 +51,8 @@ mod share;
 #[cfg(test)]
 mod shared_join_tests;
 mod shared_question;
+#[cfg(test)]
+mod shared_window_tests;
 mod side_by_side;
 mod signal;
 mod snapshots;

@@ -4,7 +4,9 @@
 mod barrier;
 mod commits;
 mod dumps;
+mod elsewhere;
 mod facts;
+mod held;
 pub(super) mod merge;
 mod output;
 mod plans;
@@ -37,6 +39,7 @@ use super::states::{Shown, States};
 use super::tasks::Tasks;
 use super::turns::Turn;
 pub(super) use commits::Committing;
+use elsewhere::Elsewhere;
 use merge::{Merge, Run};
 use plans::{ends, merge, partitions_of, plans};
 
@@ -84,7 +87,11 @@ pub(super) struct Share {
     pub(super) current: Vec<RawBatch>,
     /// What was read and comes next.
     next: Option<SourceEvent>,
-    /// Whether tasks have to tell those of other processes how far they have read their sources, although no record was read.
+    /// What is known of the sources behind its exchanges, for windows; nothing if this process has all rows.
+    elsewhere: Elsewhere,
+    /// Whether tasks tell those of other processes how far they have read their sources.
+    marks_progress: bool,
+    /// Whether they have to, although no record was read.
     must_mark: bool,
     /// Part of a record's output has been produced and part has not, so no commit is possible.
     pub(super) mid_record: bool,
@@ -140,9 +147,15 @@ impl Share {
         let restore = Restore::begin(transport, job, shelf.clone(), &mut tasks, status, now_ms)?;
         let (plan, later) = plans(opening, partitions, &start, &mut tasks)?;
         let keeper = shelf.map(|shelf| dumps::keeper(shelf, transport, job, &tasks.ids(), now_ms));
-        let must_mark = job.compiled.merges() && !tasks.is_whole();
+        if job.query.topology.has_windows() && held::may_lag(inputs, &start) {
+            // Nothing is known before the first commit.
+            tasks.hold(|_| Some(i64::MIN));
+        }
+        let marks_progress = job.compiled.marks_progress() && !tasks.is_whole();
         let share = Self {
-            must_mark,
+            elsewhere: if marks_progress { Elsewhere::of(&job.compiled) } else { Elsewhere::default() },
+            marks_progress,
+            must_mark: marks_progress,
             phase: partitions_of(&plan),
             unfinished: ends(later.iter().chain([&plan])),
             later,
@@ -327,7 +340,7 @@ impl Share {
             Some(next) => *next = offset,
             None => drop(self.passed.insert(partition, offset)),
         }
-        self.must_mark |= is_source && self.merge.is_some() && !self.tasks.is_whole();
+        self.must_mark |= is_source && self.marks_progress;
     }
 
     /// A partition is read to its end. After the last one of the plan, the next plan is read.

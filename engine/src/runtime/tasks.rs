@@ -118,6 +118,16 @@ impl Tasks {
         self.tasks.get_mut(&id).ok_or_else(|| TransportError::internal(format!("there is no task {id:?}")))
     }
 
+    /// A task, to look at; `None` if it is not here.
+    pub(super) fn look(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.get(&id)
+    }
+
+    /// The partitions that are read, each with the task that reads it and its port.
+    pub(super) fn readers(&self) -> impl Iterator<Item = (&TopicPartition, &(TaskId, Port))> {
+        self.readers.iter()
+    }
+
     /// Restores records of changelogs, those of each store in their order. Several tasks are restored at once, by threads.
     pub(super) fn restore(&mut self, batches: Vec<StoreRecords>) -> Result<(), TransportError> {
         let mut of_tasks: BTreeMap<TaskId, Vec<(usize, RawBatch)>> = BTreeMap::new();
@@ -171,9 +181,9 @@ impl Tasks {
         self.readers.iter().map(move |(partition, (id, port))| (partition, time(id, *port).unwrap_or(i64::MIN)))
     }
 
-    /// Tells all tasks up to which stream time windows must be kept: see [`Task::hold`].
-    pub(super) fn hold(&mut self, held_ms: Option<i64>) {
-        self.tasks.values_mut().for_each(|task| task.hold(held_ms));
+    /// Tells the tasks that get rows from others up to which stream time windows have to wait: see [`Task::hold`].
+    pub(super) fn hold(&mut self, held_ms: impl Fn(TaskId) -> Option<i64>) {
+        self.tasks.iter_mut().filter(|(_, task)| task.has_exchanges()).for_each(|(id, task)| task.hold(held_ms(*id)));
     }
 
     /// Tells all tasks that the streams of their joins have passed a stream time.

@@ -74,7 +74,7 @@ impl Task {
     pub(super) fn mark_progress(&mut self, now_ms: i64) {
         let (Some(source), Some(next)) = (self.source(Port(0)), self.read_to) else { return };
         let reached = Reached { clock_ms: self.clocks.get(source).unwrap_or(i64::MIN), next };
-        if !self.merges || self.exchanges_rows || self.marked_progress == Some(reached) {
+        if !self.marks_progress || self.exchanges_rows || self.marked_progress == Some(reached) {
             return;
         }
         self.mark(&key(source, reached), now_ms);
@@ -82,7 +82,7 @@ impl Task {
     }
 
     /// Remembers what the records of an exchange tell that have no value: stream times, or how far sources have been read, which is
-    /// known once the rows before are released.
+    /// known once the rows before are released; a task that does not keep them processes the batch before anybody asks.
     pub(super) fn hear(&mut self, port: Port, raw: &RawBatch) {
         let (Some(keys), Some(values)) = (&raw.keys, &raw.values) else { return };
         if self.stage.inputs[port.0].exchange.is_none() || values.null_count() == 0 {
@@ -91,7 +91,11 @@ impl Task {
         for row in (0..raw.len()).filter(|row| values.is_null(*row) && keys.is_valid(*row)) {
             match Clocks::from_bytes(keys.value(row)) {
                 Some(clocks) => drop(self.told.advance_all(&clocks)),
-                None => self.inputs[port.0].told.hear(keys.value(row)),
+                None => {
+                    let input = &mut self.inputs[port.0];
+                    let known = if self.merges { &mut input.told } else { &mut input.heard };
+                    known.hear(keys.value(row));
+                }
             }
         }
     }

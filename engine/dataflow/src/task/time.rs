@@ -12,9 +12,15 @@ use crate::stage::Target;
 
 impl Task {
     /// A partition of a source that has reached this stream time has records that were not read yet, `i64::MIN` if none of it was;
-    /// `None` if there is no such partition. Windows to which they may add rows are kept.
+    /// `None` if there is no such partition. Windows to which they may add rows stay open and are kept.
     pub fn hold(&mut self, held_ms: Option<i64>) {
+        self.is_hold_new |= self.clocks.held() != held_ms;
         self.clocks.hold(held_ms);
+    }
+
+    /// Whether it gets rows of an input from other tasks.
+    pub fn has_exchanges(&self) -> bool {
+        self.stage.inputs.iter().any(|input| input.exchange.is_some())
     }
 
     /// The stream times that it knows.
@@ -52,7 +58,7 @@ impl Task {
 
     /// Has the stream times written to all partitions of its exchanges, if they have advanced, as records without a value.
     pub(super) fn mark_time(&mut self, now_ms: i64) {
-        if !self.marks_time || self.exchanges_rows || self.clocks == self.marked {
+        if !self.marks_time || self.exchanges_rows || self.clocks.has_times_of(&self.marked) {
             return;
         }
         let clocks = self.clocks.to_bytes();
@@ -60,10 +66,14 @@ impl Task {
         self.marked = self.clocks.clone();
     }
 
-    /// Stream time has advanced in partitions whose rows may go to other tasks. Returns false if that changes nothing here; else
-    /// the commands that follow are returned as for [`Self::handle`].
+    /// Stream time has advanced in partitions whose rows may go to other tasks, or what has to wait for them was told by
+    /// [`Self::hold`]. Returns false if that changes nothing here; else the commands that follow are returned as for [`Self::handle`].
     pub fn tick(&mut self, clocks: &Clocks, now_ms: i64) -> Result<bool, ArrowError> {
-        if !self.operators.iter().any(|(operator, _)| operator.waits_for_time()) || !self.clocks.advance_all(clocks) {
+        if !self.operators.iter().any(|(operator, _)| operator.waits_for_time()) {
+            return Ok(false);
+        }
+        let has_advanced = self.clocks.advance_all(clocks);
+        if !std::mem::take(&mut self.is_hold_new) && !has_advanced {
             return Ok(false);
         }
         self.push_nothing(|operator| operator.waits_for_time(), now_ms).map(|()| true)

@@ -18,8 +18,8 @@ use headwater_formats::record::{RawBatch, TopicPartition};
 use super::super::inputs::Inputs;
 use super::super::start::mark;
 use super::super::tasks::Tasks;
+use super::elsewhere::{Elsewhere, Ends};
 use super::fault;
-use elsewhere::{Elsewhere, Ends};
 
 /// The inputs that are being read.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! The source partitions whose rows belong to a window or a group. It closes, and it expires, when the stream time of all of
-//! them has passed: a partition that is ahead, or one without rows in it, decides nothing.
+//! them has passed, and that of every partition that has records which were not read yet, since these may belong to it, too: a
+//! partition that is ahead, or one at its end without rows in it, decides nothing.
 
 use std::sync::Arc;
 
@@ -43,12 +44,14 @@ impl Contributors {
         self.0.iter().copied()
     }
 
-    /// The stream time that all of them have reached; `None` if there are none, or if that of one is not known.
+    /// The stream time that all of them have reached, and all partitions that have records which were not read yet; `None` if there
+    /// are none, or if that of one is not known.
     pub fn reached(&self, clocks: &Clocks) -> Option<i64> {
-        self.0.iter().map(|partition| clocks.get(*partition)).min().flatten()
+        let reached_ms = self.0.iter().map(|partition| clocks.get(*partition)).min().flatten()?;
+        Some(clocks.held().map_or(reached_ms, |held_ms| held_ms.min(reached_ms)))
     }
 
-    /// Whether the stream time of all of them has reached a time. `None` is later than any time.
+    /// Whether all of them have [reached](Self::reached) a time. `None` is later than any time.
     pub fn have_reached(&self, time_ms: Option<i64>, clocks: &Clocks) -> bool {
         time_ms.is_some_and(|time_ms| self.reached(clocks).is_some_and(|reached| reached >= time_ms))
     }

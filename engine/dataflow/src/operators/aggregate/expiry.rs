@@ -1,7 +1,7 @@
 //! When windows and sessions expire. They are kept until every partition that the task knows has passed their retention, and every
 //! partition that has records which were not read yet: one that is behind may still add rows to them, whichever partition was read
-//! first. One that was read to its end and is more than a day behind those that contributed to a window does not keep it, or an idle
-//! one would keep everything.
+//! first. One that was read to its end and is more than a day behind all of these does not keep it, or an idle one would keep
+//! everything.
 
 use std::collections::BTreeMap;
 
@@ -21,8 +21,7 @@ pub struct Expiry {
 /// Whether something that expires at a time has expired. `None` is later than any time.
 pub fn has_expired(time_ms: Option<i64>, contributors: &Contributors, clocks: &Clocks) -> bool {
     let lagging = time_ms.and_then(|time_ms| time_ms.checked_add(LAG_MS));
-    time_ms.is_some_and(|time_ms| clocks.slowest() >= Some(time_ms))
-        || (!clocks.is_held() && contributors.have_reached(lagging, clocks))
+    time_ms.is_some_and(|time_ms| clocks.slowest() >= Some(time_ms)) || contributors.have_reached(lagging, clocks)
 }
 
 impl Expiry {
@@ -44,8 +43,7 @@ impl Expiry {
             self.lagging.remove(time_ms.checked_add(LAG_MS), &contributors, &due);
             expired.push(due);
         }
-        let lagging = if clocks.is_held() { Vec::new() } else { self.lagging.take_due(clocks) };
-        for (time_ms, due) in lagging {
+        for (time_ms, due) in self.lagging.take_due(clocks) {
             self.waiting.remove(&(time_ms - LAG_MS, due.clone()));
             expired.push(due);
         }

@@ -6,69 +6,23 @@
 //! stream waits until that is so for all partitions of the table, whichever process reads them. No process waits for one that is
 //! gone: its partitions are assigned to others, which continue to write.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use headwater_connectors::transport::{Admin, Isolation, SourceEvent, TransportError};
-use headwater_dataflow::{Compiled, SourcePartition, TaskId};
+use headwater_connectors::transport::{Admin, SourceEvent, TransportError};
+use headwater_dataflow::{SourcePartition, TaskId};
 use headwater_formats::record::TopicPartition;
 
 use super::super::super::tasks::Tasks;
+use super::super::elsewhere::{Elsewhere, Ends};
 use super::{Input, Merge};
 
-/// The ends of the partitions of topics, by number.
-pub(super) type Ends = BTreeMap<Arc<str>, Vec<i64>>;
-
-/// What is known of the sources behind exchanges.
-#[derive(Default)]
-pub(super) struct Elsewhere {
-    /// The sources, by index and topic, of each exchange that gets rows from sources alone; none if this process has all rows.
-    sources: BTreeMap<Arc<str>, Vec<(i32, Arc<str>)>>,
-    /// The ends that they had when they were asked for.
-    ends: Ends,
-    /// Whether nothing has arrived since.
-    are_ends_new: bool,
-}
-
-impl Elsewhere {
-    /// The sources behind the exchanges of a query.
-    pub(super) fn of(compiled: &Compiled) -> Self {
-        let exchanges = compiled.inputs().into_iter().filter(|input| input.is_exchange);
-        let sources = exchanges.filter_map(|input| Some((input.topic.clone(), compiled.sources_of(input.topic)?)));
-        Self { sources: sources.collect(), ends: Ends::new(), are_ends_new: false }
-    }
-
-    /// Rows have arrived, so that more may follow.
-    pub(super) fn forget_ends(&mut self) {
-        self.are_ends_new = false;
-    }
-
-    /// Asks for the ends of the sources.
-    fn ask(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
-        self.are_ends_new = false;
-        for (_, topic) in self.sources.values().flatten() {
-            let marks = admin.watermarks(topic, Isolation::ReadCommitted)?;
-            self.ends.insert(topic.clone(), marks.iter().map(|marks| marks.end).collect());
-        }
-        self.are_ends_new = true;
-        Ok(())
-    }
-
-    /// The partitions of the sources of an exchange, with their ends among these; `None` if it is not known how many there are.
-    fn partitions(&self, exchange: &str, ends: &Ends) -> Option<Vec<(SourcePartition, i64)>> {
-        let mut partitions = Vec::new();
-        for (source, topic) in self.sources.get(exchange)? {
-            let numbered = (0..).zip(ends.get(topic)?);
-            partitions.extend(numbered.map(|(partition, end)| (SourcePartition { source: *source, partition }, *end)));
-        }
-        Some(partitions)
-    }
-}
-
 impl Merge {
+    /// What is known of the sources behind exchanges.
+    pub(in super::super) fn elsewhere(&self) -> &Elsewhere {
+        &self.elsewhere
+    }
+
     /// Whether rows of an input come from sources that other processes read, too.
     pub(super) fn comes_from_elsewhere(&self, partition: &TopicPartition) -> bool {
-        self.elsewhere.sources.contains_key(&partition.topic)
+        self.elsewhere.has(&partition.topic)
     }
 
     /// Whether all rows of an exchange up to a stream time were released, or at least all that its sources had when the cluster was
@@ -100,23 +54,14 @@ impl Merge {
             if !self.comes_from_elsewhere(partition) {
                 continue;
             }
-            let sources = self.elsewhere.partitions(&partition.topic, &self.elsewhere.ends);
-            let Some(sources) = sources else { return Ok(i64::MIN) };
-            for (source, end) in sources {
-                let heard = task.heard(input.port, source);
-                passed_ms = passed_ms.min(match heard {
-                    None => i64::MIN,
-                    Some(heard) if self.elsewhere.are_ends_new && heard.next >= end => i64::MAX,
-                    Some(heard) => heard.clock_ms,
-                });
-            }
+            passed_ms = passed_ms.min(self.elsewhere.passed(&partition.topic, task, input.port));
         }
         Ok(passed_ms)
     }
 
     /// Asks for the ends of the sources of all groups that wait for them.
     pub(super) fn ask_elsewhere(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
-        if self.elsewhere.sources.is_empty() || !self.reads_tables_ahead {
+        if self.elsewhere.is_empty() || !self.reads_tables_ahead {
             return Ok(());
         }
         let waits = |partition: &TopicPartition| !self.inputs[partition].waiting.is_empty();

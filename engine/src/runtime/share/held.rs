@@ -1,0 +1,98 @@
+//! Which windows have to wait: those to which partitions of sources may still add rows that were not read yet.
+//!
+//! Before each commit a share asks where the partitions of its sources end. Those that have more records hold the windows that their
+//! rows may belong to: these do not close, and do not expire, until the partitions have passed them or have been read to their ends.
+
+use std::collections::BTreeMap;
+
+use headwater_connectors::transport::{Admin, Isolation, TransportError, Watermarks};
+use headwater_dataflow::TaskId;
+use headwater_formats::record::TopicPartition;
+
+use super::super::inputs::Inputs;
+use super::super::start::{Start, mark};
+use super::Share;
+
+/// Whether the sources have several partitions, so that one may be behind others. If another process reads a source, they may.
+pub(super) fn may_lag(inputs: &Inputs, start: &Start) -> bool {
+    let sources = inputs.topics().into_iter().filter(|topic| !inputs.is_exchange(topic));
+    sources.map(|topic| start.partitions.get(&topic).copied().unwrap_or(i32::MAX)).fold(0, i32::saturating_add) > 1
+}
+
+impl Share {
+    /// Tells the tasks with windows up to which stream time these have to wait: see `Task::hold`. It concerns those that get rows of
+    /// several partitions, which come through exchanges.
+    pub(super) fn hold_windows(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
+        if self.tasks.is_whole() {
+            // Rows that are left in the topics of exchanges may belong to any window.
+            let held_ms = if self.later.is_empty() { self.held_ms(admin) } else { Some(i64::MIN) };
+            self.tasks.hold(|_| held_ms);
+            return Ok(());
+        }
+        if self.merge.is_none() {
+            self.tell_progress()?;
+            // What is known suffices if the cluster does not answer.
+            if let Err(error) = self.elsewhere.ask(admin) {
+                tracing::debug!(%error, "could not ask for the ends of the sources of windows");
+            }
+        }
+        self.hold_elsewhere();
+        Ok(())
+    }
+
+    /// Tells the tasks that read sources how far they were read, which they tell the others.
+    fn tell_progress(&mut self) -> Result<(), TransportError> {
+        let is_source = |partition: &&TopicPartition| !self.exchanges.contains(&partition.topic);
+        let sources = self.tasks.readers().map(|(partition, _)| partition).filter(is_source);
+        let reached: Vec<_> = sources.map(|partition| (partition.clone(), self.next_offset(partition))).collect();
+        for (partition, next) in reached {
+            let (id, _) = self.tasks.reader(&partition)?;
+            self.tasks.get(id)?.read_to(next);
+        }
+        Ok(())
+    }
+
+    /// Tells each task that reads exchanges what all processes have read of the sources behind them.
+    fn hold_elsewhere(&mut self) {
+        let elsewhere = self.merge.as_ref().map_or(&self.elsewhere, |merge| merge.elsewhere());
+        let mut passed: BTreeMap<TaskId, i64> = BTreeMap::new();
+        let waits = |topic: &str| elsewhere.has(topic) && !elsewhere.is_alone(topic);
+        for (partition, (id, port)) in self.tasks.readers().filter(|(partition, _)| waits(&partition.topic)) {
+            let passed_ms =
+                self.tasks.look(*id).map_or(i64::MIN, |task| elsewhere.passed(&partition.topic, task, *port));
+            let slowest = passed.entry(*id).or_insert(i64::MAX);
+            *slowest = passed_ms.min(*slowest);
+        }
+        // Nothing is known of rows that pass two exchanges.
+        self.tasks.hold(|id| passed.get(&id).copied().filter(|passed_ms| *passed_ms < i64::MAX));
+    }
+
+    /// The next offset to read of a partition, as far as its records are processed.
+    fn next_offset(&self, partition: &TopicPartition) -> i64 {
+        let known = [&self.moved, &self.passed, &self.positioned].map(|offsets| offsets.get(partition).copied());
+        known.into_iter().flatten().max().unwrap_or(0)
+    }
+
+    /// The lowest stream time of a source's partition that has records which were not read yet; `None` if there is no such partition.
+    /// Nothing is asked if there is one partition alone, which is not behind others. If the cluster does not answer, any partition
+    /// may have more records.
+    fn held_ms(&self, admin: &dyn Admin) -> Option<i64> {
+        let sources = || self.tasks.stream_times().filter(|(partition, _)| !self.exchanges.contains(&partition.topic));
+        if sources().count() < 2 {
+            return None;
+        }
+        let mut ends: BTreeMap<&str, Vec<Watermarks>> = BTreeMap::new();
+        let mut held_ms: Option<i64> = None;
+        for (partition, time_ms) in sources() {
+            if held_ms.is_some_and(|held_ms| held_ms <= time_ms) {
+                continue;
+            }
+            let asked = || admin.watermarks(&partition.topic, Isolation::ReadCommitted).unwrap_or_default();
+            let marks = ends.entry(&partition.topic).or_insert_with(asked);
+            if mark(marks, partition).map_or(true, |marks| self.next_offset(partition) < marks.end) {
+                held_ms = Some(time_ms);
+            }
+        }
+        held_ms
+    }
+}

@@ -1,0 +1,73 @@
+//! Windows over a long history that is read at different speeds, by one process or by several: each window has all rows that are not
+//! late by the stream time of their own partition.
+//!
+//! Method: the partitions span different times, of months, and rows are grouped by another column than the key, so that each window gets
+//! rows of all partitions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::for_tests::shared::{KEYS, PARTITIONS, Record, STREAMS, Shared, clocks, records, write};
+
+const HOUR_MS: i64 = 60 * 60 * 1_000;
+
+/// The records, with hours instead of the milliseconds of their times, each partition slower than the one before it.
+fn history(shared: &mut Shared) -> Vec<Record> {
+    let hours = |record: Record| {
+        let slower = 1 + i64::from(record.partition);
+        Record { time_ms: record.time_ms * HOUR_MS / (40 * slower), ..record }
+    };
+    records(&mut shared.chance, 400, 0).into_iter().map(hours).collect()
+}
+
+/// The count of each group and window, by texts.
+fn counts(records: &[Record]) -> Vec<String> {
+    let mut counts: BTreeMap<(u64, i64), u64> = BTreeMap::new();
+    for (record, clock_ms) in records.iter().zip(clocks(records)) {
+        let start = record.time_ms - record.time_ms.rem_euclid(HOUR_MS);
+        if start + 2 * HOUR_MS > clock_ms {
+            *counts.entry((record.number % 3, start)).or_default() += 1;
+        }
+    }
+    let mut texts: Vec<String> =
+        counts.into_iter().map(|((group, start), count)| format!("{group} {start} {count}")).collect();
+    texts.sort();
+    texts
+}
+
+/// The counts of a query over windows that is run by two processes, which are killed now and then if the seed says so.
+async fn counted(seed: u64, emit: &str) -> (Vec<String>, Vec<String>) {
+    let count = format!(
+        "CREATE TABLE c AS SELECT n % 3 AS g, COUNT(*) AS c FROM l WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 1 HOUR) \
+         GROUP BY n % 3 EMIT {emit};"
+    );
+    let mut shared = Shared::new(seed, &[STREAMS[0], &count], "CTAS_C_3").await;
+    let records = history(&mut shared);
+    write(&shared.process, "l", &records);
+    shared.run(seed % 3 > 0).await;
+    // Windows close once their partitions are later.
+    let flush = |key| Record { key, number: key, partition: (key % PARTITIONS) as i32, time_ms: 1_000_000 * HOUR_MS };
+    write(&shared.process, "l", &(0..KEYS).map(flush).collect::<Vec<_>>());
+    shared.run(false).await;
+    let rows = shared.process.rows("SELECT g, WINDOWSTART, c FROM c WHERE WINDOWSTART < 3600000000000;").await;
+    (rows, counts(&records))
+}
+
+#[tokio::test]
+async fn no_window_is_begun_again_however_far_one_process_is_behind() {
+    for seed in 0..18 {
+        let (rows, expected) = counted(seed, "CHANGES").await;
+        let differences: Vec<_> =
+            rows.iter().collect::<BTreeSet<_>>().symmetric_difference(&expected.iter().collect()).copied().collect();
+        assert!(rows == expected, "seed {seed}: {differences:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_window_closes_before_all_of_its_rows_were_read() {
+    for seed in 0..18 {
+        let (rows, expected) = counted(seed, "FINAL").await;
+        let differences: Vec<_> =
+            rows.iter().collect::<BTreeSet<_>>().symmetric_difference(&expected.iter().collect()).copied().collect();
+        assert!(rows == expected, "seed {seed}: {differences:?}");
+    }
+}
