@@ -87,10 +87,8 @@ pub(super) struct Share {
     pub(super) current: Vec<RawBatch>,
     /// What was read and comes next.
     next: Option<SourceEvent>,
-    /// What is known of the sources behind its exchanges, for windows; nothing if this process has all rows.
+    /// What is known of the sources behind its exchanges, if tasks tell those of other processes how far they have read them.
     elsewhere: Elsewhere,
-    /// Whether tasks tell those of other processes how far they have read their sources.
-    marks_progress: bool,
     /// Whether they have to, although no record was read.
     must_mark: bool,
     /// Part of a record's output has been produced and part has not, so no commit is possible.
@@ -147,15 +145,11 @@ impl Share {
         let restore = Restore::begin(transport, job, shelf.clone(), &mut tasks, status, now_ms)?;
         let (plan, later) = plans(opening, partitions, &start, &mut tasks)?;
         let keeper = shelf.map(|shelf| dumps::keeper(shelf, transport, job, &tasks.ids(), now_ms));
-        if job.query.topology.has_windows() && held::may_lag(inputs, &start) {
-            // Nothing is known before the first commit.
-            tasks.hold(|_| Some(i64::MIN));
-        }
-        let marks_progress = job.compiled.marks_progress() && !tasks.is_whole();
+        held::begin(job, inputs, &start, &mut tasks);
+        let elsewhere = Elsewhere::of(&job.compiled, &tasks);
         let share = Self {
-            elsewhere: if marks_progress { Elsewhere::of(&job.compiled) } else { Elsewhere::default() },
-            marks_progress,
-            must_mark: marks_progress,
+            must_mark: !elsewhere.is_empty(),
+            elsewhere,
             phase: partitions_of(&plan),
             unfinished: ends(later.iter().chain([&plan])),
             later,
@@ -340,7 +334,7 @@ impl Share {
             Some(next) => *next = offset,
             None => drop(self.passed.insert(partition, offset)),
         }
-        self.must_mark |= is_source && self.marks_progress;
+        self.must_mark |= is_source && !self.elsewhere.is_empty();
     }
 
     /// A partition is read to its end. After the last one of the plan, the next plan is read.

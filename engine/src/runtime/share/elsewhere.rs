@@ -11,6 +11,8 @@ use std::sync::Arc;
 use headwater_connectors::transport::{Admin, Isolation, TransportError};
 use headwater_dataflow::{Compiled, Port, SourcePartition, Task};
 
+use super::super::tasks::Tasks;
+
 /// The ends of the partitions of topics, by number.
 pub(super) type Ends = BTreeMap<Arc<str>, Vec<i64>>;
 
@@ -26,8 +28,11 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// The sources behind the exchanges of a query.
-    pub(super) fn of(compiled: &Compiled) -> Self {
+    /// The sources behind the exchanges of a query; none if this process has all rows, or nobody waits for them.
+    pub(super) fn of(compiled: &Compiled, tasks: &Tasks) -> Self {
+        if tasks.is_whole() || !compiled.marks_progress() {
+            return Self::default();
+        }
         let exchanges = compiled.inputs().into_iter().filter(|input| input.is_exchange);
         let sources = exchanges.filter_map(|input| Some((input.topic.clone(), compiled.sources_of(input.topic)?)));
         Self { sources: sources.collect(), ends: Ends::new(), are_ends_new: false }

@@ -10,11 +10,20 @@ use headwater_dataflow::TaskId;
 use headwater_formats::record::TopicPartition;
 
 use super::super::inputs::Inputs;
+use super::super::job::Job;
 use super::super::start::{Start, mark};
+use super::super::tasks::Tasks;
 use super::Share;
 
+/// Has windows wait until the first commit, before which nothing is known of partitions that may be behind.
+pub(super) fn begin(job: &Job, inputs: &Inputs, start: &Start, tasks: &mut Tasks) {
+    if job.query.topology.has_windows() && may_lag(inputs, start) {
+        tasks.hold(|_| Some(i64::MIN));
+    }
+}
+
 /// Whether the sources have several partitions, so that one may be behind others. If another process reads a source, they may.
-pub(super) fn may_lag(inputs: &Inputs, start: &Start) -> bool {
+fn may_lag(inputs: &Inputs, start: &Start) -> bool {
     let sources = inputs.topics().into_iter().filter(|topic| !inputs.is_exchange(topic));
     sources.map(|topic| start.partitions.get(&topic).copied().unwrap_or(i32::MAX)).fold(0, i32::saturating_add) > 1
 }

@@ -122,7 +122,7 @@ impl Merge {
         compiled: &Compiled,
     ) -> Result<Self, TransportError> {
         let mut merge = Self::new(compiled);
-        merge.elsewhere = if tasks.is_whole() { Elsewhere::default() } else { Elsewhere::of(compiled) };
+        merge.elsewhere = Elsewhere::of(compiled, tasks);
         merge.add_inputs(plan, inputs, tasks)?;
         Ok(merge)
     }
