@@ -89,9 +89,7 @@ impl Lowering<'_> {
             Action::Aggregate(aggregation) => {
                 let (every, before) = (self.emits_every_change, self.needs_before());
                 let aggregate = Aggregate::new(aggregation, rows, self.store, every, before)?;
-                if self.receives_table && !aggregate.can_undo() {
-                    return Err(vec![Diagnostic::new(INTERNAL, "an aggregate cannot be applied to a table")]);
-                }
+                let aggregate = if self.receives_table { aggregate.over_table(rows)? } else { aggregate };
                 let schema = aggregate.schema().clone();
                 (Arc::new(aggregate), schema)
             }

@@ -38,6 +38,8 @@ pub struct Context<'a> {
     pub failures: &'a mut Vec<Failure>,
     /// The operator adds each row that arrived after its window had closed.
     pub late: &'a mut Vec<Late>,
+    /// The operator adds each row that it cannot process, if it goes on without that row itself.
+    pub refused: &'a mut Vec<Refused>,
     /// What the topics behind the operator accept.
     pub limits: Limits<'a>,
 }
@@ -45,6 +47,15 @@ pub struct Context<'a> {
 /// A row that arrived after its window had closed. It was dropped or, in an outer join, emitted without a match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Late {
+    /// The index of the row in the chunk that was pushed.
+    pub row: usize,
+    /// The reason, for the processing log.
+    pub reason: String,
+}
+
+/// A row that could not be processed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
     /// The index of the row in the chunk that was pushed.
     pub row: usize,
     /// The reason, for the processing log.
@@ -140,9 +151,11 @@ pub fn repeated(
     chunk: Chunk,
     now_ms: i64,
 ) -> Result<Option<Chunk>, ArrowError> {
-    let (failures, late, clocks) = (&mut Vec::new(), &mut Vec::new(), &mut Clocks::default());
+    let (failures, late, refused) = (&mut Vec::new(), &mut Vec::new(), &mut Vec::new());
+    let clocks = &mut Clocks::default();
     let (source, limits) = (SourcePartition { source: 0, partition: 0 }, Limits::default());
-    let mut cx = Context { now_ms, passed_ms: i64::MAX, clocks, source, stores: &mut [], failures, late, limits };
+    let mut cx =
+        Context { now_ms, passed_ms: i64::MAX, clocks, source, stores: &mut [], failures, late, refused, limits };
     match operator.push(port, chunk, &mut cx)? {
         Emitted::Rows(chunk) => Ok(Some(chunk)),
         Emitted::Nothing => Ok(None),

@@ -37,7 +37,7 @@ use super::clocks::Clocks;
 use super::command::Command;
 use super::complaint::{Complaint, ComplaintKind, Wrong};
 use super::limits::{Changelog, Limits, Onward};
-use super::operator::{Context, Emitted, Late, Operator, Pieces, Port};
+use super::operator::{Context, Emitted, Late, Operator, Pieces, Port, Refused};
 use super::output::{Output, Placement};
 use super::position::TaskPosition;
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
@@ -412,7 +412,8 @@ impl Task {
             Target::Output(at) => return self.put_out(&chunk, at, now_ms),
             Target::Operator(at, port) => (at, port),
         };
-        let (mut failures, mut late, addresses) = (Vec::new(), Vec::new(), self.addresses(&chunk));
+        let (mut failures, mut late, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        let addresses = self.addresses(&chunk);
         let source = self.own_source();
         let (until, later) = self.operators.split_at_mut(at + 1);
         let (operator, to) = &mut until[at];
@@ -420,8 +421,17 @@ impl Task {
         let onward = Some(Onward { to, later: (later, at + 1), outputs, now_ms });
         let limits = Limits { changelogs: &self.changelogs, onward };
         let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
-        let (passed_ms, failed, missed) = (self.passed_ms, &mut failures, &mut late);
-        let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures: failed, late: missed, limits };
+        let mut cx = Context {
+            now_ms,
+            passed_ms: self.passed_ms,
+            clocks,
+            source,
+            stores,
+            failures: &mut failures,
+            late: &mut late,
+            refused: &mut refused,
+            limits,
+        };
         let emitted = operator.push(port, chunk, &mut cx)?;
         if operator.grows() && !addresses.offsets.is_empty() {
             let bytes = match &emitted {
@@ -434,6 +444,9 @@ impl Task {
         }
         for Failure { row, expr, reason } in failures {
             self.complain(ComplaintKind::Processing, &addresses, row, Wrong::Expression(expr), reason);
+        }
+        for Refused { row, reason } in refused {
+            self.complain(ComplaintKind::Processing, &addresses, row, Wrong::Row, reason);
         }
         for Late { row, reason } in late {
             self.complain(ComplaintKind::Late, &addresses, row, Wrong::Row, reason);

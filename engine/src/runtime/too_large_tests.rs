@@ -254,6 +254,38 @@ async fn a_record_that_is_far_larger_than_its_state_rejects_its_row() {
     }
 }
 
+/// Goal: a row of a table that its group could not take is not taken out of it when it leaves, also not by another process, and what is
+/// kept of it is not shown as a group. Method: rows of which four fit into a changelog; each run restores the state from it.
+#[tokio::test]
+async fn a_row_of_a_table_that_its_group_could_not_take_is_not_taken_out() {
+    let table = "CREATE TABLE y (id INT PRIMARY KEY, g STRING, v STRING) WITH (KAFKA_TOPIC = 'y', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
+    let query = "CREATE TABLE t AS SELECT g, COLLECT_LIST(v) AS list, COUNT(*) AS n FROM y GROUP BY g;";
+    for setting in ["SHOW TABLES;", EVERY_CHANGE] {
+        let mut process = process(&[setting, table, query]).await;
+        assert_eq!(process.run().await, None, "its topics exist");
+        limit_changelogs(&process, "1000");
+        let large = "y".repeat(200);
+        for id in 0..10 {
+            process.ask(&format!("INSERT INTO y VALUES ({id}, 'a', '{large}'), ({}, 'b', 'z');", id + 10)).await;
+        }
+        assert_eq!(process.run().await, None);
+        let groups = "SELECT g, n FROM t;";
+        assert_eq!(process.rows(groups).await, ["a 4", "b 10"], "{setting}");
+        let delete = |id: i32| format!("INSERT INTO y (id, ROWTOMBSTONE) VALUES ({id}, true);");
+        for id in 3..10 {
+            process.ask(&delete(id)).await;
+            assert_eq!(process.run().await, None);
+        }
+        assert_eq!(process.rows(groups).await, ["a 3", "b 10"], "{setting}");
+        for id in 0..3 {
+            process.ask(&delete(id)).await;
+        }
+        assert_eq!(process.run().await, None);
+        assert_eq!(process.rows(groups).await, ["a 0", "b 10"], "{setting}");
+        assert_eq!(process.rows("SELECT reason FROM processing_log;").await.len(), 6, "only rows that arrived");
+    }
+}
+
 /// Goal: a record of a join that is too large for the sink is reported with its address, and the query goes on; so it does with EMIT
 /// FINAL, and a delete of a row that never came out is accepted. Method: both rows fit, what is made of them does not.
 #[tokio::test]

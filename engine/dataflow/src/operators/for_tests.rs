@@ -26,6 +26,7 @@ macro_rules! cx {
             stores: $stores,
             failures: &mut Vec::new(),
             late: &mut Vec::new(),
+            refused: &mut Vec::new(),
             limits: Default::default(),
         }
     };

@@ -65,12 +65,12 @@ impl Task {
     /// Has the operator at an index emit what it held back until the end of the epoch.
     fn end_operator(&mut self, at: usize, now_ms: i64) -> Result<(), ArrowError> {
         // Expressions are evaluated when a row is pushed, so none fails now.
-        let (failures, late) = (&mut Vec::new(), &mut Vec::new());
+        let (failures, late, refused) = (&mut Vec::new(), &mut Vec::new(), &mut Vec::new());
         let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
         let source = SourcePartition { source: 0, partition: self.partition };
         let limits = Limits { changelogs: &self.changelogs, onward: None };
         let passed_ms = self.passed_ms;
-        let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures, late, limits };
+        let mut cx = Context { now_ms, passed_ms, clocks, source, stores, failures, late, refused, limits };
         let emitted = self.operators[at].0.barrier(&mut cx)?;
         self.emit(emitted, at);
         Ok(())

@@ -18,6 +18,15 @@ pub struct Expanded {
 }
 
 impl Expanded {
+    /// One of the rows.
+    pub fn only(&self, row: usize) -> Self {
+        Self {
+            chunk: self.chunk.slice(row, 1),
+            undone: self.undone.as_ref().map(|undone| undone.slice(row, 1)).filter(|undone| undone.value(0)),
+            changes: self.changes.as_ref().map(|changes| vec![changes[row]]),
+        }
+    }
+
     /// The change that a row belongs to, by its index among those that were pushed.
     pub fn change_of(&self, row: usize) -> usize {
         self.changes.as_ref().map_or(row, |changes| changes[row] as usize)
@@ -55,16 +64,21 @@ fn entries_of(chunk: &Chunk, before: &Before, places: &[u32], undone: &[bool]) -
 }
 
 /// The entries after which a group is emitted; `None` if these are all. A change within a group is one change of the group, so
-/// nothing is emitted between its two entries.
-pub fn shown(groups: &[u32], chunk: &Chunk, undone: Option<&BooleanBuffer>) -> Option<UInt32Array> {
+/// nothing is emitted between its two entries, nor before a row that is taken out after them.
+pub fn shown(
+    groups: &[u32],
+    chunk: &Chunk,
+    undone: Option<&BooleanBuffer>,
+    retried: Option<&BooleanBuffer>,
+) -> Option<UInt32Array> {
     let undone = undone?;
     let offsets = chunk.offsets.values();
     let is_half = |row: usize| {
         let next = row + 1;
-        undone.value(row)
-            && next < groups.len()
-            && !undone.value(next)
+        let is_one_change = || undone.value(row) && !undone.value(next);
+        next < groups.len()
             && (groups[row], offsets[row]) == (groups[next], offsets[next])
+            && (is_one_change() || retried.is_some_and(|retried| retried.value(next)))
     };
     Some((0..groups.len()).filter(|row| !is_half(*row)).map(|row| Some(row as u32)).collect())
 }

@@ -11,6 +11,7 @@ use arrow::error::ArrowError;
 use headwater_state::{Changes, Scanned, Store};
 
 use super::Aggregate;
+use super::differences::DIFFERENCES;
 use super::open::CONTRIBUTORS;
 use crate::chunk::{Before, Chunk, Origins};
 use crate::operator::Emitted;
@@ -92,7 +93,8 @@ impl Aggregate {
 
 /// The groups in a store, without what it has beside them.
 pub(super) fn of_groups(scanned: &Scanned) -> Result<Scanned, ArrowError> {
-    let is_group: BooleanArray = scanned.windows.values().iter().map(|window| Some(*window != CONTRIBUTORS)).collect();
+    let is_group = |window: &i64| Some(![CONTRIBUTORS, DIFFERENCES].contains(window));
+    let is_group: BooleanArray = scanned.windows.values().iter().map(is_group).collect();
     if is_group.true_count() == is_group.len() {
         return Ok(scanned.clone());
     }

@@ -135,7 +135,7 @@ impl Aggregate {
         // A group without rows, here or in the store, is not put.
         let is_new: BooleanArray = shares.iter().map(|share| Some(share.is_none())).collect();
         let values = nullif(&states.encode(&self.state)?, &is_new)?;
-        Ok(Ok(Effect { puts: grouped.puts(values.as_binary()), emitted, late, failures: Vec::new() }))
+        Ok(Ok(Effect { puts: grouped.puts(values.as_binary()), emitted, late, ..Effect::default() }))
     }
 
     /// The results of groups that have closed, in their order. Each is at the row that closed it.

@@ -1,6 +1,7 @@
 //! Groups that become too large for a record: the changelog, or the sink, would refuse them, and with them the whole commit, again
 //! and again. Rows that would make a group too large are pushed one by one, since the push fails, and such a row is rejected: its
-//! group keeps its value, and others are not affected.
+//! group keeps its value, and others are not affected. Of a table, the rows before and after a change are pushed one by one as well
+//! (`apart`).
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use arrow::util::display::array_value_to_string;
 
 use super::contributors::shares;
 use super::emission::Results;
-use super::{Aggregate, Emission, Windows, list};
+use super::{Aggregate, Emission, Incoming, Windows, list};
 use crate::chunk::Chunk;
 use crate::limits::{Limits, longest};
 use crate::operators::encoding::States;
@@ -28,7 +29,14 @@ type Puts = (i64, BinaryArray, BinaryArray);
 
 impl Aggregate {
     /// Fails if the group of a row would become too large for the changelog or the sink.
-    pub(super) fn check_size(&self, chunk: &Chunk, puts: &[Puts], limits: &mut Limits<'_>) -> Result<(), ArrowError> {
+    pub(super) fn check_size(
+        &self,
+        incoming: Incoming<'_>,
+        puts: &[Puts],
+        limits: &mut Limits<'_>,
+    ) -> Result<(), ArrowError> {
+        let chunk = incoming.chunk;
+        let is_undone = chunk.len() == 1 && incoming.undone.is_some();
         let reserve = if self.emission == Emission::Final { MARK_BYTES } else { 0 };
         let doubtful = limits.doubtful_bytes();
         for put in puts {
@@ -42,24 +50,26 @@ impl Aggregate {
             let keys: BTreeSet<&[u8]> = keys.iter().flatten().collect();
             let mut large = large.into_iter().filter(|(row, _)| keys.contains(put.1.value(*row)));
             if let Some((row, why)) = large.find(|(row, _)| chunk.len() > 1 || !self.is_emitted(put.2.value(*row))) {
-                return Err(self.refused(put, row, &why));
+                return Err(self.refused(put, row, (is_undone, &why)));
             }
-            if let Some(bytes) = doubtful {
-                self.check_results(&keys, put, bytes, limits)?;
+            if let Some(bytes) = doubtful
+                && let Some((row, why)) = self.large_result(&keys, put, bytes, limits)?
+            {
+                return Err(self.refused(put, row, (is_undone, &why)));
             }
         }
         Ok(())
     }
 
-    /// Fails if the result of a group that has more than so many bytes, with its key, is too large for the sink.
-    fn check_results(
+    /// A group that has more than so many bytes, with its key, and whose result is too large for the sink, with the reason.
+    fn large_result(
         &self,
         keys: &BTreeSet<&[u8]>,
         put: &Puts,
         bytes: usize,
         limits: &mut Limits<'_>,
-    ) -> Result<(), ArrowError> {
-        let Some(onward) = &mut limits.onward else { return Ok(()) };
+    ) -> Result<Option<(usize, String)>, ArrowError> {
+        let Some(onward) = &mut limits.onward else { return Ok(None) };
         let (_, groups, values) = put;
         let is_doubtful = |row: &usize| {
             let size = groups.value(*row).len() + values.value(*row).len();
@@ -72,11 +82,11 @@ impl Aggregate {
             let most = if rows.len() <= 2 { 0 } else { PIECE_BYTES_MAX };
             let (some, others) = left.split_at(piece(left.iter().map(|row| values.value(*row).len()), most));
             if let Some(why) = onward.too_large(&self.results_of(put, some, bytes)?)? {
-                return Err(self.refused(put, some[0], &why));
+                return Ok(Some((some[0], why)));
             }
             left = others;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The rows that show the values of some groups; of sessions, only those with more than so many bytes, with their keys.
@@ -119,7 +129,7 @@ impl Aggregate {
         shares.is_some_and(|shares| shares.iter().flatten().any(|share| share.is_emitted))
     }
 
-    fn refused(&self, (window, keys, _): &Puts, row: usize, why: &str) -> ArrowError {
+    fn refused(&self, (window, keys, _): &Puts, row: usize, (is_undone, why): (bool, &str)) -> ArrowError {
         let columns = self.key.decode(&keys.slice(row, 1)).unwrap_or_default();
         let value = |column: &ArrayRef| array_value_to_string(column, 0).unwrap_or_default();
         let key: Vec<String> = columns.iter().map(value).map(short).collect();
@@ -128,7 +138,8 @@ impl Aggregate {
             _ => String::new(),
         };
         let group = format!("group {}{window}", key.join(", "));
-        ArrowError::ComputeError(format!("with it, {group} would be too large: {why}"))
+        let with = if is_undone { "without it" } else { "with it" };
+        ArrowError::ComputeError(format!("{with}, {group} would be too large: {why}"))
     }
 }
 

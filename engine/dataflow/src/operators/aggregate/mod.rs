@@ -3,15 +3,19 @@
 //! A batch is grouped once, by window and key. The states of its groups are read, changed as columns and written, with one
 //! read and one write of the store for each window. The operator emits the group of each row as it is after that row, or each
 //! changed group once, at the barrier, or each group once, when its window has closed (EMIT FINAL). A row of a table that changes
-//! is taken out as it was before and added as it is now.
+//! is taken out as it was before and added as it is now, unless it had been rejected: what a group has differently from the table is kept.
 //!
 //! Whether a row is late depends on the stream time of its own source partition, and when a result is final on those of the
 //! partitions that contributed to it: a partition that is ahead takes nothing from the others, and an idle one holds nothing back.
 
+mod apart;
 mod changed_sessions;
 mod changes;
 mod contributors;
 mod deadlines;
+mod differences;
+#[cfg(test)]
+mod differences_tests;
 mod emission;
 mod entries;
 mod expiry;
@@ -25,6 +29,7 @@ mod memory;
 #[cfg(test)]
 mod model;
 mod open;
+mod over_table;
 mod rejection;
 mod sessions;
 #[cfg(test)]
@@ -56,8 +61,10 @@ use crate::keeper::Keeper;
 use crate::operator::{Context, Emitted, Late, Operator, Port};
 use crate::operators::encoding::{Encoding, States};
 use crate::operators::internal;
-use changes::expand;
+use changes::{Expanded, expand};
+use differences::Changes;
 use memory::Memory;
+use over_table::OverTable;
 use windowing::Windows;
 
 /// The operator for GROUP BY.
@@ -76,6 +83,8 @@ pub struct Aggregate {
     emission: Emission,
     gives_before: bool,
     schema: SchemaRef,
+    /// What it has in addition if its rows are those of a table.
+    over: Option<OverTable>,
     /// What it remembers of its windows and groups; `None` until it is read from the store.
     memory: Option<Memory>,
 }
@@ -113,6 +122,8 @@ struct Effect {
     late: Vec<Late>,
     /// The rows that a call cannot fold.
     failures: Vec<Failure>,
+    /// The differences between the table and its groups that change.
+    differences: Changes,
 }
 
 /// The rows of a batch, with the source partition and the stream time of each.
@@ -121,6 +132,10 @@ struct Incoming<'a> {
     chunk: &'a Chunk,
     /// The rows that are undone: `None` if there are none.
     undone: Option<&'a BooleanBuffer>,
+    /// The rows that are taken out only now, after another one of their group: `None` if there are none.
+    retried: Option<&'a BooleanBuffer>,
+    /// Whether rows that could not be taken out of a group are taken out when it changes.
+    retries: bool,
     /// The source partition of the rows, if they do not have their own.
     own: SourcePartition,
 }
@@ -181,8 +196,18 @@ impl Aggregate {
             emission,
             gives_before,
             schema: Arc::new(Schema::new(fields)),
+            over: None,
             memory: None,
         })
+    }
+
+    /// The same operator for the rows of a table. Fails if one of the aggregates cannot take rows out of their groups.
+    pub fn over_table(self, input: &SchemaRef) -> Result<Self, Vec<Diagnostic>> {
+        if !self.calls.iter().all(|call| call.fold.can_undo()) {
+            return Err(internal("an aggregate cannot be applied to a table"));
+        }
+        let over = OverTable::new(&self.calls, input).map_err(internal)?;
+        Ok(Self { over: Some(over), ..self })
     }
 
     /// The columns of the result; all may be null.
@@ -190,9 +215,52 @@ impl Aggregate {
         &self.schema
     }
 
-    /// Whether rows can be taken out of their groups, which a table requires.
-    pub fn can_undo(&self) -> bool {
-        self.calls.iter().all(|call| call.fold.can_undo())
+    /// Adds rows and takes others out. Nothing has changed if that fails. With `retries`, rows that could not be taken out of their
+    /// groups before are tried again in those that change.
+    fn push_entries(
+        &mut self,
+        expanded: &Expanded,
+        retries: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<Emitted, ArrowError> {
+        let chunk = &expanded.chunk;
+        let incoming = Incoming { chunk, undone: expanded.undone.as_ref(), retried: None, retries, own: cx.source };
+        let store = &mut *cx.stores[self.store];
+        // If rows are pushed again after a failure, the clocks must not have changed, and the memory is read again.
+        let mut clocks = cx.clocks.clone();
+        let mut memory = match self.memory.take() {
+            Some(memory) => memory,
+            None => self.read_memory(store)?,
+        };
+        if let Some(over) = &mut self.over {
+            over.known(store)?;
+        }
+        let effect = match (self.windows, &self.over) {
+            (Some(Windows::Session(windows)), _) => {
+                self.in_sessions(windows, incoming, &mut memory, &mut clocks, store)?
+            }
+            (Some(Windows::Time(windows)), _) => {
+                self.in_windows(Some(windows), incoming, &mut memory, &mut clocks, store)?
+            }
+            (None, Some(over)) => self.of_changes(over, incoming, &mut memory, &mut clocks, store)?,
+            (None, None) => self.in_windows(None, incoming, &mut memory, &mut clocks, store)?,
+        };
+        if !chunk.is_empty() {
+            self.check_size(incoming, &effect.puts, &mut cx.limits)?;
+        }
+        let known = self.over.as_mut().map(|over| over.known(store)).transpose()?;
+        // Nothing fails from here on, since the store must not have changed then.
+        effect.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
+        memory.open.save(store);
+        if let Some(known) = known {
+            effect.differences.save(known, cx.limits.bytes_max(self.store), store);
+        }
+        *cx.clocks = clocks;
+        cx.late.extend(effect.late);
+        let of_change = |failure: Failure| Failure { row: expanded.change_of(failure.row), ..failure };
+        cx.failures.extend(effect.failures.into_iter().map(of_change));
+        self.memory = Some(memory);
+        Ok(effect.emitted.map_or(Emitted::Nothing, Emitted::from))
     }
 
     /// Whether each row belongs to a group: it comes from a record with a value and has no null in a GROUP BY column.
@@ -211,35 +279,12 @@ impl Aggregate {
 impl Operator for Aggregate {
     /// Adds rows to their groups. A row without a value, or with a null in a GROUP BY column, belongs to no group.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
+        let changes = chunk.len();
         let expanded = expand(chunk)?;
-        let chunk = &expanded.chunk;
-        let incoming = Incoming { chunk, undone: expanded.undone.as_ref(), own: cx.source };
-        let store = &mut *cx.stores[self.store];
-        // If rows are pushed again after a failure, the clocks must not have changed, and the memory is read again.
-        let mut clocks = cx.clocks.clone();
-        let mut memory = match self.memory.take() {
-            Some(memory) => memory,
-            None => self.read_memory(store)?,
-        };
-        let effect = match self.windows {
-            Some(Windows::Session(windows)) => self.in_sessions(windows, incoming, &mut memory, &mut clocks, store)?,
-            Some(Windows::Time(windows)) => {
-                self.in_windows(Some(windows), incoming, &mut memory, &mut clocks, store)?
-            }
-            None => self.in_windows(None, incoming, &mut memory, &mut clocks, store)?,
-        };
-        if !chunk.is_empty() {
-            self.check_size(chunk, &effect.puts, &mut cx.limits)?;
+        match self.push_entries(&expanded, true, cx) {
+            Err(_) if changes == 1 && self.over.is_some() => Ok(self.push_apart(&expanded, cx)),
+            pushed => pushed,
         }
-        // Nothing fails from here on, since the store must not have changed then.
-        effect.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
-        memory.open.save(store);
-        *cx.clocks = clocks;
-        cx.late.extend(effect.late);
-        let of_change = |failure: Failure| Failure { row: expanded.change_of(failure.row), ..failure };
-        cx.failures.extend(effect.failures.into_iter().map(of_change));
-        self.memory = Some(memory);
-        Ok(effect.emitted.map_or(Emitted::Nothing, Emitted::from))
     }
 
     fn barrier(&mut self, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
@@ -273,7 +318,8 @@ impl Operator for Aggregate {
     }
 
     fn fresh(&self) -> Box<dyn Operator> {
-        Box::new(Self { memory: None, ..self.clone() })
+        let over = self.over.as_ref().map(OverTable::fresh);
+        Box::new(Self { over, memory: None, ..self.clone() })
     }
 }
 

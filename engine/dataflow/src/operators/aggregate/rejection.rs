@@ -51,7 +51,7 @@ pub fn rejected(
 }
 
 /// The state of a group after a row, or the call that rejects it.
-fn folded(
+pub fn folded(
     calls: &[Call],
     rows: &[Rows<'_>],
     row: usize,

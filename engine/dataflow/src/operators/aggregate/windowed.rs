@@ -36,6 +36,11 @@ pub(super) struct Entries {
 }
 
 impl Entries {
+    /// So many rows, in no windows.
+    pub fn without_windows(rows: usize) -> Self {
+        Self { rows: (0..rows as u32).collect(), starts: vec![0; rows], late: Vec::new() }
+    }
+
     /// The entries without some of them.
     fn without(&mut self, gone: &BTreeSet<usize>) {
         let mut entry = (0..).map(|entry| !gone.contains(&entry));
@@ -80,7 +85,7 @@ impl Aggregate {
 
     /// The effect of entries and of groups that are due, if all entries can be folded.
     #[allow(clippy::too_many_arguments, reason = "the parts of a batch, and what an aggregate knows")]
-    fn attempt(
+    pub(super) fn attempt(
         &self,
         finals: Option<&Finals>,
         incoming: Incoming<'_>,
@@ -101,7 +106,7 @@ impl Aggregate {
     }
 
     /// Assigns the rows that belong to a group to their windows. A row is late if all of its windows have closed for its partition.
-    fn arrive(
+    pub(super) fn arrive(
         &self,
         windows: Option<TimeWindows>,
         incoming: Incoming<'_>,
@@ -159,7 +164,7 @@ impl Aggregate {
         let puts = grouped.puts(&states.encode(&self.state)?);
         let emitted = match self.emission {
             Emission::EveryChange => {
-                let shown = shown(numbers, &chunk, undone.as_ref());
+                let shown = shown(numbers, &chunk, undone.as_ref(), incoming.retried);
                 let after = Chunk { times_ms, ..chunk };
                 Some(self.each_change(
                     after,

@@ -118,7 +118,7 @@ impl Aggregate {
         let noted: Vec<_> = times.zip(grouped.groups.numbers[rows.len()..].iter().copied()).collect();
         self.remember(*windows, &sessions, stored, grouped, &noted, memory);
         let puts = vec![(SESSIONS, grouped.keys.clone(), values)];
-        Ok(Ok(Effect { puts, emitted, late: outcome.late, failures: Vec::new() }))
+        Ok(Ok(Effect { puts, emitted, late: outcome.late, ..Effect::default() }))
     }
 
     /// The sessions that may have to be emitted after these rows.
