@@ -230,9 +230,10 @@ impl Shown {
         self.status.silent_ms(Utc::now().timestamp_millis()).is_some_and(|ms| ms <= IN_TOUCH_MS_MAX)
     }
 
-    /// The state of each partition, if it has all commits that are known. Never waits: while one is applied, there is none.
-    fn at(&self, known: &Known) -> Option<Vec<(i32, Vec<Snapshot>)>> {
-        let committed = self.committed.try_read()?;
+    /// The state of each partition, if it has all commits that are known. While one is applied, it waits for that however long it
+    /// takes, or there is none.
+    fn at(&self, known: &Known, waits: bool) -> Option<Vec<(i32, Vec<Snapshot>)>> {
+        let committed = if waits { self.committed.read() } else { self.committed.try_read()? };
         let is_current = match known {
             Known::Ours => !committed.has_next,
             Known::Positions(known) => committed.offsets.iter().all(|(partition, offset)| {
@@ -278,7 +279,7 @@ impl States {
         let shown = self.of(query);
         let all = usize::try_from(shown.first()?.partitions).ok()?;
         let is_sure = are_all_here(&shown, all) && shown.iter().all(|shown| shown.is_in_touch());
-        if is_sure { together(&shown, &Known::Ours, all) } else { None }
+        if is_sure { together(&shown, &Known::Ours, all, false) } else { None }
     }
 
     /// The state of a query with all commits that the cluster has now, or why it is not read. Blocks. Fails if the cluster does not
@@ -329,7 +330,7 @@ impl States {
         loop {
             let seen = self.changes.seen();
             let shown = self.of(query);
-            if let Some(state) = together(&shown, known, partitions) {
+            if let Some(state) = together(&shown, known, partitions, true) {
                 return Ok(state);
             }
             let are_here = are_all_here(&shown, partitions);
@@ -342,9 +343,11 @@ impl States {
     }
 }
 
-/// The state of these shares; `None` if one lacks a commit that is known, or if they do not have all partitions.
-fn together(shown: &[Arc<Shown>], known: &Known, partitions: usize) -> Option<StateSnapshot> {
-    let here: BTreeMap<i32, Vec<Snapshot>> = shown.iter().filter_map(|shown| shown.at(known)).flatten().collect();
+/// The state of these shares; `None` if one lacks a commit that is known, or if they do not have all partitions. `waits` says whether
+/// it waits for one that is being applied.
+fn together(shown: &[Arc<Shown>], known: &Known, partitions: usize, waits: bool) -> Option<StateSnapshot> {
+    let here: BTreeMap<i32, Vec<Snapshot>> =
+        shown.iter().filter_map(|shown| shown.at(known, waits)).flatten().collect();
     let first = shown.first().filter(|_| here.len() == partitions)?;
     let kept = shown.iter().map(|shown| shown.kept).chain(here.values().flatten().map(Keeps::of));
     Some(StateSnapshot {
@@ -405,5 +408,29 @@ mod tests {
         let reader = waiting(&states, &query);
         drop(driver);
         assert!(matches!(reader.join().expect("it ends"), Err(Unread::NotHere)));
+    }
+
+    /// Goal: a reader does not give up while a commit is being applied, however long that takes, and one that must not wait does not.
+    /// Method: a reader without any patience comes while a commit is applied.
+    #[tokio::test]
+    async fn a_reader_waits_for_a_commit_that_is_applied() {
+        let mut process = Process::with(&[COUNTS, "INSERT INTO s (k, a) VALUES ('a', 1);"]).await;
+        let states = Arc::<States>::default();
+        let mut driver = process.driver().await.shown_in(&states);
+        process.drive(&mut [&mut driver]);
+        let query = process.engine.catalog().await.expect("it is known").queries().next().expect("a query").clone();
+        let shown = states.of(&query);
+        let read = || states.await_commits(&query, &Known::Ours, 4, Duration::ZERO).is_ok();
+        std::thread::scope(|scope| {
+            let mut reader = None;
+            let apply = || {
+                assert!(together(&shown, &Known::Ours, 4, false).is_none(), "it would wait");
+                reader = Some(scope.spawn(read));
+                (0..1_000).for_each(|_| std::thread::yield_now());
+                Ok(())
+            };
+            shown[0].commit(&BTreeMap::new(), false, apply).expect("nothing fails");
+            assert!(reader.expect("it began").join().expect("it ends"));
+        });
     }
 }
