@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! PARENT/headwater-state-PID-XXXXXX/      the folder of this process, created when the first store needs it
-//!   0/, 1/, …                             one tree of sorted tables for each store, merged by one thread
+//!   0/, 1/, …                             one tree of sorted tables for each store, written and merged by threads of their own
 //! ```
 //!
 //! Nothing in it outlives the process: the truth is in the changelogs. The folders of processes that were killed are deleted by
@@ -11,6 +11,7 @@
 mod folder;
 mod merger;
 mod tree;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use folder::Folder;
 pub use folder::reason;
 use merger::Merger;
 use tree::ColdTree;
+use writer::Writers;
 
 /// The part of the memory of all stores that is used to cache what is on disk.
 const CACHE_PART: usize = 8;
@@ -61,6 +63,7 @@ struct Opened {
     cache: Arc<Cache>,
     files: Arc<DescriptorTable>,
     merger: Merger,
+    writers: Writers,
 }
 
 impl std::fmt::Debug for Opened {
@@ -83,6 +86,7 @@ impl ColdDisk {
             cache: Arc::new(cache),
             files: Arc::new(files),
             merger: Merger::start().map_err(failed)?,
+            writers: Writers::start().map_err(failed)?,
         };
         Ok(opened.insert(Arc::new(new)).clone())
     }

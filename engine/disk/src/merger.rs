@@ -45,8 +45,8 @@ fn work(jobs: &Receiver<Job>) {
         }));
         match done {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tree.fail(tree.failed("merge state in", &error)),
-            Err(_) => tree.fail(ColdError::new("internal error: the merge of state on disk panicked")),
+            Ok(Err(error)) => tree.queue.fail(tree.failed("merge state in", &error)),
+            Err(_) => tree.queue.fail(ColdError::new("internal error: the merge of state on disk panicked")),
         }
     }
 }

@@ -35,11 +35,17 @@ fn trees(parent: &Path) -> usize {
 }
 
 /// Goal: what was moved is read, overwritten, removed and given back, while merges go on and snapshots stay as they are. Method:
-/// many rounds over a few windows, each committed and moved at once.
+/// many rounds over a few windows, each committed and moved at once, or while the rounds go on.
 #[test]
 fn a_store_over_files_is_like_one_in_memory() {
+    for bytes_max in [0, super::CACHE_BYTES.0 + (500 << 10)] {
+        is_like_one_in_memory(bytes_max);
+    }
+}
+
+fn is_like_one_in_memory(bytes_max: usize) {
     let parent = tempfile::tempdir().expect("a folder");
-    let storage = storage(parent.path());
+    let storage = super::storage(bytes_max, parent.path());
     let (mut store, mut memory) = (MemoryStore::within(&storage), MemoryStore::default());
     let mut snapshots = Vec::new();
     for round in 0..60_u32 {

@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, ArrayBuilder, BinaryArray, BinaryBuilder};
-use headwater_state::{Cold, ColdError, ColdSnapshot, Piece};
+use headwater_state::{Cold, ColdError, ColdSnapshot, Piece, Run};
 use lsm_tree::config::PinningPolicy;
 use lsm_tree::{AbstractTree, AnyTree, Config, Guard, SeqNo, SequenceNumberCounter};
 use parking_lot::Mutex;
 
 use super::folder;
 use super::merger::Job;
+use super::writer::{Queue, Task};
 
 /// Keys of a piece of a scan, and the bytes after which it ends.
 const PIECE: (usize, usize) = (4_096, 1 << 20);
@@ -40,8 +41,8 @@ pub(super) struct Tree {
     visible: SequenceNumberCounter,
     /// The sequence numbers of the snapshots that exist, with how many there are of each.
     live: Mutex<BTreeMap<SeqNo, usize>>,
-    /// Why a merge failed.
-    failure: Mutex<Option<ColdError>>,
+    /// What waits to be written, and why the tree failed.
+    pub(super) queue: Queue,
     /// Keeps the folder, which is deleted with its last tree.
     opened: Arc<super::Opened>,
 }
@@ -66,13 +67,47 @@ impl Tree {
         failed(what, &self.path, error)
     }
 
-    /// Records that the tree is not usable any more.
-    pub(super) fn fail(&self, error: ColdError) {
-        self.failure.lock().get_or_insert(error);
+    /// Writes keys in bulk. Waits for merges if there are too many. What nobody would read is given up.
+    pub(super) fn write(self: &Arc<Self>, run: Run) -> Result<(), ColdError> {
+        for _ in 0..LOOKS_MAX {
+            if self.tree.l0_run_count() <= LOADS_MAX || self.is_left() {
+                break;
+            }
+            self.queue.check()?;
+            std::thread::sleep(LOOK);
+        }
+        self.load(run).map_err(|error| self.failed("write state to", &error))
     }
 
-    fn check(&self) -> Result<(), ColdError> {
-        self.failure.lock().clone().map_or(Ok(()), Err)
+    fn load(self: &Arc<Self>, run: Run) -> Result<(), lsm_tree::Error> {
+        let mut load = self.tree.ingestion()?;
+        for Piece { keys, values } in run {
+            if self.is_left() {
+                return Ok(());
+            }
+            for row in 0..keys.len() {
+                match values.is_valid(row) {
+                    true => load.write(keys.value(row), values.value(row))?,
+                    false => load.write_tombstone(keys.value(row))?,
+                }
+            }
+        }
+        load.finish()
+    }
+
+    /// Whether its store and all snapshots are gone, and only the thread that writes has it.
+    fn is_left(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1
+    }
+
+    /// Has tables merged where that is due.
+    pub(super) fn merge_soon(self: &Arc<Self>) {
+        self.opened.merger.put(Job::Merge(Arc::downgrade(self)));
+    }
+
+    /// Has tables deleted that have only keys of a range.
+    pub(super) fn forget_soon(self: &Arc<Self>, keys: Range<[u8; 8]>) {
+        self.opened.merger.put(Job::Forget(Arc::downgrade(self), keys));
     }
 
     /// Merges tables where that is due. Returns false if there was nothing to merge.
@@ -117,43 +152,26 @@ impl ColdTree {
             .index_block_pinning_policy(PinningPolicy::all(false))
             .open();
         let tree = tree.map_err(|error| failed("create", &path, &error))?;
-        let (live, failure) = (Mutex::default(), Mutex::default());
-        Ok(Self(Arc::new(Tree { tree, path, visible, live, failure, opened })))
-    }
-
-    fn load(&self, pieces: &mut dyn Iterator<Item = Piece>) -> Result<(), lsm_tree::Error> {
-        let mut load = self.0.tree.ingestion()?;
-        for Piece { keys, values } in pieces {
-            for row in 0..keys.len() {
-                match values.is_valid(row) {
-                    true => load.write(keys.value(row), values.value(row))?,
-                    false => load.write_tombstone(keys.value(row))?,
-                }
-            }
-        }
-        load.finish()
+        let (live, queue) = (Mutex::default(), Queue::default());
+        Ok(Self(Arc::new(Tree { tree, path, visible, live, queue, opened })))
     }
 }
 
 impl Cold for ColdTree {
-    fn write(&mut self, pieces: &mut dyn Iterator<Item = Piece>) -> Result<(), ColdError> {
-        self.0.check()?;
-        self.load(pieces).map_err(|error| self.0.failed("write state to", &error))?;
-        self.0.opened.merger.put(Job::Merge(Arc::downgrade(&self.0)));
-        for _ in 0..LOOKS_MAX {
-            if self.0.tree.l0_run_count() <= LOADS_MAX {
-                break;
-            }
-            self.0.check()?;
-            std::thread::sleep(LOOK);
-        }
+    fn write(&mut self, run: Run) -> Result<(), ColdError> {
+        self.0.queue.check()?;
+        self.0.opened.writers.put(&self.0, Task::Write(run));
         Ok(())
     }
 
+    fn written(&self, least: u64) -> Result<u64, ColdError> {
+        self.0.queue.written(least)
+    }
+
     fn forget(&mut self, windows: Range<u64>) -> Result<(), ColdError> {
-        self.0.check()?;
+        self.0.queue.check()?;
         let keys = windows.start.to_be_bytes()..windows.end.to_be_bytes();
-        self.0.opened.merger.put(Job::Forget(Arc::downgrade(&self.0), keys));
+        self.0.opened.writers.put(&self.0, Task::Forget(keys));
         Ok(())
     }
 

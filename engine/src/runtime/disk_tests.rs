@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow::array::BinaryArray;
 use headwater_connectors::transport::{TransportError, TransportErrorKind};
 use headwater_language::diagnostic::STATE_DISK;
-use headwater_state::{Cold, ColdError, ColdSnapshot, Disk, MemoryDisk, Piece, Storage};
+use headwater_state::{Cold, ColdError, ColdSnapshot, Disk, MemoryDisk, Piece, Run, Storage};
 
 use super::driver::{Driver, StepOutcome};
 use super::for_tests::Process;
@@ -48,9 +48,13 @@ impl Disk for Failing {
 }
 
 impl Cold for FailingCold {
-    fn write(&mut self, pieces: &mut dyn Iterator<Item = Piece>) -> Result<(), ColdError> {
+    fn write(&mut self, run: Run) -> Result<(), ColdError> {
         check(&self.1.writes, "write state to")?;
-        self.0.write(pieces)
+        self.0.write(run)
+    }
+
+    fn written(&self, least: u64) -> Result<u64, ColdError> {
+        self.0.written(least)
     }
 
     fn forget(&mut self, windows: Range<u64>) -> Result<(), ColdError> {

@@ -42,7 +42,7 @@ pub(crate) async fn rows(
 }
 
 /// The same without asking the cluster: `None` also if that would be necessary.
-pub(crate) fn rows_now(lookup: &Lookup, states: &States, settings: &Settings) -> Found {
+fn rows_now(lookup: &Lookup, states: &States, settings: &Settings) -> Found {
     let state = if is_for_states(lookup, settings) { states.now(&lookup.query) } else { None };
     found(lookup, state)
 }

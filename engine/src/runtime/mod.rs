@@ -4,6 +4,7 @@ pub(crate) mod belongings;
 mod blocking;
 pub(crate) mod board;
 pub mod bounded;
+mod changes;
 mod command;
 mod command_fault;
 mod command_log;

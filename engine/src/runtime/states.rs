@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use headwater_connectors::transport::{Admin, Position, TransportError};
@@ -18,6 +18,7 @@ use headwater_language::definition::SourceKind;
 use headwater_state::{Snapshot, Storage, View};
 use parking_lot::{Mutex, RwLock};
 
+use super::changes::Changes;
 use super::job::Job;
 use super::note::Note;
 use super::query_status::QueryStatus;
@@ -26,8 +27,6 @@ use super::tasks::Tasks;
 
 /// How long to wait for a commit that the cluster has and this process has not noticed yet.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often to check whether it has.
-const LOOK: Duration = Duration::from_millis(2);
 /// How recent the last step of a driver must be for it to certainly have its partitions: the group gives them to nobody else
 /// before the driver has released them, or was silent for far longer.
 const IN_TOUCH_MS_MAX: i64 = 2_000;
@@ -36,6 +35,8 @@ const IN_TOUCH_MS_MAX: i64 = 2_000;
 #[derive(Debug, Default)]
 pub struct States {
     shown: Mutex<Vec<Weak<Shown>>>,
+    /// Those of what is shown, and of what is shown no longer.
+    changes: Arc<Changes>,
     /// Where stores that are opened from now on keep them.
     storage: Mutex<Storage>,
 }
@@ -52,14 +53,17 @@ pub(super) struct Shown {
     partitions: i32,
     /// Which windows it kept when the share began.
     kept: Keeps,
-    committed: RwLock<Committed>,
-}
-
-/// The state of a share at its last commit.
-#[derive(Debug)]
-struct Committed {
     /// The stores with the result, by partition.
     views: BTreeMap<i32, Vec<View>>,
+    /// Locked while a commit changes the views.
+    committed: RwLock<Committed>,
+    /// Wakes readers, once there are any.
+    changes: OnceLock<Arc<Changes>>,
+}
+
+/// What a share had committed at its last commit.
+#[derive(Debug)]
+struct Committed {
     /// The committed offset of each partition that the share reads.
     offsets: BTreeMap<TopicPartition, i64>,
     /// Whether a later commit is in progress.
@@ -163,14 +167,28 @@ impl Shown {
             kept = of_notes.fold(Keeps::default(), Keeps::and);
         }
         let offsets = start.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect();
-        let committed = RwLock::new(Committed { views, offsets, has_next: false });
+        let committed = RwLock::new(Committed { offsets, has_next: false });
         let (query, group, status) = (job.query.clone(), job.group(), status.clone());
-        Ok(Some(Self { query, group, status, materialized, partitions, kept, committed }))
+        let changes = OnceLock::new();
+        Ok(Some(Self { query, group, status, materialized, partitions, kept, views, committed, changes }))
+    }
+
+    /// Changes what is committed, and has those look again who wait.
+    fn change<T>(&self, change: impl FnOnce(&mut Committed) -> T) -> T {
+        let changed = change(&mut self.committed.write());
+        self.notify();
+        changed
+    }
+
+    fn notify(&self) {
+        if let Some(changes) = self.changes.get() {
+            changes.notify();
+        }
     }
 
     /// Records that a commit begins: readers wait for it from now on.
     pub(super) fn begin_commit(&self) {
-        self.committed.write().has_next = true;
+        self.change(|committed| committed.has_next = true);
     }
 
     /// Makes a commit of these offsets visible, whose state `apply` changes; `has_next` says whether another one is in progress.
@@ -181,16 +199,17 @@ impl Shown {
         has_next: bool,
         apply: impl FnOnce() -> Result<(), TransportError>,
     ) -> Result<(), TransportError> {
-        let mut committed = self.committed.write();
-        apply()?;
-        committed.has_next = has_next;
-        Self::advance(&mut committed, offsets);
-        Ok(())
+        self.change(|committed| {
+            apply()?;
+            committed.has_next = has_next;
+            Self::advance(committed, offsets);
+            Ok(())
+        })
     }
 
     /// Records offsets that are committed without any change of the state.
     pub(super) fn pass(&self, offsets: &BTreeMap<TopicPartition, Position>) {
-        Self::advance(&mut self.committed.write(), offsets);
+        self.change(|committed| Self::advance(committed, offsets));
     }
 
     fn advance(committed: &mut Committed, offsets: &BTreeMap<TopicPartition, Position>) {
@@ -211,9 +230,10 @@ impl Shown {
         self.status.silent_ms(Utc::now().timestamp_millis()).is_some_and(|ms| ms <= IN_TOUCH_MS_MAX)
     }
 
-    /// The state of each partition, if it has all commits that are known.
-    fn at(&self, known: &Known) -> Option<Vec<(i32, Vec<Snapshot>)>> {
-        let committed = self.committed.read();
+    /// The state of each partition, if it has all commits that are known. While one is applied, it waits for that however long it
+    /// takes, or there is none.
+    fn at(&self, known: &Known, waits: bool) -> Option<Vec<(i32, Vec<Snapshot>)>> {
+        let committed = if waits { self.committed.read() } else { self.committed.try_read()? };
         let is_current = match known {
             Known::Ours => !committed.has_next,
             Known::Positions(known) => committed.offsets.iter().all(|(partition, offset)| {
@@ -221,7 +241,13 @@ impl Shown {
             }),
         };
         let stores = |views: &Vec<View>| views.iter().map(View::snapshot).collect();
-        is_current.then(|| committed.views.iter().map(|(partition, views)| (*partition, stores(views))).collect())
+        is_current.then(|| self.views.iter().map(|(partition, views)| (*partition, stores(views))).collect())
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.notify();
     }
 }
 
@@ -238,6 +264,7 @@ impl States {
 
     /// Shows the state of a share until it is dropped.
     pub(super) fn show(&self, shown: &Arc<Shown>) {
+        shown.changes.get_or_init(|| self.changes.clone());
         let mut all = self.shown.lock();
         all.retain(|other| other.strong_count() > 0);
         all.push(Arc::downgrade(shown));
@@ -252,7 +279,7 @@ impl States {
         let shown = self.of(query);
         let all = usize::try_from(shown.first()?.partitions).ok()?;
         let is_sure = are_all_here(&shown, all) && shown.iter().all(|shown| shown.is_in_touch());
-        if is_sure { together(&shown, &Known::Ours, all) } else { None }
+        if is_sure { together(&shown, &Known::Ours, all, false) } else { None }
     }
 
     /// The state of a query with all commits that the cluster has now, or why it is not read. Blocks. Fails if the cluster does not
@@ -262,6 +289,15 @@ impl States {
         admin: &dyn Admin,
         query: &QueryDef,
     ) -> Result<Result<StateSnapshot, Unread>, TransportError> {
+        match self.known(admin, query)? {
+            Ok((known, partitions)) => Ok(self.await_commits(query, &known, partitions, PATIENCE)),
+            Err(why) => Ok(Err(why)),
+        }
+    }
+
+    /// What the cluster says about the commits of a query, and the number of partitions of its state, which is all here; or why
+    /// it is not read.
+    fn known(&self, admin: &dyn Admin, query: &QueryDef) -> Result<Result<(Known, usize), Unread>, TransportError> {
         let shown = self.of(query);
         let Some(first) = shown.first() else { return Ok(Err(Unread::NotHere)) };
         if let Err(why) = &first.materialized {
@@ -279,23 +315,39 @@ impl States {
                 Known::Positions(admin.committed_offsets(&first.group, &partitions)?)
             }
         };
-        for _ in 0..=PATIENCE.as_millis() / LOOK.as_millis() {
+        Ok(Ok((known, all)))
+    }
+
+    /// Waits until the state of a query has all commits that are known, but not for long, and not for a state that is gone.
+    fn await_commits(
+        &self,
+        query: &QueryDef,
+        known: &Known,
+        partitions: usize,
+        patience: Duration,
+    ) -> Result<StateSnapshot, Unread> {
+        let until = Instant::now() + patience;
+        loop {
+            let seen = self.changes.seen();
             let shown = self.of(query);
-            if let Some(state) = together(&shown, &known, all) {
-                return Ok(Ok(state));
+            if let Some(state) = together(&shown, known, partitions, true) {
+                return Ok(state);
             }
-            if !are_all_here(&shown, all) {
-                break;
+            let are_here = are_all_here(&shown, partitions);
+            // Those who wait keep nothing: a state is gone once its share is.
+            drop(shown);
+            if !are_here || !self.changes.wait(seen, until) {
+                return Err(Unread::NotHere);
             }
-            std::thread::sleep(LOOK);
         }
-        Ok(Err(Unread::NotHere))
     }
 }
 
-/// The state of these shares; `None` if one lacks a commit that is known, or if they do not have all partitions.
-fn together(shown: &[Arc<Shown>], known: &Known, partitions: usize) -> Option<StateSnapshot> {
-    let here: BTreeMap<i32, Vec<Snapshot>> = shown.iter().filter_map(|shown| shown.at(known)).flatten().collect();
+/// The state of these shares; `None` if one lacks a commit that is known, or if they do not have all partitions. `waits` says whether
+/// it waits for one that is being applied.
+fn together(shown: &[Arc<Shown>], known: &Known, partitions: usize, waits: bool) -> Option<StateSnapshot> {
+    let here: BTreeMap<i32, Vec<Snapshot>> =
+        shown.iter().filter_map(|shown| shown.at(known, waits)).flatten().collect();
     let first = shown.first().filter(|_| here.len() == partitions)?;
     let kept = shown.iter().map(|shown| shown.kept).chain(here.values().flatten().map(Keeps::of));
     Some(StateSnapshot {
@@ -308,9 +360,77 @@ fn together(shown: &[Arc<Shown>], known: &Known, partitions: usize) -> Option<St
 
 /// Whether these shares have all partitions.
 fn are_all_here(shown: &[Arc<Shown>], partitions: usize) -> bool {
-    let mut here: Vec<i32> =
-        shown.iter().flat_map(|s| s.committed.read().views.keys().copied().collect::<Vec<_>>()).collect();
+    let mut here: Vec<i32> = shown.iter().flat_map(|shown| shown.views.keys().copied()).collect();
     here.sort_unstable();
     here.dedup();
     here.len() == partitions
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::JoinHandle;
+
+    use super::super::for_tests::Process;
+    use super::*;
+
+    const COUNTS: &str = "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;";
+    /// Longer than any test: whoever waits is woken, or never ends.
+    const PATIENCE: Duration = Duration::from_secs(3_600);
+
+    /// A reader that waits for a commit which begins now.
+    fn waiting(states: &Arc<States>, query: &Arc<QueryDef>) -> JoinHandle<Result<usize, Unread>> {
+        states.of(query).iter().for_each(|shown| shown.begin_commit());
+        let (theirs, query) = (states.clone(), query.clone());
+        let read = move || {
+            let state = theirs.await_commits(&query, &Known::Ours, 4, PATIENCE)?;
+            Ok(state.partitions.iter().flatten().map(Snapshot::len).sum())
+        };
+        let reader = std::thread::spawn(read);
+        while states.changes.waiting() == 0 {
+            std::thread::yield_now();
+        }
+        reader
+    }
+
+    /// Goal: whoever waits for a commit goes on when it ends, or when there is no state any more. Method: one reader before a
+    /// commit, and one before the driver is dropped.
+    #[tokio::test]
+    async fn a_reader_waits_until_the_commit_or_the_state_ends() {
+        let mut process = Process::with(&[COUNTS, "INSERT INTO s (k, a) VALUES ('a', 1);"]).await;
+        let states = Arc::<States>::default();
+        let mut driver = process.driver().await.shown_in(&states);
+        process.drive(&mut [&mut driver]);
+        let query = process.engine.catalog().await.expect("it is known").queries().next().expect("a query").clone();
+        let reader = waiting(&states, &query);
+        process.ask("INSERT INTO s (k, a) VALUES ('b', 1);").await;
+        process.drive(&mut [&mut driver]);
+        assert_eq!(reader.join().expect("it ends").ok(), Some(2));
+        let reader = waiting(&states, &query);
+        drop(driver);
+        assert!(matches!(reader.join().expect("it ends"), Err(Unread::NotHere)));
+    }
+
+    /// Goal: a reader does not give up while a commit is being applied, however long that takes, and one that must not wait does not.
+    /// Method: a reader without any patience comes while a commit is applied.
+    #[tokio::test]
+    async fn a_reader_waits_for_a_commit_that_is_applied() {
+        let mut process = Process::with(&[COUNTS, "INSERT INTO s (k, a) VALUES ('a', 1);"]).await;
+        let states = Arc::<States>::default();
+        let mut driver = process.driver().await.shown_in(&states);
+        process.drive(&mut [&mut driver]);
+        let query = process.engine.catalog().await.expect("it is known").queries().next().expect("a query").clone();
+        let shown = states.of(&query);
+        let read = || states.await_commits(&query, &Known::Ours, 4, Duration::ZERO).is_ok();
+        std::thread::scope(|scope| {
+            let mut reader = None;
+            let apply = || {
+                assert!(together(&shown, &Known::Ours, 4, false).is_none(), "it would wait");
+                reader = Some(scope.spawn(read));
+                (0..1_000).for_each(|_| std::thread::yield_now());
+                Ok(())
+            };
+            shown[0].commit(&BTreeMap::new(), false, apply).expect("nothing fails");
+            assert!(reader.expect("it began").join().expect("it ends"));
+        });
+    }
 }

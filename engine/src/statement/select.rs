@@ -33,7 +33,7 @@ async fn look_up(query: &ast::Query, context: &mut Context<'_>) -> Result<Option
     let process = context.process;
     // What this process runs has not ended long ago: a look-up of it does not ask the cluster for later definitions.
     if let Some(lookup) = process.recent_catalog().and_then(|catalog| Lookup::of(query, &catalog))
-        && let Some(rows) = lookup::rows_now(&lookup, process.states(), context.settings())?
+        && let Some(rows) = lookup::rows(&lookup, process.transport(), process.states(), context.settings()).await?
     {
         return Ok(Some(rows));
     }

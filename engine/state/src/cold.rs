@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Disk::open()                one place for each store, empty at first
-//! Cold::write(pieces)         committed keys leave memory, in the order of their keys
+//! Cold::write(run)            committed keys are handed over, in the order of their keys; memory keeps them until they are written
+//! Cold::written()             how many runs are written
 //! Cold::snapshot()            what was written, for the store and for readers; later writes do not change it
 //! Cold::forget(windows)       windows are gone
 //! ```
@@ -36,8 +37,11 @@ pub trait Disk: fmt::Debug + Send + Sync {
 
 /// The part of one store that is on disk: values by key, ordered as bytes. After an error it is not used any more.
 pub trait Cold: fmt::Debug + Send {
-    /// Writes keys in ascending order, piece by piece; a null value removes the key.
-    fn write(&mut self, pieces: &mut dyn Iterator<Item = Piece>) -> Result<(), ColdError>;
+    /// Hands over keys, which are written after all that were handed over before, perhaps only later. Does not wait for that.
+    fn write(&mut self, run: Run) -> Result<(), ColdError>;
+
+    /// Waits until at least this many runs are written, and returns how many are. Fails once one could not be written.
+    fn written(&self, least: u64) -> Result<u64, ColdError>;
 
     /// Gives back the space of the keys that begin with one of these numbers (8 bytes, the most significant first), as far as
     /// that costs little. Nobody asks for them any more, except in snapshots that exist.
@@ -55,6 +59,9 @@ pub trait ColdSnapshot: fmt::Debug + Send + Sync {
     /// The keys of a range with their values, in ascending order and in pieces of a few thousand.
     fn scan(&self, keys: Range<Vec<u8>>) -> Box<dyn Iterator<Item = Result<Piece, ColdError>> + Send>;
 }
+
+/// Keys in ascending order, piece by piece; a null value removes the key.
+pub type Run = Box<dyn Iterator<Item = Piece> + Send>;
 
 /// Some keys on disk with their values.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +124,11 @@ impl Places {
     /// All places of a window.
     #[cfg(test)]
     pub(crate) const ALL: Self = Self { first: 0, end: PLACES };
+
+    /// Whether the key with a hash is in one of them.
+    pub(crate) fn contain(self, hash: u64) -> bool {
+        (self.first..self.end).contains(&place(hash))
+    }
 
     /// Those of the keys whose hashes have these lowest `depth` bits above [`SHARD_BITS`].
     pub(crate) fn of(bits: u32, depth: u32) -> Self {

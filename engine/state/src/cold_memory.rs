@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray};
 
-use super::cold::{Cold, ColdError, ColdSnapshot, Disk, Piece};
+use super::cold::{Cold, ColdError, ColdSnapshot, Disk, Piece, Run};
 
 /// Keys of a piece of a scan; few, so that tests have several pieces.
 const PIECE_KEYS: usize = 3;
@@ -27,7 +27,11 @@ type Entries = Arc<BTreeMap<Box<[u8]>, Box<[u8]>>>;
 
 /// The place of one store.
 #[derive(Debug, Default)]
-struct MemoryCold(Entries);
+struct MemoryCold {
+    entries: Entries,
+    /// The number of runs.
+    written: u64,
+}
 
 #[derive(Debug)]
 struct Snapshot(Entries);
@@ -39,10 +43,10 @@ impl Disk for MemoryDisk {
 }
 
 impl Cold for MemoryCold {
-    fn write(&mut self, pieces: &mut dyn Iterator<Item = Piece>) -> Result<(), ColdError> {
-        let entries = Arc::make_mut(&mut self.0);
+    fn write(&mut self, run: Run) -> Result<(), ColdError> {
+        let entries = Arc::make_mut(&mut self.entries);
         let mut last: Option<Box<[u8]>> = None;
-        for Piece { keys, values } in pieces {
+        for Piece { keys, values } in run {
             for row in 0..keys.len() {
                 let key: Box<[u8]> = keys.value(row).into();
                 assert!(last.is_none_or(|last| last < key), "keys are written in ascending order");
@@ -53,17 +57,22 @@ impl Cold for MemoryCold {
                 last = Some(key);
             }
         }
+        self.written += 1;
         Ok(())
+    }
+
+    fn written(&self, _: u64) -> Result<u64, ColdError> {
+        Ok(self.written)
     }
 
     fn forget(&mut self, windows: Range<u64>) -> Result<(), ColdError> {
         let first = |key: &[u8]| key.first_chunk().copied().map_or(0, u64::from_be_bytes);
-        Arc::make_mut(&mut self.0).retain(|key, _| !windows.contains(&first(key)));
+        Arc::make_mut(&mut self.entries).retain(|key, _| !windows.contains(&first(key)));
         Ok(())
     }
 
     fn snapshot(&self) -> Arc<dyn ColdSnapshot> {
-        Arc::new(Snapshot(self.0.clone()))
+        Arc::new(Snapshot(self.entries.clone()))
     }
 }
 

@@ -29,7 +29,7 @@ mod view;
 mod warm;
 mod window;
 
-pub use cold::{Cold, ColdError, ColdSnapshot, Disk, Piece};
+pub use cold::{Cold, ColdError, ColdSnapshot, Disk, Piece, Run};
 pub use cold_memory::MemoryDisk;
 pub use memory::MemoryStore;
 pub use record_key::NOTE_KEY;

@@ -7,7 +7,8 @@
 //! disk         committed keys that were moved there because memory was scarce
 //! ```
 //!
-//! The disk is written when a commit or a restore exceeds the share of the store, in bulk. It is read once for a batch of keys,
+//! The disk gets runs of keys when a commit or a restore exceeds the share of the store, and writes them in its own time: until
+//! then they are frozen in memory, between the shards and the disk. It is read once for a batch of keys,
 //! for those that memory does not know; they are kept until the epoch ends.
 
 use std::cell::RefCell;
@@ -186,7 +187,7 @@ impl MemoryStore {
         }
     }
 
-    /// Moves to disk what exceeds the share of the store, after its committed state has changed.
+    /// Hands over to the disk what exceeds the share of the store, after its committed state has changed, and frees what is there.
     fn settle(&mut self) {
         if !self.tier.is_limited() || self.failure.borrow().is_some() {
             return;
@@ -443,9 +444,11 @@ impl Store for MemoryStore {
     }
 
     fn bytes(&self) -> usize {
-        self.measured_bytes() + self.uncommitted_bytes()
+        self.measured_bytes() + self.uncommitted_bytes() + self.tier.leaving_bytes()
     }
 }
 
+#[cfg(test)]
+mod late_tests;
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,8 @@ pub struct Scan {
     parts: VecDeque<(i64, Part)>,
     /// The place in the table of the first part from which it is read on; `None` if all of it is read.
     place: Option<usize>,
+    /// The same in its frozen table.
+    frozen_place: Option<usize>,
     /// The keys of the first part on disk, once its table is read.
     on_disk: Option<OnDisk>,
     rows: usize,
@@ -84,7 +86,8 @@ impl Batch {
 
 impl Scan {
     pub(crate) fn new(windows: VecDeque<(i64, Arc<Window>)>, disk: Option<Arc<dyn ColdSnapshot>>, rows: usize) -> Self {
-        Self { windows, disk, parts: VecDeque::new(), place: Some(0), on_disk: None, rows: rows.max(1) }
+        let (place, frozen_place) = (Some(0), Some(0));
+        Self { windows, disk, parts: VecDeque::new(), place, frozen_place, on_disk: None, rows: rows.max(1) }
     }
 
     /// The part to be read next, with the start of its window.
@@ -103,12 +106,13 @@ impl Scan {
             let Some((start, part)) = self.part() else { break };
             if self.on_disk.is_none() {
                 self.read_table(start, &part.table, &mut batch)?;
-                if self.place.is_some() {
+                self.read_frozen(start, &part, &mut batch)?;
+                if self.place.is_some() || self.frozen_place.is_some() {
                     break;
                 }
             }
             if self.is_read(start, &part, &mut batch)? {
-                (self.place, self.on_disk) = (Some(0), None);
+                (self.place, self.frozen_place, self.on_disk) = (Some(0), Some(0), None);
                 self.parts.pop_front();
             }
         }
@@ -126,6 +130,26 @@ impl Scan {
             let Some(at) = self.place.filter(|_| !batch.is_full()) else { break };
             if let Some(value) = table.value(at) {
                 batch.add(start, table.key(at), value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what is left of a frozen table, as much as the batch takes, without the keys that have changed since.
+    fn read_frozen(&mut self, start: i64, part: &Part, batch: &mut Batch) -> Result<(), ArrowError> {
+        let (None, Some(from)) = (self.place, self.frozen_place) else { return Ok(()) };
+        let Some(table) = part.frozen.as_deref() else {
+            self.frozen_place = None;
+            return Ok(());
+        };
+        let mut places = table.places(from);
+        loop {
+            self.frozen_place = places.next();
+            let Some(at) = self.frozen_place.filter(|_| !batch.is_full()) else { break };
+            let (key, value) = (table.key(at), table.value(at));
+            let hash = hash(key);
+            if let Some(value) = value.filter(|_| part.places.contain(hash) && part.table.find(hash, key).is_none()) {
+                batch.add(start, key, value)?;
             }
         }
         Ok(())
@@ -149,7 +173,8 @@ impl Scan {
                     return Ok(false);
                 }
                 let key = &keys.value(*row)[PREFIX_BYTES..];
-                if part.table.keys() == 0 || part.table.find(hash(key), key).is_none() {
+                let is_above = |table: &Table| table.keys() > 0 && table.find(hash(key), key).is_some();
+                if !is_above(&part.table) && !part.frozen.as_deref().is_some_and(is_above) {
                     batch.add(start, key, values.value(*row))?;
                 }
                 *row += 1;

@@ -12,6 +12,9 @@ use super::cold::{Cold, ColdError, Disk};
 const KEPT_PERCENT: usize = 90;
 /// The part of the limit by which the total may exceed it, until those that have more than an equal part have yielded.
 const BEYOND_PART: usize = 4;
+/// The part of the limit by which the total may exceed it because of state that is being written to disk: as much as a store hands
+/// over at once.
+const LEAVING_PART: usize = 4;
 
 /// The memory and the disk of the stores of a process. A clone is the same memory and disk; the default is memory without limit.
 #[derive(Clone, Debug, Default)]
@@ -20,8 +23,10 @@ pub struct Storage(Option<Arc<Limited>>);
 #[derive(Debug)]
 struct Limited {
     bytes_max: usize,
-    /// The memory of all stores, as they reported it last.
+    /// The memory of all stores, as they reported it last, without what is leaving it.
     bytes: AtomicUsize,
+    /// The memory of what was handed over to the disk and is not written yet.
+    leaving: AtomicUsize,
     /// The number of stores.
     stores: AtomicUsize,
     disk: Box<dyn Disk>,
@@ -30,8 +35,8 @@ struct Limited {
 impl Storage {
     /// Memory of at most `bytes_max`, beyond which stores move state to a disk.
     pub fn new(bytes_max: usize, disk: impl Disk + 'static) -> Self {
-        let (bytes, stores) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self(Some(Arc::new(Limited { bytes_max, bytes, stores, disk: Box::new(disk) })))
+        let (bytes, leaving, stores) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        Self(Some(Arc::new(Limited { bytes_max, bytes, leaving, stores, disk: Box::new(disk) })))
     }
 
     /// Whether there is a limit.
@@ -41,7 +46,30 @@ impl Storage {
 
     /// The memory of all stores in bytes, as they reported it last; 0 without limit.
     pub fn bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, |limited| limited.bytes.load(Ordering::Relaxed))
+        let all = |limited: &Arc<Limited>| {
+            limited.bytes.load(Ordering::Relaxed).saturating_add(limited.leaving.load(Ordering::Relaxed))
+        };
+        self.0.as_ref().map_or(0, all)
+    }
+
+    /// Takes note that some bytes were handed over to the disk. A store does not report them as its own any more.
+    pub(crate) fn leaving(&self, bytes: usize) {
+        if let Some(limited) = &self.0 {
+            limited.leaving.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes note that bytes which were handed over have left.
+    pub(crate) fn left(&self, bytes: usize) {
+        if let Some(limited) = &self.0 {
+            limited.leaving.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether so much is being written to disk that whoever has handed it over must wait.
+    pub(crate) fn must_wait(&self) -> bool {
+        let limit = |limited: &Arc<Limited>| limited.bytes_max.saturating_add(limited.bytes_max / LEAVING_PART);
+        self.0.as_ref().is_some_and(|limited| self.bytes() > limit(limited))
     }
 
     /// Takes note of one more store.
@@ -118,5 +146,11 @@ mod tests {
         storage.report(960, 100);
         assert_eq!((storage.excess(300), storage.bytes()), (0, 400));
         assert_eq!(Storage::default().excess(usize::MAX), 0);
+        storage.leaving(850);
+        assert_eq!((storage.bytes(), storage.must_wait(), storage.excess(300)), (1_250, false, 0), "it is leaving");
+        storage.leaving(1);
+        assert!(storage.must_wait());
+        storage.left(851);
+        assert_eq!((storage.bytes(), storage.must_wait()), (400, false));
     }
 }

@@ -1,9 +1,15 @@
 //! The part of a store that is on disk: what is moved there when memory is scarce, and what is forgotten.
 //!
-//! The windows with the earliest starts are moved first. Of a window that is too large to be moved at once, or that is the only
+//! ```text
+//! choose      committed shards that exceed the share of the store
+//! hand over   they are frozen: the disk writes them, perhaps in another thread, and readers still see them in memory
+//! collect     what is written is freed, and readers see it on disk
+//! ```
+//!
+//! Whoever has handed over too much waits: what is frozen counts as memory. The windows with the earliest starts are moved first. Of a window that is too large to be moved at once, or that is the only
 //! one, shards are moved in turn: the hand of a clock goes round all places of a window.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::Array;
@@ -17,6 +23,8 @@ use super::window::{Part, Window, moves};
 
 /// Bytes of keys and values after which a piece ends.
 const PIECE_BYTES: usize = 4 << 20;
+/// Runs of one store that are handed over and not written yet, at most.
+const LEAVING_MAX: usize = 3;
 
 /// The part of a store that is on disk.
 #[derive(Debug)]
@@ -25,6 +33,9 @@ pub(crate) struct Tier {
     /// The memory of the store, as it was reported last.
     reported: usize,
     disk: Option<Box<dyn Cold>>,
+    /// The runs that the disk has got so far, and those of them that are still in memory.
+    runs: u64,
+    leaving: VecDeque<Leaving>,
     /// The numbers of the windows that are on disk.
     windows: BTreeSet<u64>,
     /// The number of the next window.
@@ -41,12 +52,29 @@ struct Move {
     parts: Vec<Part>,
 }
 
+/// A run that was handed over to the disk.
+#[derive(Debug)]
+struct Leaving {
+    run: u64,
+    /// The windows of which it has something, each with its start and its number on disk.
+    windows: Vec<(i64, u64)>,
+    bytes: usize,
+}
+
 impl Tier {
     /// Nothing is on disk yet.
     pub(crate) fn new(storage: &Storage) -> Self {
         storage.enter();
-        let (disk, windows, next, hand) = (None, BTreeSet::new(), 0, (0, 0));
-        Self { storage: storage.clone(), reported: 0, disk, windows, next, hand }
+        Self {
+            storage: storage.clone(),
+            reported: 0,
+            disk: None,
+            runs: 0,
+            leaving: VecDeque::new(),
+            windows: BTreeSet::new(),
+            next: 0,
+            hand: (0, 0),
+        }
     }
 
     /// Whether memory is limited.
@@ -59,9 +87,14 @@ impl Tier {
         self.storage.report(std::mem::replace(&mut self.reported, bytes), bytes);
     }
 
-    /// Whether the store has more than its share.
+    /// Whether the store has more than its share, or something that was handed over to the disk.
     pub(crate) fn owes(&self) -> bool {
-        self.storage.excess(self.reported) > 0
+        !self.leaving.is_empty() || self.storage.excess(self.reported) > 0
+    }
+
+    /// The memory of what was handed over to the disk and is not collected yet, in bytes.
+    pub(crate) fn leaving_bytes(&self) -> usize {
+        self.leaving.iter().map(|leaving| leaving.bytes).sum()
     }
 
     /// Bytes that the store may have, if it has `bytes` now.
@@ -69,36 +102,84 @@ impl Tier {
         self.storage.share(self.reported, bytes)
     }
 
-    /// Moves committed keys to disk if the memory of all stores exceeds the limit; this one has `bytes`. Returns the starts of
-    /// the windows of which something was moved. Readers see the same before and after.
+    /// Hands committed keys over to the disk if the memory of all stores exceeds the limit; this one has `bytes`, without what it
+    /// has handed over already. Returns the starts of the windows of which something has got to the disk. Readers see the same
+    /// before and after.
     pub(crate) fn settle(&mut self, committed: &View, bytes: usize) -> Result<Vec<i64>, ColdError> {
+        let mut moved = self.collect(committed, 0)?;
         self.report(bytes);
         let excess = self.storage.excess(bytes);
-        if excess == 0 {
-            return Ok(Vec::new());
+        if excess > 0 {
+            if self.leaving.len() >= LEAVING_MAX {
+                moved.extend(self.collect_oldest(committed)?);
+            }
+            let moves = self.choose(&committed.read(), excess);
+            if !moves.is_empty() {
+                self.hand_over(moves, committed)?;
+                moved.extend(self.collect(committed, 0)?);
+            }
         }
-        let moves = self.choose(&committed.read(), excess);
-        if moves.is_empty() {
-            return Ok(Vec::new());
+        while self.storage.must_wait() && !self.leaving.is_empty() {
+            moved.extend(self.collect_oldest(committed)?);
         }
+        Ok(moved)
+    }
+
+    /// Hands parts of windows over to the disk.
+    fn hand_over(&mut self, moves: Vec<Move>, committed: &View) -> Result<(), ColdError> {
         if self.disk.is_none() {
             self.disk = Some(self.storage.open()?);
         }
-        let Some(disk) = &mut self.disk else { return Ok(Vec::new()) };
-        disk.write(&mut Pieces { moves: &moves, at: 0, part: 0 })?;
+        let Some(snapshot) = self.disk.as_ref().map(|disk| disk.snapshot()) else { return Ok(()) };
+        self.runs += 1;
+        let (run, mut bytes) = (self.runs, 0);
+        committed.change(|committed| {
+            committed.cold.get_or_insert(snapshot);
+            let windows = Arc::make_mut(&mut committed.windows);
+            for Move { start, window, parts } in &moves {
+                let shards: Vec<usize> = parts.iter().map(|part| part.shard).collect();
+                bytes += parts.iter().map(|part| part.table.bytes()).sum::<usize>();
+                if let Some(frozen) = windows.get_mut(start) {
+                    Arc::make_mut(frozen).freeze(&shards, *window, run);
+                }
+            }
+        });
+        let windows = moves.iter().map(|moved| (moved.start, moved.window)).collect();
+        self.leaving.push_back(Leaving { run, windows, bytes });
+        self.report(self.reported.saturating_sub(bytes));
+        self.storage.leaving(bytes);
+        let pieces = Box::new(Pieces { moves, at: 0, part: 0 });
+        self.disk.as_mut().map_or(Ok(()), |disk| disk.write(pieces))
+    }
+
+    /// Waits until the oldest run that was handed over is written.
+    fn collect_oldest(&mut self, committed: &View) -> Result<Vec<i64>, ColdError> {
+        let oldest = self.leaving.front().map_or(0, |leaving| leaving.run);
+        self.collect(committed, oldest)
+    }
+
+    /// Frees what is written, which are at least this many runs. Returns the starts of the windows of which something was freed.
+    fn collect(&mut self, committed: &View, least: u64) -> Result<Vec<i64>, ColdError> {
+        let Some(disk) = self.disk.as_ref().filter(|_| !self.leaving.is_empty()) else { return Ok(Vec::new()) };
+        let written = disk.written(least)?;
+        let count = self.leaving.partition_point(|leaving| leaving.run <= written);
+        let done: Vec<Leaving> = self.leaving.drain(..count).collect();
+        let Some(last) = done.last() else { return Ok(Vec::new()) };
+        let moved: BTreeSet<(i64, u64)> = done.iter().flat_map(|leaving| leaving.windows.iter().copied()).collect();
         let snapshot = disk.snapshot();
         // What was moved is freed after readers can go on.
         let freed: (Vec<Vec<Arc<Table>>>, _) = committed.change(|committed| {
             let before = committed.cold.replace(snapshot);
             let windows = Arc::make_mut(&mut committed.windows);
-            let cool = |Move { start, window, parts }: &Move| {
-                let shards: Vec<usize> = parts.iter().map(|part| part.shard).collect();
-                windows.get_mut(start).map(|cooled| Arc::make_mut(cooled).cool(&shards, *window))
+            let thaw = |(start, number): &(i64, u64)| {
+                let window = windows.get_mut(start).filter(|window| window.cold() == Some(*number))?;
+                Some(Arc::make_mut(window).thaw(last.run))
             };
-            (moves.iter().filter_map(cool).collect(), before)
+            (moved.iter().filter_map(thaw).collect(), before)
         });
         drop(freed);
-        Ok(moves.iter().map(|moved| moved.start).collect())
+        self.storage.left(done.iter().map(|leaving| leaving.bytes).sum());
+        Ok(moved.into_iter().map(|(start, _)| start).collect())
     }
 
     /// Forgets windows that were removed.
@@ -109,7 +190,7 @@ impl Tier {
         }
         let Some(disk) = self.disk.as_mut().filter(|_| !numbers.is_empty()) else { return Ok(()) };
         if self.windows.is_empty() {
-            self.disk = None;
+            self.close();
             // What the disk deletes is deleted after readers can go on.
             drop(committed.change(|committed| committed.cold.take()));
             return Ok(());
@@ -129,6 +210,13 @@ impl Tier {
         Ok(())
     }
 
+    /// Gives up what is on disk, and what was handed over.
+    fn close(&mut self) {
+        self.storage.left(self.leaving_bytes());
+        self.leaving.clear();
+        (self.disk, self.runs) = (None, 0);
+    }
+
     /// The parts to move, of at least `excess` bytes if there are as many, in the order in which they are written.
     fn choose(&mut self, committed: &Snapshot, excess: usize) -> Vec<Move> {
         let (mut left, mut chosen) = (excess, Vec::new());
@@ -137,7 +225,7 @@ impl Tier {
                 break;
             }
             let mut parts = window.parts();
-            parts.retain(|part| part.table.all().any(|(_, key, value)| moves(key, value)));
+            parts.retain(|part| part.frozen.is_none() && part.table.all().any(|(_, key, value)| moves(key, value)));
             let hand = if self.hand.0 == *start { self.hand.1 } else { 0 };
             let after = parts.partition_point(|part| part.places.first < hand);
             parts.rotate_left(after);
@@ -172,32 +260,33 @@ impl Tier {
 
 impl Drop for Tier {
     fn drop(&mut self) {
+        self.close();
         self.report(0);
         self.storage.leave();
     }
 }
 
 /// What is moved, as pieces of a disk.
-struct Pieces<'m> {
-    moves: &'m [Move],
+struct Pieces {
+    moves: Vec<Move>,
     at: usize,
     /// The next part of the move.
     part: usize,
 }
 
-impl<'m> Pieces<'m> {
+impl Pieces {
     /// The next part, with the number of its window.
-    fn part(&mut self) -> Option<(u64, &'m Table)> {
+    fn part(&mut self) -> Option<(u64, Arc<Table>)> {
         while self.part == self.moves.get(self.at)?.parts.len() {
             (self.at, self.part) = (self.at + 1, 0);
         }
         let moved = &self.moves[self.at];
         self.part += 1;
-        Some((moved.window, &moved.parts[self.part - 1].table))
+        Some((moved.window, moved.parts[self.part - 1].table.clone()))
     }
 }
 
-impl Iterator for Pieces<'_> {
+impl Iterator for Pieces {
     type Item = Piece;
 
     fn next(&mut self) -> Option<Piece> {

@@ -2,6 +2,12 @@
 //!
 //! The hash of a key determines its shard. A shard that becomes too large is split in two, so that a commit during a long scan
 //! copies little for each key. The keys of a cold shard are on disk, except for those that have changed since.
+//!
+//! ```text
+//! table      what has changed since the shard was frozen
+//! frozen     what was handed over to the disk and is not written yet
+//! disk       the rest
+//! ```
 
 use std::sync::Arc;
 
@@ -34,10 +40,20 @@ pub(crate) struct Window {
 #[derive(Clone, Debug, Default)]
 struct Shard {
     table: Arc<Table>,
+    /// The table as it was handed over to the disk, until it is written.
+    frozen: Option<Frozen>,
     /// The number of bits that all of its keys have in common.
     depth: u32,
     /// Whether the keys that the table does not have may be on disk. One that was removed since is marked in the table.
     is_cold: bool,
+}
+
+/// A table that does not change any more. Shards that were split share it.
+#[derive(Clone, Debug)]
+struct Frozen {
+    table: Arc<Table>,
+    /// The number of the run with which it is written.
+    run: u64,
 }
 
 /// A part of a window: a shard, or several cold ones of which nothing is in memory.
@@ -47,6 +63,8 @@ pub(crate) struct Part {
     pub(crate) places: Places,
     /// The keys in memory.
     pub(crate) table: Arc<Table>,
+    /// Keys below these that are not on disk yet. It may also have keys of other places.
+    pub(crate) frozen: Option<Arc<Table>>,
     /// The number of the window, if the other keys are on disk.
     pub(crate) cold: Option<u64>,
     /// The index of the shard, or of the first of several.
@@ -97,10 +115,11 @@ impl Window {
 
     /// What memory knows about a key.
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Found<'_> {
-        let Shard { table, is_cold, .. } = &self.shards[self.shard(hash)];
-        match (table.find(hash, key), self.cold) {
-            (None, Some(window)) if *is_cold => Found::OnDisk(window),
-            (found, _) => Found::Value(found.and_then(|at| table.value(at))),
+        let shard = &self.shards[self.shard(hash)];
+        match (shard.find(hash, key), self.cold) {
+            (Some(value), _) => Found::Value(value),
+            (None, Some(window)) if shard.is_cold => Found::OnDisk(window),
+            (None, _) => Found::Value(None),
         }
     }
 
@@ -116,16 +135,15 @@ impl Window {
         for at in 0..self.directory.len() as u32 {
             let bits = if depth == 0 { 0 } else { at.reverse_bits() >> (u32::BITS - depth) };
             let shard = self.directory[bits as usize] as usize;
-            let Shard { table, depth, is_cold } = &self.shards[shard];
-            let places = Places::of(bits, *depth);
+            let places = Places::of(bits, self.shards[shard].depth);
+            let is_on_disk = self.shards[shard].is_on_disk();
             match parts.last_mut() {
                 Some(last) if last.places.end > places.first => {}
-                Some(last) if last.cold.is_some() && *is_cold && last.table.keys() + table.keys() == 0 => {
-                    last.places.end = places.end;
-                }
+                Some(last) if is_on_disk && self.shards[last.shard].is_on_disk() => last.places.end = places.end,
                 _ => {
-                    let cold = self.cold.filter(|_| *is_cold);
-                    parts.push(Part { places, table: table.clone(), cold, shard });
+                    let Shard { table, frozen, is_cold, .. } = &self.shards[shard];
+                    let (table, frozen) = (table.clone(), frozen.as_ref().map(|frozen| frozen.table.clone()));
+                    parts.push(Part { places, table, frozen, cold: self.cold.filter(|_| *is_cold), shard });
                 }
             }
         }
@@ -149,17 +167,18 @@ impl Window {
     /// Makes a change.
     pub(crate) fn put(&mut self, Put { hash, key, value, on_disk }: Put<'_>) {
         let at = self.shard(hash);
-        let Shard { table, depth, is_cold } = &mut self.shards[at];
+        let Shard { table, frozen, depth, is_cold } = &mut self.shards[at];
         let bytes = table.bytes();
         let table = Arc::make_mut(table);
         let found = table.find(hash, key);
-        let on_disk = *is_cold && on_disk;
-        let was_there = found.map_or(on_disk, |place| table.value(place).is_some());
+        let frozen = frozen.as_ref().filter(|_| found.is_none()).and_then(|frozen| frozen.find(hash, key));
+        let is_below = frozen.map_or(*is_cold && on_disk, |value| value.is_some());
+        let was_there = found.map_or(is_below, |place| table.value(place).is_some());
         match (found, value) {
             (Some(place), None) if !*is_cold => table.remove(place),
             (Some(place), _) => table.set(place, value),
             (None, Some(_)) => table.insert(hash, key, None, value),
-            (None, None) if on_disk => table.insert(hash, key, None, None),
+            (None, None) if is_below => table.insert(hash, key, None, None),
             (None, None) => {}
         }
         let is_large = table.keys() >= SHARD_KEYS_MAX || table.keys() > 1 && table.data_bytes() > SHARD_BYTES_MAX;
@@ -171,11 +190,10 @@ impl Window {
         }
     }
 
-    /// Takes shards out of memory, whose keys are on disk now, where the window has this number. What is too long for the disk
-    /// stays. Returns what was freed.
-    pub(crate) fn cool(&mut self, shards: &[usize], window: u64) -> Vec<Arc<Table>> {
+    /// Keeps shards as they are, which are handed over with a run to the disk, where the window has this number. Changes lie over
+    /// them from now on. What is too long for the disk stays.
+    pub(crate) fn freeze(&mut self, shards: &[usize], window: u64, run: u64) {
         self.cold = Some(window);
-        let mut freed = Vec::with_capacity(shards.len());
         for at in shards {
             let shard = &mut self.shards[*at];
             let mut left = Table::default();
@@ -184,9 +202,16 @@ impl Window {
             }
             self.bytes = self.bytes + left.bytes() - shard.table.bytes();
             shard.is_cold = true;
-            freed.push(std::mem::replace(&mut shard.table, Arc::new(left)));
+            shard.frozen = Some(Frozen { table: std::mem::replace(&mut shard.table, Arc::new(left)), run });
         }
-        if self.shards.iter().all(|shard| shard.is_cold && shard.table.keys() == 0) {
+    }
+
+    /// Takes out of memory what was frozen for runs up to this one, which are on disk now. Returns what was freed.
+    pub(crate) fn thaw(&mut self, run: u64) -> Vec<Arc<Table>> {
+        let written = |frozen: &mut Frozen| frozen.run <= run;
+        let freed = self.shards.iter_mut().filter_map(|shard| shard.frozen.take_if(written));
+        let freed = freed.map(|frozen| frozen.table).collect();
+        if self.shards.iter().all(Shard::is_on_disk) {
             self.shards = vec![Shard { is_cold: true, ..Shard::default() }];
             (self.directory, self.bytes) = (vec![0], 0);
         }
@@ -199,7 +224,7 @@ impl Window {
 
     /// Splits a shard in two, by the next bit of the hash.
     fn split(&mut self, at: usize) {
-        let Shard { table, depth, is_cold } = std::mem::take(&mut self.shards[at]);
+        let Shard { table, frozen, depth, is_cold } = std::mem::take(&mut self.shards[at]);
         if 1 << depth == self.directory.len() {
             self.directory.extend_from_within(..);
         }
@@ -209,7 +234,8 @@ impl Window {
             halves[(hash >> (SHARD_BITS + depth)) as usize & 1].insert(hash, key, None, value);
         }
         self.bytes = self.bytes + halves.iter().map(Table::bytes).sum::<usize>() - table.bytes();
-        let [low, high] = halves.map(|half| Shard { table: Arc::new(half), depth: depth + 1, is_cold });
+        let [low, high] =
+            halves.map(|half| Shard { table: Arc::new(half), frozen: frozen.clone(), depth: depth + 1, is_cold });
         let added = u32::try_from(self.shards.len()).expect("there are fewer shards than values of 24 bits");
         let moved = self.directory.iter_mut().enumerate();
         for (_, shard) in moved.filter(|(bits, shard)| **shard as usize == at && bits >> depth & 1 == 1) {
@@ -217,6 +243,27 @@ impl Window {
         }
         self.shards[at] = low;
         self.shards.push(high);
+    }
+}
+
+impl Shard {
+    /// What memory knows about a key: its value, or that it does not exist.
+    fn find(&self, hash: u64, key: &[u8]) -> Option<Option<&[u8]>> {
+        let changed = self.table.find(hash, key).map(|at| self.table.value(at));
+        changed.or_else(|| self.frozen.as_ref().and_then(|frozen| frozen.find(hash, key)))
+    }
+
+    /// Whether all of its keys are on disk, and nothing is in memory.
+    fn is_on_disk(&self) -> bool {
+        self.is_cold && self.frozen.is_none() && self.table.keys() == 0
+    }
+}
+
+impl Frozen {
+    /// What it has of a key: its value, or that it does not exist.
+    fn find(&self, hash: u64, key: &[u8]) -> Option<Option<&[u8]>> {
+        // What is too long for the disk has stayed in the table above.
+        self.table.find(hash, key).map(|at| self.table.value(at))
     }
 }
 
@@ -256,27 +303,54 @@ mod tests {
         }
     }
 
-    /// Goal: the number of keys is right although most of them are on disk. Method: some shards, then all of them are moved, and
-    /// keys are removed, removed again and put back in between.
+    /// Goal: the number of keys is right although most of them are frozen or on disk. Method: some shards, then all of them are
+    /// handed over and written, and keys are removed, removed again and put back in between.
     #[test]
     fn a_cold_part_lies_under_what_has_changed_since() {
-        let mut window = window(20_000);
-        let shards: Vec<usize> = window.parts().iter().map(|part| part.shard).collect();
-        let before = window.bytes();
-        window.cool(&shards[..shards.len() / 2], 7);
-        assert!(window.bytes() < before * 3 / 4 && window.len() == 20_000);
-        window.cool(&shards, 7);
-        assert_eq!((window.parts().len(), window.len()), (1, 20_000), "nothing of it is in memory");
-        assert!(window.bytes() < 1_000);
-        let key = 5_u32.to_be_bytes();
-        assert_eq!(window.find(hash(&key), &key), Found::OnDisk(7));
-        for (value, on_disk, len) in [(None, true, 19_999), (None, true, 19_999), (Some(&b"v"[..]), true, 20_000)] {
-            window.put(Put { hash: hash(&key), key: &key, value, on_disk });
-            assert_eq!((window.find(hash(&key), &key), window.len()), (Found::Value(value), len));
+        for is_written in [true, false] {
+            let mut window = window(20_000);
+            let shards: Vec<usize> = window.parts().iter().map(|part| part.shard).collect();
+            let before = window.bytes();
+            let half = shards.len() / 2;
+            window.freeze(&shards[..half], 7, 1);
+            assert!(window.bytes() < before * 3 / 4 && window.len() == 20_000);
+            window.freeze(&shards[half..], 7, 2);
+            assert_eq!(window.thaw(1).len(), half, "the others are not written");
+            let key = 5_u32.to_be_bytes();
+            if is_written {
+                window.thaw(2);
+                assert_eq!((window.parts().len(), window.len()), (1, 20_000), "nothing of it is in memory");
+                assert!(window.bytes() < 1_000);
+                assert_eq!(window.find(hash(&key), &key), Found::OnDisk(7));
+            }
+            for (value, on_disk, len) in [(None, true, 19_999), (None, true, 19_999), (Some(&b"v"[..]), true, 20_000)] {
+                window.put(Put { hash: hash(&key), key: &key, value, on_disk });
+                assert_eq!((window.find(hash(&key), &key), window.len()), (Found::Value(value), len));
+            }
+            for value in [None, Some(&b"1"[..])] {
+                window.put(Put { hash: hash(b"new"), key: b"new", value, on_disk: false });
+            }
+            assert_eq!(window.len(), 20_001);
         }
-        for value in [None, Some(&b"1"[..])] {
-            window.put(Put { hash: hash(b"new"), key: b"new", value, on_disk: false });
+    }
+
+    /// Goal: a frozen key is known without the disk, whatever is said about the disk. Method: a key that was removed is frozen, over
+    /// an older value on disk; another one is frozen with a value.
+    #[test]
+    fn what_is_frozen_hides_the_disk() {
+        let mut window = window(2);
+        window.freeze(&[0], 7, 1);
+        window.thaw(1);
+        let [gone, kept] = [0, 1].map(u32::to_be_bytes);
+        for (key, value) in [(&gone, None), (&kept, Some(&b"new"[..]))] {
+            window.put(Put { hash: hash(key), key, value, on_disk: true });
         }
-        assert_eq!(window.len(), 20_001);
+        window.freeze(&[0], 7, 2);
+        assert_eq!(window.find(hash(&gone), &gone), Found::Value(None));
+        assert_eq!(window.find(hash(&kept), &kept), Found::Value(Some(b"new")));
+        for key in [&gone, &kept] {
+            window.put(Put { hash: hash(key), key, value: None, on_disk: false });
+            assert_eq!((window.find(hash(key), key), window.len()), (Found::Value(None), usize::from(*key == gone)));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::*;
-use crate::{Cold, ColdSnapshot, Disk, MemoryDisk, Piece, contract};
+use crate::{Cold, ColdSnapshot, Disk, MemoryDisk, Run, contract};
 
 #[test]
 fn it_is_a_store() {
@@ -114,8 +114,12 @@ impl Disk for Forgetless {
 }
 
 impl Cold for ForgetlessPlace {
-    fn write(&mut self, pieces: &mut dyn Iterator<Item = Piece>) -> Result<(), ColdError> {
-        self.0.write(pieces)
+    fn write(&mut self, run: Run) -> Result<(), ColdError> {
+        self.0.write(run)
+    }
+
+    fn written(&self, least: u64) -> Result<u64, ColdError> {
+        self.0.written(least)
     }
 
     fn forget(&mut self, _: Range<u64>) -> Result<(), ColdError> {
