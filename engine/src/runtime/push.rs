@@ -29,6 +29,7 @@ use headwater_planner::continuous::{self, CACHE_BYTES, Push, THROWS_ON_INVALID_T
 use super::inputs::Inputs;
 use super::intakes::Intakes;
 use super::lookout::Seen;
+use super::share::held::slowest_unread;
 use super::share::merge::Merge;
 use super::tasks::Tasks;
 use super::{refused, stopped_by};
@@ -86,6 +87,8 @@ struct PushReader {
     intakes: Vec<Intakes>,
     /// What was read and waits for its turn, of a query with joins.
     merge: Option<Merge>,
+    /// The next offset to read of each partition, if nothing waits.
+    next: BTreeMap<TopicPartition, i64>,
     progress: Arc<Progress>,
     left: Option<u64>,
     epoch: Epoch,
@@ -106,6 +109,7 @@ impl PushReader {
             inputs,
             compiled,
             intakes: Vec::new(),
+            next: BTreeMap::new(),
             progress: progress.clone(),
             left: push.limit,
             epoch: Epoch::default(),
@@ -119,7 +123,24 @@ impl PushReader {
             let is_whole = reader.opened.from_earliest || reader.topology.reads_table(&topic);
             reader.add_partitions(&topic, |marks| if is_whole { marks.start } else { marks.end })?;
         }
+        reader.hold_windows();
         Ok(reader)
+    }
+
+    /// Has windows wait for partitions that have records which were not read yet.
+    fn hold_windows(&mut self) {
+        if !self.topology.has_windows() {
+            return;
+        }
+        let processed = |partition: &TopicPartition| match &self.merge {
+            Some(merge) => merge.processed(partition, &self.tasks),
+            None => self.next.get(partition).copied(),
+        };
+        let exchanges = self.inputs.exchanges();
+        let sources = self.tasks.stream_times().filter(|(partition, _)| !exchanges.contains(&partition.topic));
+        let (admin, isolation) = (self.opened.transport.admin(), self.opened.isolation);
+        let held_ms = slowest_unread(sources, |partition| processed(partition).unwrap_or(0), admin, isolation);
+        self.tasks.hold(|_| held_ms);
     }
 
     /// The topics of its sources.
@@ -142,6 +163,7 @@ impl PushReader {
             is_new.then(|| ReadRange { partition, start: start(marks), end: None })
         };
         let ranges: Vec<ReadRange> = (0..).zip(&marks).filter_map(range).collect();
+        self.next.extend(ranges.iter().map(|range| (range.partition.clone(), range.start)));
         let added = ranges.iter().map(|range| &range.partition);
         self.tasks.add(&self.compiled, &self.inputs, &self.placements, added)?;
         let plan = ReadPlan {
@@ -216,8 +238,12 @@ impl PushReader {
         match event {
             SourceEvent::Batch(raw) => self.records(&raw, rows)?,
             SourceEvent::Lost(lost) if lost.ends_range() => return Err(external(lost.into())),
-            SourceEvent::Lost(lost) => self.progress.add_lost(lost),
-            SourceEvent::Finished(_) | SourceEvent::Passed(..) => {}
+            SourceEvent::Lost(lost) => {
+                self.next.insert(lost.partition.clone(), lost.to);
+                self.progress.add_lost(lost);
+            }
+            SourceEvent::Passed(partition, offset) => drop(self.next.insert(partition, offset)),
+            SourceEvent::Finished(_) => {}
             SourceEvent::Idle => return Ok(false),
         }
         Ok(true)
@@ -238,7 +264,11 @@ impl PushReader {
         self.progress.add_read(raw.len() as u64, raw.payload_bytes, 0);
         let (id, port) = self.tasks.reader(&raw.origin).map_err(external)?;
         self.tasks.get(id).map_err(external)?.handle(&Event::Records(port, raw))?;
-        self.process(id, rows)
+        self.process(id, rows)?;
+        if let Some(last) = raw.offsets.last() {
+            self.next.insert(raw.origin.clone(), last + 1);
+        }
+        Ok(())
     }
 
     /// Has a task process all rows that it has.
@@ -282,6 +312,7 @@ impl PushReader {
 
     /// Shows the groups that have changed.
     fn show_changes(&mut self, rows: &Show) -> DataFusionResult<()> {
+        self.hold_windows();
         self.epoch = Epoch(self.epoch.0 + 1);
         for id in self.tasks.ids() {
             self.tasks.get(id).map_err(external)?.handle(&Event::Barrier(self.epoch))?;

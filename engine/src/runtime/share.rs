@@ -6,7 +6,7 @@ mod commits;
 mod dumps;
 mod elsewhere;
 mod facts;
-mod held;
+pub(super) mod held;
 pub(super) mod merge;
 mod output;
 mod plans;

@@ -34,6 +34,12 @@ fn counts(records: &[Record]) -> Vec<String> {
     texts
 }
 
+/// Records after which all windows before are closed.
+fn flush() -> Vec<Record> {
+    let flush = |key| Record { key, number: key, partition: (key % PARTITIONS) as i32, time_ms: 1_000_000 * HOUR_MS };
+    (0..KEYS).map(flush).collect()
+}
+
 /// The counts of a query over windows that is run by two processes, which are killed now and then if the seed says so.
 async fn counted(seed: u64, emit: &str) -> (Vec<String>, Vec<String>) {
     let count = format!(
@@ -44,9 +50,7 @@ async fn counted(seed: u64, emit: &str) -> (Vec<String>, Vec<String>) {
     let records = history(&mut shared);
     write(&shared.process, "l", &records);
     shared.run(seed % 3 > 0).await;
-    // Windows close once their partitions are later.
-    let flush = |key| Record { key, number: key, partition: (key % PARTITIONS) as i32, time_ms: 1_000_000 * HOUR_MS };
-    write(&shared.process, "l", &(0..KEYS).map(flush).collect::<Vec<_>>());
+    write(&shared.process, "l", &flush());
     shared.run(false).await;
     let rows = shared.process.rows("SELECT g, WINDOWSTART, c FROM c WHERE WINDOWSTART < 3600000000000;").await;
     (rows, counts(&records))
@@ -69,5 +73,24 @@ async fn no_window_closes_before_all_of_its_rows_were_read() {
         let differences: Vec<_> =
             rows.iter().collect::<BTreeSet<_>>().symmetric_difference(&expected.iter().collect()).copied().collect();
         assert!(rows == expected, "seed {seed}: {differences:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_push_query_closes_no_window_before_all_of_its_rows_were_read() {
+    for seed in 0..6 {
+        let mut shared = Shared::new(seed, &[STREAMS[0], "CREATE STREAM o AS SELECT k, n FROM l;"], "CSAS_O_3").await;
+        let records = history(&mut shared);
+        write(&shared.process, "l", &records);
+        write(&shared.process, "l", &flush());
+        let expected = counts(&records);
+        let count = format!(
+            "SELECT n % 3 AS g, WINDOWSTART AS start, COUNT(*) AS c FROM l WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 1 HOUR) \
+             GROUP BY n % 3 EMIT FINAL LIMIT {};",
+            expected.len()
+        );
+        shared.process.ask("SET 'auto.offset.reset' = 'earliest';").await;
+        let rows = shared.process.rows(&count).await;
+        assert!(rows == expected, "seed {seed}: {rows:?} instead of {expected:?}");
     }
 }

@@ -34,7 +34,7 @@ impl Share {
     pub(super) fn hold_windows(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
         if self.tasks.is_whole() {
             // Rows that are left in the topics of exchanges may belong to any window.
-            let held_ms = if self.later.is_empty() { self.held_ms(admin) } else { Some(i64::MIN) };
+            let held_ms = if self.later.is_empty() { self.slowest_unread(admin) } else { Some(i64::MIN) };
             self.tasks.hold(|_| held_ms);
             return Ok(());
         }
@@ -47,6 +47,11 @@ impl Share {
         }
         self.hold_elsewhere();
         Ok(())
+    }
+
+    fn slowest_unread(&self, admin: &dyn Admin) -> Option<i64> {
+        let sources = self.tasks.stream_times().filter(|(partition, _)| !self.exchanges.contains(&partition.topic));
+        slowest_unread(sources, |partition| self.next_offset(partition), admin, Isolation::ReadCommitted)
     }
 
     /// Tells the tasks that read sources how far they were read, which they tell the others.
@@ -81,27 +86,32 @@ impl Share {
         let known = [&self.moved, &self.passed, &self.positioned].map(|offsets| offsets.get(partition).copied());
         known.into_iter().flatten().max().unwrap_or(0)
     }
+}
 
-    /// The lowest stream time of a source's partition that has records which were not read yet; `None` if there is no such partition.
-    /// Nothing is asked if there is one partition alone, which is not behind others. If the cluster does not answer, any partition
-    /// may have more records.
-    fn held_ms(&self, admin: &dyn Admin) -> Option<i64> {
-        let sources = || self.tasks.stream_times().filter(|(partition, _)| !self.exchanges.contains(&partition.topic));
-        if sources().count() < 2 {
-            return None;
-        }
-        let mut ends: BTreeMap<&str, Vec<Watermarks>> = BTreeMap::new();
-        let mut held_ms: Option<i64> = None;
-        for (partition, time_ms) in sources() {
-            if held_ms.is_some_and(|held_ms| held_ms <= time_ms) {
-                continue;
-            }
-            let asked = || admin.watermarks(&partition.topic, Isolation::ReadCommitted).unwrap_or_default();
-            let marks = ends.entry(&partition.topic).or_insert_with(asked);
-            if mark(marks, partition).map_or(true, |marks| self.next_offset(partition) < marks.end) {
-                held_ms = Some(time_ms);
-            }
-        }
-        held_ms
+/// The lowest stream time of a source's partition that has records which were not processed yet; `None` if there is no such partition.
+/// `processed` is the offset after those that were. Nothing is asked if there is one partition alone, which is not behind others. If
+/// the cluster does not answer, any partition may have more records.
+pub(in super::super) fn slowest_unread<'t>(
+    sources: impl Iterator<Item = (&'t TopicPartition, i64)>,
+    processed: impl Fn(&TopicPartition) -> i64,
+    admin: &dyn Admin,
+    isolation: Isolation,
+) -> Option<i64> {
+    let sources: Vec<_> = sources.collect();
+    if sources.len() < 2 {
+        return None;
     }
+    let mut ends: BTreeMap<&str, Vec<Watermarks>> = BTreeMap::new();
+    let mut held_ms: Option<i64> = None;
+    for (partition, time_ms) in sources {
+        if held_ms.is_some_and(|held_ms| held_ms <= time_ms) {
+            continue;
+        }
+        let asked = || admin.watermarks(&partition.topic, isolation).unwrap_or_default();
+        let marks = ends.entry(&partition.topic).or_insert_with(asked);
+        if mark(marks, partition).map_or(true, |marks| processed(partition) < marks.end) {
+            held_ms = Some(time_ms);
+        }
+    }
+    held_ms
 }

@@ -20,6 +20,11 @@ impl Merge {
         &self.elsewhere
     }
 
+    /// The offset up to which the records of an input are processed; `None` if there is no such input.
+    pub(in super::super::super) fn processed(&self, partition: &TopicPartition, tasks: &Tasks) -> Option<i64> {
+        self.inputs.get(partition).map(|input| input.processed(tasks))
+    }
+
     /// Whether rows of an input come from sources that other processes read, too.
     pub(super) fn comes_from_elsewhere(&self, partition: &TopicPartition) -> bool {
         self.elsewhere.has(&partition.topic)
@@ -111,8 +116,8 @@ impl Merge {
 
 impl Input {
     /// The offset up to which its records are processed.
-    fn processed(&self, tasks: &mut Tasks) -> i64 {
-        let head = tasks.get(self.id).ok().and_then(|task| task.head(self.port));
+    fn processed(&self, tasks: &Tasks) -> i64 {
+        let head = tasks.look(self.id).and_then(|task| task.head(self.port));
         match self.waiting.front() {
             Some(SourceEvent::Batch(_)) if self.is_handled => head.map_or(self.next, |(_, offset)| offset),
             Some(SourceEvent::Batch(batch)) => batch.offsets.first().copied().unwrap_or(self.next),
