@@ -30,6 +30,8 @@ pub struct Clocks {
     /// The lowest stream time of a partition that has records which were not read yet, `i64::MIN` if none of it was; `None` if there
     /// is no such partition.
     held_ms: Option<i64>,
+    /// Whether any partition may have such records by now.
+    is_unsure: bool,
 }
 
 impl Clocks {
@@ -43,7 +45,23 @@ impl Clocks {
     /// Until this is called again, what rows after this stream time may still be added to stays open and is kept: there is a partition
     /// that has more of them.
     pub fn hold(&mut self, held_ms: Option<i64>) {
-        self.held_ms = held_ms;
+        (self.held_ms, self.is_unsure) = (held_ms, false);
+    }
+
+    /// Until [`Self::hold`] is called again, any partition may have records that were not read yet, which stay welcome in everything
+    /// that is open.
+    pub fn doubt(&mut self) {
+        self.is_unsure = true;
+    }
+
+    /// Whether any partition may have records that were not read yet.
+    pub fn is_unsure(&self) -> bool {
+        self.is_unsure
+    }
+
+    /// Replaces the stream times by those of others.
+    pub fn restore(&mut self, others: Self) {
+        self.times_ms = others.times_ms;
     }
 
     /// The lowest stream time of a partition that has records which were not read yet; `None` if there is no such partition.
@@ -135,7 +153,7 @@ impl Clocks {
             Some((SourcePartition { source, partition }, i64::from_be_bytes(time_ms.try_into().ok()?)))
         };
         let times_ms = if rest.is_empty() { chunks.iter().map(read).collect::<Option<_>>() } else { None };
-        times_ms.map(|times_ms| Self { times_ms, held_ms: None })
+        times_ms.map(|times_ms| Self { times_ms, ..Self::default() })
     }
 }
 

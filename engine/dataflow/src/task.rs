@@ -99,6 +99,8 @@ pub struct Task {
     marks_time: bool,
     /// Whether they tell each other how far they have read their sources.
     marks_progress: bool,
+    /// Whether one of the partitions that its rows come from may be behind others.
+    lags: bool,
     /// Whether [`Self::hold`] was called with something else since the operators were told.
     is_hold_new: bool,
     /// The stream times that other tasks have told since the last barrier.
@@ -200,6 +202,7 @@ impl Task {
             received: 0,
             marks_time: false,
             marks_progress: false,
+            lags: false,
             is_hold_new: false,
             told: Clocks::default(),
             marked: Clocks::default(),

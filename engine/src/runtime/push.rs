@@ -123,7 +123,6 @@ impl PushReader {
             let is_whole = reader.opened.from_earliest || reader.topology.reads_table(&topic);
             reader.add_partitions(&topic, |marks| if is_whole { marks.start } else { marks.end })?;
         }
-        reader.hold_windows();
         Ok(reader)
     }
 
@@ -166,6 +165,9 @@ impl PushReader {
         self.next.extend(ranges.iter().map(|range| (range.partition.clone(), range.start)));
         let added = ranges.iter().map(|range| &range.partition);
         self.tasks.add(&self.compiled, &self.inputs, &self.placements, added)?;
+        if self.topology.has_windows() && self.next.len() > 1 {
+            self.tasks.lag();
+        }
         let plan = ReadPlan {
             ranges,
             wanted: self.compiled.wanted().map_err(|error| TransportError::invalid(error.to_string()))?,

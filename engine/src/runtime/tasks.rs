@@ -186,6 +186,11 @@ impl Tasks {
         self.tasks.iter_mut().filter(|(_, task)| task.has_exchanges()).for_each(|(id, task)| task.hold(held_ms(*id)));
     }
 
+    /// Tells the tasks that get rows from others that some of these may be behind: see [`Task::lag`].
+    pub(super) fn lag(&mut self) {
+        self.tasks.values_mut().filter(|task| task.has_exchanges()).for_each(Task::lag);
+    }
+
     /// Tells all tasks that the streams of their joins have passed a stream time.
     pub(super) fn pass(&mut self, passed_ms: i64) {
         self.tasks.values_mut().for_each(|task| task.pass(passed_ms));

@@ -43,6 +43,9 @@ impl Task {
         }
         if self.seal(now_ms)? {
             self.barrier = None;
+            if self.lags {
+                self.clocks.doubt();
+            }
             self.mark_time(now_ms);
             self.mark_progress(now_ms);
             self.commands.push_back(Command::Reached(epoch));

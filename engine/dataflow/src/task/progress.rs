@@ -36,6 +36,12 @@ impl Progress {
         self.0.extend(others.0);
     }
 
+    /// The stream times of the partitions, of those that had rows.
+    pub(super) fn clocks(&self) -> impl Iterator<Item = (SourcePartition, i64)> {
+        let reached = self.0.iter().map(|(source, reached)| (*source, reached.clock_ms));
+        reached.filter(|(_, clock_ms)| *clock_ms > i64::MIN)
+    }
+
     /// Learns from a record without a value, if it is one of these.
     fn hear(&mut self, key: &[u8]) {
         let Ok(key) = <&[u8; KEY_BYTES]>::try_from(key) else { return };

@@ -87,9 +87,7 @@ impl Task {
         let damaged = || ArrowError::ParseError("the stream times in a changelog are damaged".to_owned());
         let (received, clocks) = values.value(note).split_first_chunk::<8>().ok_or_else(damaged)?;
         self.received = i64::from_be_bytes(*received);
-        let held_ms = self.clocks.held();
-        self.clocks = Clocks::from_bytes(clocks).ok_or_else(damaged)?;
-        self.clocks.hold(held_ms);
+        self.clocks.restore(Clocks::from_bytes(clocks).ok_or_else(damaged)?);
         self.note = values.value(note).to_vec();
         let others: BooleanArray = (0..raw.len()).map(|row| Some(!is_note(row))).collect();
         let of = |column: &BinaryArray| filter(column, &others).map(|column| column.as_binary::<i32>().clone());

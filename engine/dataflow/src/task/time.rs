@@ -14,8 +14,19 @@ impl Task {
     /// A partition of a source that has reached this stream time has records that were not read yet, `i64::MIN` if none of it was;
     /// `None` if there is no such partition. Windows to which they may add rows stay open and are kept.
     pub fn hold(&mut self, held_ms: Option<i64>) {
-        self.is_hold_new |= self.clocks.held() != held_ms;
+        self.is_hold_new |= self.clocks.is_unsure() || self.clocks.held() != held_ms;
         self.clocks.hold(held_ms);
+        for (source, clock_ms) in self.inputs.iter().flat_map(|input| input.heard.clocks()) {
+            self.clocks.advance(source, clock_ms);
+        }
+    }
+
+    /// It gets rows of several partitions, one of which may be behind others. So whenever [`Self::hold`] was not called for the epoch,
+    /// any of them may have more records.
+    pub fn lag(&mut self) {
+        self.lags = true;
+        self.clocks.hold(Some(i64::MIN));
+        self.clocks.doubt();
     }
 
     /// Whether it gets rows of an input from other tasks.
@@ -66,14 +77,11 @@ impl Task {
         self.marked = self.clocks.clone();
     }
 
-    /// Stream time has advanced in partitions whose rows may go to other tasks, or what has to wait for them was told by
+    /// Stream time has advanced in partitions whose rows may go to other tasks, and it has all of its rows up to these times, or what has to wait for them was told by
     /// [`Self::hold`]. Returns false if that changes nothing here; else the commands that follow are returned as for [`Self::handle`].
     pub fn tick(&mut self, clocks: &Clocks, now_ms: i64) -> Result<bool, ArrowError> {
-        if !self.operators.iter().any(|(operator, _)| operator.waits_for_time()) {
-            return Ok(false);
-        }
-        let has_advanced = self.clocks.advance_all(clocks);
-        if !std::mem::take(&mut self.is_hold_new) && !has_advanced {
+        let is_new = self.clocks.advance_all(clocks) | std::mem::take(&mut self.is_hold_new);
+        if !is_new || !self.operators.iter().any(|(operator, _)| operator.waits_for_time()) {
             return Ok(false);
         }
         self.push_nothing(|operator| operator.waits_for_time(), now_ms).map(|()| true)

@@ -30,13 +30,14 @@ impl Share {
         }
         let mut clocks = Clocks::default();
         // Sources may have been read further than the rows that are left in the topics of exchanges.
-        let ticks = job.compiled.waits_for_time() && self.tasks.is_whole() && self.later.is_empty();
+        let learns = job.query.topology.has_windows() && self.tasks.is_whole() && self.later.is_empty();
         for stage in self.tasks.by_stage() {
             let mut turns = Turns::new();
             for id in stage {
-                let is_left = ticks && self.tasks.get(id)?.tick(&clocks, now_ms).map_err(fault)?;
-                if ticks {
-                    clocks.advance_all(self.tasks.get(id)?.clocks());
+                let task = self.tasks.get(id)?;
+                let is_left = learns && task.tick(&clocks, now_ms).map_err(fault)?;
+                if learns {
+                    clocks.advance_all(task.clocks());
                 }
                 turns.insert(id, Turn::barrier(epoch, is_left));
             }

@@ -15,10 +15,10 @@ use super::super::start::{Start, mark};
 use super::super::tasks::Tasks;
 use super::Share;
 
-/// Has windows wait until the first commit, before which nothing is known of partitions that may be behind.
+/// Has windows wait for partitions that may be behind, of which nothing is known between commits.
 pub(super) fn begin(job: &Job, inputs: &Inputs, start: &Start, tasks: &mut Tasks) {
     if job.query.topology.has_windows() && may_lag(inputs, start) {
-        tasks.hold(|_| Some(i64::MIN));
+        tasks.lag();
     }
 }
 

@@ -44,11 +44,16 @@ impl Contributors {
         self.0.iter().copied()
     }
 
-    /// The stream time that all of them have reached, and all partitions that have records which were not read yet; `None` if there
-    /// are none, or if that of one is not known.
+    /// The stream time that all of them have reached; `None` if there are none, or if that of one is not known.
+    pub fn time(&self, clocks: &Clocks) -> Option<i64> {
+        self.0.iter().map(|partition| clocks.get(*partition)).min().flatten()
+    }
+
+    /// The stream time that all of them have reached, and all partitions that have records which were not read yet; `None` if that is
+    /// not known.
     pub fn reached(&self, clocks: &Clocks) -> Option<i64> {
-        let reached_ms = self.0.iter().map(|partition| clocks.get(*partition)).min().flatten()?;
-        Some(clocks.held().map_or(reached_ms, |held_ms| held_ms.min(reached_ms)))
+        let time_ms = self.time(clocks).filter(|_| !clocks.is_unsure())?;
+        Some(clocks.held().map_or(time_ms, |held_ms| held_ms.min(time_ms)))
     }
 
     /// Whether all of them have [reached](Self::reached) a time. `None` is later than any time.

@@ -129,12 +129,16 @@ impl Sessions {
         !is_behind && has_expired(expiry, &share.contributors, clocks)
     }
 
-    /// Whether the result of a session has been emitted, or is at the end of this batch.
+    /// Whether the result of a session has been emitted or, for a row of a partition that contributed to it, is before another row can
+    /// be added to it.
     fn is_closed(&self, session: usize, source: SourcePartition, clocks: &Clocks) -> bool {
         let Session { bounds, share, .. } = &self.all[session];
         let close = self.windows.close(bounds[1]);
-        let is_behind = share.contributors.contains(source) && clocks.get(source) < close;
-        self.is_final && (share.is_emitted || (!is_behind && share.contributors.have_reached(close, clocks)))
+        let has_closed = || match share.contributors.contains(source) {
+            true => close.is_some() && clocks.get(source) >= close && share.contributors.time(clocks) >= close,
+            false => share.contributors.have_reached(close, clocks),
+        };
+        self.is_final && (share.is_emitted || has_closed())
     }
 
     /// The session for a row near these sessions.
