@@ -467,3 +467,20 @@ impl Wake for Unpark {
         self.0.unpark();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a request is repeated if only the result of one of its topics says that the cluster is changing, and not for another
+    /// reason.
+    #[test]
+    fn a_result_that_says_that_the_cluster_is_changing_repeats_the_request() {
+        let results = |code| vec![Ok("a"), Err(("b", code))];
+        let judged = |code| unless_changing(results(code), |(_, code)| *code);
+        assert!(judged(Code::TopicAlreadyExists).is_ok_and(|same| same == results(Code::TopicAlreadyExists)));
+        for code in [Code::NotController, Code::NotCoordinator, Code::CoordinatorLoadInProgress] {
+            assert!(judged(code).is_err_and(|error| errors::is_temporary(&error)), "{code}");
+        }
+    }
+}

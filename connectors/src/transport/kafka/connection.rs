@@ -294,9 +294,13 @@ mod tests {
                 if asked.get() > fails { Ok(()) } else { Err(KafkaError::MetadataFetch(code)) }
             })
         };
-        for code in
-            [Code::DestroyBroker, Code::BrokerTransportFailure, Code::NotLeaderForPartition, Code::OffsetNotAvailable]
-        {
+        for code in [
+            Code::DestroyBroker,
+            Code::BrokerTransportFailure,
+            Code::NotLeaderForPartition,
+            Code::OffsetNotAvailable,
+            Code::NotCoordinator,
+        ] {
             assert!(ask(code, 2).is_ok(), "{code}");
             assert_eq!(asked.get(), 3);
         }
