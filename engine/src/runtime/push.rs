@@ -135,10 +135,9 @@ impl PushReader {
             Some(merge) => merge.processed(partition, &self.tasks),
             None => self.next.get(partition).copied(),
         };
-        let exchanges = self.inputs.exchanges();
-        let sources = self.tasks.stream_times().filter(|(partition, _)| !exchanges.contains(&partition.topic));
+        let processed = |partition: &TopicPartition| processed(partition).unwrap_or(0);
         let (admin, isolation) = (self.opened.transport.admin(), self.opened.isolation);
-        let held_ms = slowest_unread(sources, |partition| processed(partition).unwrap_or(0), admin, isolation);
+        let held_ms = slowest_unread(self.tasks.source_times(), processed, admin, isolation);
         self.tasks.hold(|_| held_ms);
     }
 

@@ -10,7 +10,8 @@ use super::for_tests::shared::{KEYS, PARTITIONS, Record, STREAMS, Shared, clocks
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 
-/// A record of each partition, and then records with hours instead of the milliseconds of their times, each partition slower than the one before it.
+/// A record of each partition, and then records with hours instead of the milliseconds of their times, each partition slower than the
+/// one before it.
 fn history(shared: &mut Shared) -> Vec<Record> {
     let hours = |record: Record| {
         let slower = 1 + i64::from(record.partition);
@@ -42,43 +43,40 @@ fn flush() -> Vec<Record> {
     (0..KEYS).map(flush).collect()
 }
 
-/// The counts of a query over windows that is run by two processes, which are killed now and then if the seed says so. It has read the
-/// first records, or nothing, when the others come.
-async fn counted(seed: u64, emit: &str, first: usize) -> (Vec<String>, Vec<String>) {
+/// Checks the counts of a query over windows that is run by two processes, which are killed now and then if the seed says so. It has
+/// read the first records, or nothing, when the others come.
+async fn check(seed: u64, emit: &str, first: usize) {
     let count = format!(
         "CREATE TABLE c AS SELECT n % 3 AS g, COUNT(*) AS c FROM l WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 1 HOUR) \
          GROUP BY n % 3 EMIT {emit};"
     );
     let mut shared = Shared::new(seed, &[STREAMS[0], &count], "CTAS_C_3").await;
     let records = history(&mut shared);
-    let (first, others) = records.split_at(if seed % 2 > 0 { first } else { 0 });
+    let (first, others) = records.split_at(if !seed.is_multiple_of(2) { first } else { 0 });
     write(&shared.process, "l", first);
     shared.run(false).await;
     write(&shared.process, "l", others);
-    shared.run(seed % 3 > 0).await;
+    shared.run(!seed.is_multiple_of(3)).await;
     write(&shared.process, "l", &flush());
     shared.run(false).await;
     let rows = shared.process.rows("SELECT g, WINDOWSTART, c FROM c WHERE WINDOWSTART < 3600000000000;").await;
-    (rows, counts(&records))
+    let expected = counts(&records);
+    let differences: Vec<_> =
+        rows.iter().collect::<BTreeSet<_>>().symmetric_difference(&expected.iter().collect()).copied().collect();
+    assert!(rows == expected, "seed {seed}: {differences:?}");
 }
 
 #[tokio::test]
 async fn no_window_is_begun_again_however_far_one_process_is_behind() {
     for seed in 0..18 {
-        let (rows, expected) = counted(seed, "CHANGES", 24).await;
-        let differences: Vec<_> =
-            rows.iter().collect::<BTreeSet<_>>().symmetric_difference(&expected.iter().collect()).copied().collect();
-        assert!(rows == expected, "seed {seed}: {differences:?}");
+        check(seed, "CHANGES", 24).await;
     }
 }
 
 #[tokio::test]
 async fn no_window_closes_before_all_of_its_rows_were_read() {
     for seed in 0..18 {
-        let (rows, expected) = counted(seed, "FINAL", 4).await;
-        let differences: Vec<_> =
-            rows.iter().collect::<BTreeSet<_>>().symmetric_difference(&expected.iter().collect()).copied().collect();
-        assert!(rows == expected, "seed {seed}: {differences:?}");
+        check(seed, "FINAL", 4).await;
     }
 }
 

@@ -370,12 +370,23 @@ fn are_all_here(shown: &[Arc<Shown>], partitions: usize) -> bool {
 mod tests {
     use std::thread::JoinHandle;
 
+    use super::super::driver::Driver;
     use super::super::for_tests::Process;
     use super::*;
 
     const COUNTS: &str = "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;";
     /// Longer than any test: whoever waits is woken, or never ends.
     const PATIENCE: Duration = Duration::from_secs(3_600);
+
+    /// A process, and the states that show the one of its query, which has counted a record.
+    async fn counting() -> (Process, Arc<States>, Driver, Arc<QueryDef>) {
+        let mut process = Process::with(&[COUNTS, "INSERT INTO s (k, a) VALUES ('a', 1);"]).await;
+        let states = Arc::<States>::default();
+        let mut driver = process.driver().await.shown_in(&states);
+        process.drive(&mut [&mut driver]);
+        let query = process.engine.catalog().await.expect("it is known").queries().next().expect("a query").clone();
+        (process, states, driver, query)
+    }
 
     /// A reader that waits for a commit which begins now.
     fn waiting(states: &Arc<States>, query: &Arc<QueryDef>) -> JoinHandle<Result<usize, Unread>> {
@@ -396,11 +407,7 @@ mod tests {
     /// commit, and one before the driver is dropped.
     #[tokio::test]
     async fn a_reader_waits_until_the_commit_or_the_state_ends() {
-        let mut process = Process::with(&[COUNTS, "INSERT INTO s (k, a) VALUES ('a', 1);"]).await;
-        let states = Arc::<States>::default();
-        let mut driver = process.driver().await.shown_in(&states);
-        process.drive(&mut [&mut driver]);
-        let query = process.engine.catalog().await.expect("it is known").queries().next().expect("a query").clone();
+        let (mut process, states, mut driver, query) = counting().await;
         let reader = waiting(&states, &query);
         process.ask("INSERT INTO s (k, a) VALUES ('b', 1);").await;
         process.drive(&mut [&mut driver]);
@@ -414,11 +421,7 @@ mod tests {
     /// Method: a reader without any patience comes while a commit is applied.
     #[tokio::test]
     async fn a_reader_waits_for_a_commit_that_is_applied() {
-        let mut process = Process::with(&[COUNTS, "INSERT INTO s (k, a) VALUES ('a', 1);"]).await;
-        let states = Arc::<States>::default();
-        let mut driver = process.driver().await.shown_in(&states);
-        process.drive(&mut [&mut driver]);
-        let query = process.engine.catalog().await.expect("it is known").queries().next().expect("a query").clone();
+        let (_process, states, _driver, query) = counting().await;
         let shown = states.of(&query);
         let read = || states.await_commits(&query, &Known::Ours, 4, Duration::ZERO).is_ok();
         std::thread::scope(|scope| {

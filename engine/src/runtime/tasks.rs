@@ -124,8 +124,9 @@ impl Tasks {
     }
 
     /// The partitions that are read, each with the task that reads it and its port.
-    pub(super) fn readers(&self) -> impl Iterator<Item = (&TopicPartition, &(TaskId, Port))> {
-        self.readers.iter()
+    pub(super) fn inputs(&self) -> impl Iterator<Item = (&TopicPartition, TaskId, &Task, Port)> {
+        let input = |(partition, (id, port)): (_, &(TaskId, Port))| Some((partition, *id, self.look(*id)?, *port));
+        self.readers.iter().filter_map(input)
     }
 
     /// Restores records of changelogs, those of each store in their order. Several tasks are restored at once, by threads.
@@ -175,10 +176,10 @@ impl Tasks {
         !self.in_memory.is_empty()
     }
 
-    /// The partitions that are read, each with its stream time in ms; `i64::MIN` before the first row.
-    pub(super) fn stream_times(&self) -> impl Iterator<Item = (&TopicPartition, i64)> {
-        let time = |id, port| self.tasks.get(id).and_then(|task: &Task| task.stream_time_ms(port));
-        self.readers.iter().map(move |(partition, (id, port))| (partition, time(id, *port).unwrap_or(i64::MIN)))
+    /// The partitions of sources that are read, each with its stream time in ms; `i64::MIN` before the first row.
+    pub(super) fn source_times(&self) -> impl Iterator<Item = (&TopicPartition, i64)> {
+        let sources = self.inputs().filter(|(_, _, task, port)| !task.reads_exchange(*port));
+        sources.map(|(partition, _, task, port)| (partition, task.stream_time_ms(port).unwrap_or(i64::MIN)))
     }
 
     /// Tells the tasks that get rows from others up to which stream time windows have to wait: see [`Task::hold`].

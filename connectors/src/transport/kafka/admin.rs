@@ -283,8 +283,8 @@ impl Admin for KafkaAdmin {
             return Ok(BTreeMap::new());
         }
         let connection = Connection::new(&self.properties, &Role::Group(group.to_owned()))?;
-        let found = connection.call(|client| committed::of_group(client, partitions));
-        found.map_err(|error| committed::held_back(connection.failed(&committed::doing(group), &error)))
+        let found = connection.ask(&committed::doing(group), |client| committed::of_group(client, partitions));
+        found.map_err(committed::held_back)
     }
 
     fn record_limits(&self, topic: &str) -> Result<RecordLimits, TransportError> {

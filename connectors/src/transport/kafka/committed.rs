@@ -8,20 +8,13 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::connection::{ANSWER_TIMEOUT, while_changing};
+use super::connection::ANSWER_TIMEOUT;
 use super::context::Context;
 use crate::transport::{Position, TransportError, TransportErrorKind};
 
-/// The offsets committed under the group of a client. They are requested again until the timeout while an open
-/// transaction holds them back, and while the group is moving to another coordinator.
+/// The offsets committed under the group of a client. Offsets of an open transaction are requested again until the
+/// timeout.
 pub(super) fn of_group(
-    client: &BaseConsumer<Context>,
-    partitions: &[TopicPartition],
-) -> KafkaResult<BTreeMap<TopicPartition, Option<Position>>> {
-    while_changing(ANSWER_TIMEOUT, || requested(client, partitions))
-}
-
-fn requested(
     client: &BaseConsumer<Context>,
     partitions: &[TopicPartition],
 ) -> KafkaResult<BTreeMap<TopicPartition, Option<Position>>> {

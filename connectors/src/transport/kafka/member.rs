@@ -15,7 +15,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::connection::{self, ANSWER_TIMEOUT, SERVED_MAX};
+use super::connection::{self, ANSWER_TIMEOUT, SERVED_MAX, while_changing};
 use super::context::{Context, Watch};
 use super::properties::{Properties, Role, invalid};
 use super::{committed, errors};
@@ -125,9 +125,8 @@ impl Member for KafkaMember {
             return Ok(());
         }
         let doing = format!("the offsets of group \"{}\" could not be committed", self.plan.group);
-        let committed = committed::list(offsets).and_then(|list| {
-            connection::while_changing(ANSWER_TIMEOUT, || self.consumer.commit(&list, CommitMode::Sync))
-        });
+        let committed = committed::list(offsets)
+            .and_then(|list| while_changing(ANSWER_TIMEOUT, || self.consumer.commit(&list, CommitMode::Sync)));
         committed.map_err(|error| errors::call_failed(&doing, &error))
     }
 
@@ -135,7 +134,8 @@ impl Member for KafkaMember {
         &self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError> {
-        committed::of_group(&self.consumer, partitions).map_err(|error| {
+        let found = while_changing(ANSWER_TIMEOUT, || committed::of_group(&self.consumer, partitions));
+        found.map_err(|error| {
             let mut failed = errors::call_failed(&committed::doing(&self.plan.group), &error);
             let told = failed.kind == TransportErrorKind::Timeout && self.watch.add_cause(&mut failed);
             if told { failed } else { committed::held_back(failed) }
@@ -145,7 +145,7 @@ impl Member for KafkaMember {
     fn refresh(&mut self) -> Result<(), TransportError> {
         // librdkafka checks the metadata of its topics only when it receives the metadata of all topics.
         let doing = format!("the topics of group \"{}\" could not be looked up", self.plan.group);
-        let found = connection::while_changing(ANSWER_TIMEOUT, || self.consumer.fetch_metadata(None, ANSWER_TIMEOUT));
+        let found = self.consumer.fetch_metadata(None, ANSWER_TIMEOUT);
         found.map(drop).map_err(|error| errors::call_failed(&doing, &error))
     }
 

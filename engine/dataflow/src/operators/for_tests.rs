@@ -53,24 +53,34 @@ pub(crate) fn compiled(text: &str) -> Expression {
     compiler.compile(&parse_expr(text).expect("it is an expression"), text, None).expect("it compiles").0
 }
 
+/// Changes of a table with these rows, where there is one, in place of others.
+pub(crate) fn changed(
+    after: (RecordBatch, NullBuffer),
+    before: (RecordBatch, NullBuffer),
+    offsets: Vec<i64>,
+    times_ms: Vec<i64>,
+) -> Chunk {
+    Chunk {
+        rows: after.0,
+        times_ms: times_ms.into(),
+        offsets: offsets.into(),
+        headers: None,
+        valued: Some(after.1),
+        windows: None,
+        before: Some(Before { rows: before.0, valued: Some(before.1) }),
+        origins: None,
+        clocks_ms: None,
+    }
+}
+
 /// Changes of a table, from `before` to `after`, where there is a row.
 pub(crate) fn table(after: &[Option<i32>], before: &[Option<i32>]) -> Chunk {
     let rows = |values: &[Option<i32>]| {
         RecordBatch::try_new(schema(), vec![Arc::new(Int32Array::from(values.to_vec()))]).expect("it has that column")
     };
-    let valued = |values: &[Option<i32>]| Some(values.iter().map(Option::is_some).collect::<NullBuffer>());
+    let sided = |values: &[Option<i32>]| (rows(values), values.iter().map(Option::is_some).collect());
     let offsets: Vec<i64> = (0..after.len() as i64).collect();
-    Chunk {
-        rows: rows(after),
-        times_ms: offsets.clone().into(),
-        offsets: offsets.into(),
-        headers: None,
-        valued: valued(after),
-        windows: None,
-        before: Some(Before { rows: rows(before), valued: valued(before) }),
-        origins: None,
-        clocks_ms: None,
-    }
+    changed(sided(after), sided(before), offsets.clone(), offsets)
 }
 
 /// The values of the only column.

@@ -91,7 +91,7 @@ impl Task {
     /// known once the rows before are released; a task that does not keep them processes the batch before anybody asks.
     pub(super) fn hear(&mut self, port: Port, raw: &RawBatch) {
         let (Some(keys), Some(values)) = (&raw.keys, &raw.values) else { return };
-        if self.stage.inputs[port.0].exchange.is_none() || values.null_count() == 0 {
+        if !self.reads_exchange(port) || values.null_count() == 0 {
             return;
         }
         for row in (0..raw.len()).filter(|row| values.is_null(*row) && keys.is_valid(*row)) {
@@ -108,9 +108,8 @@ impl Task {
 
     /// Whether a record of an exchange is no row: it has no value, and what its key tells is not a key of the exchange.
     pub(super) fn is_mark(&self, port: Port, raw: &RawBatch, offset: i64) -> bool {
-        let is_exchange = self.stage.inputs[port.0].exchange.is_some();
         let is_null = |row: usize| raw.values.as_ref().is_some_and(|values| values.is_null(row));
-        is_exchange && raw.offsets.binary_search(&offset).is_ok_and(is_null)
+        self.reads_exchange(port) && raw.offsets.binary_search(&offset).is_ok_and(is_null)
     }
 
     /// The rows of an input were all released, and so was what the records tell.

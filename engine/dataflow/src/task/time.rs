@@ -29,9 +29,14 @@ impl Task {
         self.clocks.doubt();
     }
 
-    /// Whether it gets rows of an input from other tasks.
+    /// Whether an input reads an exchange, and so gets rows from other tasks.
+    pub fn reads_exchange(&self, port: Port) -> bool {
+        self.stage.inputs[port.0].exchange.is_some()
+    }
+
+    /// Whether any input does.
     pub fn has_exchanges(&self) -> bool {
-        self.stage.inputs.iter().any(|input| input.exchange.is_some())
+        (0..self.inputs.len()).any(|port| self.reads_exchange(Port(port)))
     }
 
     /// The stream times that it knows.

@@ -34,7 +34,12 @@ impl Share {
     pub(super) fn hold_windows(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
         if self.tasks.is_whole() {
             // Rows that are left in the topics of exchanges may belong to any window.
-            let held_ms = if self.later.is_empty() { self.slowest_unread(admin) } else { Some(i64::MIN) };
+            let held_ms = if self.later.is_empty() {
+                let processed = |partition: &TopicPartition| self.next_offset(partition);
+                slowest_unread(self.tasks.source_times(), processed, admin, Isolation::ReadCommitted)
+            } else {
+                Some(i64::MIN)
+            };
             self.tasks.hold(|_| held_ms);
             return Ok(());
         }
@@ -49,18 +54,11 @@ impl Share {
         Ok(())
     }
 
-    fn slowest_unread(&self, admin: &dyn Admin) -> Option<i64> {
-        let sources = self.tasks.stream_times().filter(|(partition, _)| !self.exchanges.contains(&partition.topic));
-        slowest_unread(sources, |partition| self.next_offset(partition), admin, Isolation::ReadCommitted)
-    }
-
     /// Tells the tasks that read sources how far they were read, which they tell the others.
     fn tell_progress(&mut self) -> Result<(), TransportError> {
-        let is_source = |partition: &&TopicPartition| !self.exchanges.contains(&partition.topic);
-        let sources = self.tasks.readers().map(|(partition, _)| partition).filter(is_source);
-        let reached: Vec<_> = sources.map(|partition| (partition.clone(), self.next_offset(partition))).collect();
-        for (partition, next) in reached {
-            let (id, _) = self.tasks.reader(&partition)?;
+        let sources = self.tasks.inputs().filter(|(_, _, task, port)| !task.reads_exchange(*port));
+        let reached: Vec<_> = sources.map(|(partition, id, ..)| (id, self.next_offset(partition))).collect();
+        for (id, next) in reached {
             self.tasks.get(id)?.read_to(next);
         }
         Ok(())
@@ -71,11 +69,9 @@ impl Share {
         let elsewhere = self.merge.as_ref().map_or(&self.elsewhere, |merge| merge.elsewhere());
         let mut passed: BTreeMap<TaskId, i64> = BTreeMap::new();
         let waits = |topic: &str| elsewhere.has(topic) && !elsewhere.is_alone(topic);
-        for (partition, (id, port)) in self.tasks.readers().filter(|(partition, _)| waits(&partition.topic)) {
-            let passed_ms =
-                self.tasks.look(*id).map_or(i64::MIN, |task| elsewhere.passed(&partition.topic, task, *port));
-            let slowest = passed.entry(*id).or_insert(i64::MAX);
-            *slowest = passed_ms.min(*slowest);
+        for (partition, id, task, port) in self.tasks.inputs().filter(|(partition, ..)| waits(&partition.topic)) {
+            let slowest = passed.entry(id).or_insert(i64::MAX);
+            *slowest = elsewhere.passed(&partition.topic, task, port).min(*slowest);
         }
         // Nothing is known of rows that pass two exchanges.
         self.tasks.hold(|id| passed.get(&id).copied().filter(|passed_ms| *passed_ms < i64::MAX));

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BinaryArray, Decimal128Array, Int64Array, RecordBatch, StringArray};
-use arrow::buffer::NullBuffer;
+use arrow::array::{Array, AsArray, BinaryArray, Decimal128Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, SchemaRef};
 use headwater_language::topology::{AggregateCall, Aggregation};
 use headwater_language::types::SqlType;
@@ -12,12 +11,12 @@ use headwater_state::{MemoryStore, Store};
 
 use super::Aggregate;
 use super::differences::DIFFERENCES;
-use crate::chunk::{Before, Chunk};
+use crate::chunk::Chunk;
 use crate::clocks::Clocks;
 use crate::keeper::Found;
 use crate::limits::{Changelog, Limits};
 use crate::operator::{Emitted, Operator, Port};
-use crate::operators::for_tests::{cx, numbers};
+use crate::operators::for_tests::{changed, cx, numbers};
 
 /// A row of the table: its group and its value, in hundredths. The sum of a group is at most 99.99.
 type Row = Option<(Option<&'static str>, Option<i128>)>;
@@ -38,20 +37,11 @@ fn chunk(changes: &[Change], first_offset: i64) -> Chunk {
         let columns: Vec<arrow::array::ArrayRef> = vec![Arc::new(keys), Arc::new(values.with_data_type(NUMBER))];
         RecordBatch::try_new(schema(), columns).expect("it has these columns")
     };
-    let valued = |rows: &[Row]| Some(rows.iter().map(Option::is_some).collect::<NullBuffer>());
+    let sided = |side: &[Row]| (rows(side), side.iter().map(Option::is_some).collect());
     let (before, after): (Vec<Row>, Vec<Row>) = changes.iter().copied().unzip();
-    let offsets: Int64Array = (first_offset..).take(changes.len()).collect::<Vec<_>>().into();
-    Chunk {
-        rows: rows(&after),
-        times_ms: offsets.clone(),
-        offsets,
-        headers: None,
-        valued: valued(&after),
-        windows: None,
-        before: Some(Before { rows: rows(&before), valued: valued(&before) }),
-        origins: None,
-        clocks_ms: None,
-    }
+    let offsets: Vec<i64> = (first_offset..).take(changes.len()).collect();
+    let times_ms = offsets.clone();
+    changed(sided(&after), sided(&before), offsets, times_ms)
 }
 
 /// An aggregate with what a task has of it.

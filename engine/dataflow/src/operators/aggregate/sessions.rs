@@ -135,7 +135,7 @@ impl Sessions {
         let Session { bounds, share, .. } = &self.all[session];
         let close = self.windows.close(bounds[1]);
         let has_closed = || match share.contributors.contains(source) {
-            true => close.is_some() && clocks.get(source) >= close && share.contributors.time(clocks) >= close,
+            true => close.is_some() && share.contributors.time(clocks) >= close,
             false => share.contributors.have_reached(close, clocks),
         };
         self.is_final && (share.is_emitted || has_closed())

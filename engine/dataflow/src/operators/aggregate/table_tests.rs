@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{AsArray, Int32Array, RecordBatch, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use headwater_language::topology::{AggregateCall, Aggregation};
@@ -11,10 +11,10 @@ use headwater_language::types::SqlType;
 use headwater_state::{MemoryStore, Store};
 
 use super::Aggregate;
-use crate::chunk::{Before, Chunk};
+use crate::chunk::Chunk;
 use crate::clocks::Clocks;
 use crate::operator::{Context, Emitted, Operator, Port};
-use crate::operators::for_tests::{cx, numbers};
+use crate::operators::for_tests::{changed, cx, numbers};
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("K", DataType::Utf8, true), Field::new("X", DataType::Int32, true)]))
@@ -32,20 +32,11 @@ fn chunk(changes: &[Change], first_offset: i64) -> Chunk {
         let values: Int32Array = rows.iter().map(|row| row.and_then(|row| row.1)).collect();
         RecordBatch::try_new(schema(), vec![Arc::new(keys), Arc::new(values)]).expect("it has these columns")
     };
-    let valued = |rows: &[Row]| Some(rows.iter().map(Option::is_some).collect::<NullBuffer>());
+    let sided = |side: &[Row]| (rows(side), side.iter().map(Option::is_some).collect());
     let (before, after): (Vec<Row>, Vec<Row>) = changes.iter().copied().unzip();
-    let offsets: Int64Array = (first_offset..).take(changes.len()).collect::<Vec<_>>().into();
-    Chunk {
-        rows: rows(&after),
-        times_ms: offsets.values().iter().map(|offset| offset * 1_000).collect(),
-        offsets,
-        headers: None,
-        valued: valued(&after),
-        windows: None,
-        before: Some(Before { rows: rows(&before), valued: valued(&before) }),
-        origins: None,
-        clocks_ms: None,
-    }
+    let offsets: Vec<i64> = (first_offset..).take(changes.len()).collect();
+    let times_ms = offsets.iter().map(|offset| offset * 1_000).collect();
+    changed(sided(&after), sided(&before), offsets, times_ms)
 }
 
 /// An aggregate with what a task has of it.

@@ -1,10 +1,7 @@
-//! What other processes read, while several share a query: rows reach a join through the topics of its exchanges, and each process
-//! reads only some partitions of the sources.
-//!
-//! The tasks that read sources write how far they have come into the exchanges, behind the rows. So a join knows up to which stream
-//! time it has all rows of each partition of a source, and whether it has those that existed when the cluster was asked. A batch of a
-//! stream waits until that is so for all partitions of the table, whichever process reads them. No process waits for one that is
-//! gone: its partitions are assigned to others, which continue to write.
+//! What a join waits for while several processes share a query, by what is known of the sources behind its exchanges
+//! ([`Elsewhere`]): a batch of a stream waits until all rows of all partitions of the table are there, up to its stream time or up to
+//! the ends that were asked for, whichever process reads them. No process waits for one that is gone: its partitions are assigned to
+//! others, which continue to write.
 
 use headwater_connectors::transport::{Admin, SourceEvent, TransportError};
 use headwater_dataflow::{SourcePartition, TaskId};
