@@ -238,7 +238,7 @@ impl Task {
             }
             Event::Committed(_) => {
                 self.stores.iter_mut().for_each(|store| store.commit());
-                self.check_stores()
+                Ok(())
             }
         }
     }

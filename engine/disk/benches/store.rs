@@ -39,6 +39,7 @@ struct Costs {
     put: f64,
     seal: f64,
     commit: f64,
+    settle: f64,
     sealed: usize,
 }
 
@@ -110,6 +111,7 @@ fn resident() -> u64 {
 fn commit(store: &mut MemoryStore, costs: &mut Costs) {
     costs.sealed += timed(&mut costs.seal, || store.seal().expect("the disk works").keys.len());
     timed(&mut costs.commit, || store.commit());
+    timed(&mut costs.settle, || store.settle());
 }
 
 /// Processes rows whose keys `next` returns.
@@ -131,10 +133,10 @@ fn phase(name: &str, store: &mut MemoryStore, options: &Options, rows: u64, mut 
     }
     commit(store, &mut costs);
     report(name, rows, (start.elapsed().as_secs_f64(), cpu_s() - cpu), store);
-    let [get, put, seal, commit] =
-        [costs.get, costs.put, costs.seal, costs.commit].map(|cpu| cpu / (rows as f64 / 1e6));
+    let [get, put, seal, commit, settle] =
+        [costs.get, costs.put, costs.seal, costs.commit, costs.settle].map(|cpu| cpu / (rows as f64 / 1e6));
     println!(
-        "         get {get:.3}  put {put:.3}  seal {seal:.3}  commit {commit:.3}   {:.3} keys sealed per row   \
+        "         get {get:.3}  put {put:.3}  seal {seal:.3}  commit {commit:.3}  settle {settle:.3}   {:.3} keys sealed per row   \
          slowest commit {slowest:.2} s",
         costs.sealed as f64 / rows as f64
     );

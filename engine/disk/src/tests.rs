@@ -25,6 +25,7 @@ fn commit(store: &mut dyn Store) -> Result<usize, arrow::error::ArrowError> {
         written += rest.keys.len();
     }
     store.commit();
+    store.settle();
     Ok(written)
 }
 
@@ -112,6 +113,7 @@ fn the_keys_of_a_large_window_leave_the_changelog_in_pieces() {
     assert!(removed.len() > 2, "{} pieces", removed.len());
     assert_eq!(removed.iter().map(|piece| piece.values.null_count()).sum::<usize>(), 200_000);
     store.commit();
+    store.settle();
     assert_eq!((store.len(), trees(parent.path())), (0, 0), "an empty tree is deleted");
 }
 

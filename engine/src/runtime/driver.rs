@@ -355,10 +355,10 @@ impl Driver {
         moved.append(&mut share.moved);
         let offsets = share.positions(moved);
         let tally = std::mem::take(&mut share.tally);
-        share.begin_commit(Committing { epoch: self.epoch, offsets: offsets.clone(), tally });
+        let ending = share.begin_commit(Committing { epoch: self.epoch, offsets: offsets.clone(), tally });
         share.outbox.put(match self.job.is_exactly_once() {
-            true => Work::Commit(self.member.membership(), offsets),
-            false => Work::Flush,
+            true => Work::Commit(self.member.membership(), offsets, ending),
+            false => Work::Flush(ending),
         })?;
         (share.open_since_ms, share.epoch_bytes) = (None, 0);
         self.reap(now_ms)

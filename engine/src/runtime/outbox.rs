@@ -48,10 +48,13 @@ pub(super) enum Work {
     /// Write records, with what they were made from.
     Write(OutBatch, MadeOf),
     /// Commit the transaction with these offsets.
-    Commit(Membership, BTreeMap<TopicPartition, Position>),
+    Commit(Membership, BTreeMap<TopicPartition, Position>, Ending),
     /// Wait until all records are acknowledged: the commit of an at-least-once query.
-    Flush,
+    Flush(Ending),
 }
+
+/// Called before others may see what a commit changes: when all that is left of it is the end of its transaction.
+pub(super) type Ending = Box<dyn FnOnce() + Send>;
 
 /// The output of one share of a query.
 pub(super) struct Outbox {
@@ -155,7 +158,7 @@ impl Drop for Outbox {
 
 impl Work {
     fn is_commit(&self) -> bool {
-        matches!(self, Self::Commit(..) | Self::Flush)
+        matches!(self, Self::Commit(..) | Self::Flush(_))
     }
 }
 
@@ -199,8 +202,9 @@ impl SinkWorker {
                 self.probe = None;
                 self.sink()?.write(&batch)
             }
-            Work::Commit(membership, offsets) => self.commit(&membership, &offsets),
-            Work::Flush => {
+            Work::Commit(membership, offsets, ending) => self.commit(&membership, &offsets, ending),
+            Work::Flush(ending) => {
+                ending();
                 let longest = self.commit_max;
                 self.sink()?.flush(longest)
             }
@@ -260,9 +264,15 @@ impl SinkWorker {
         &mut self,
         membership: &Membership,
         offsets: &BTreeMap<TopicPartition, Position>,
+        ending: Ending,
     ) -> Result<(), TransportError> {
-        let longest = self.commit_max;
-        let committed = self.sink()?.commit(membership, offsets, longest);
+        let until = Instant::now() + self.commit_max;
+        let left = || until.saturating_duration_since(Instant::now());
+        let sink = self.sink()?;
+        let committed = sink.flush(left()).and_then(|()| {
+            ending();
+            sink.commit(membership, offsets, left())
+        });
         match &committed {
             Ok(()) => self.is_open = false,
             // Someone else owns the partitions now. The open transaction would block readers until it times out.
@@ -475,7 +485,7 @@ mod tests {
     }
 
     fn commit() -> Work {
-        Work::Commit(Membership::outside("g"), BTreeMap::new())
+        Work::Commit(Membership::outside("g"), BTreeMap::new(), Box::new(|| ()))
     }
 
     fn end(transport: &Arc<dyn Transport>, isolation: Isolation) -> i64 {
@@ -503,6 +513,27 @@ mod tests {
             let (stable, last) =
                 (end(&transport, Isolation::ReadCommitted), end(&transport, Isolation::ReadUncommitted));
             assert!(stable == last && last >= 6, "{stable} {last}");
+        }
+    }
+
+    /// Goal: readers of the state wait from when others may see a commit, and no earlier. Method: when the commit says that it
+    /// ends, all of its records are there, and none can be read by others.
+    #[test]
+    fn a_commit_says_so_before_others_can_see_it() {
+        for in_thread in [false, true] {
+            let transport = transport();
+            let (seen, theirs) = (Arc::<Mutex<Vec<[i64; 2]>>>::default(), transport.clone());
+            let mut outbox = outbox(&transport, in_thread);
+            for _ in 0..2 {
+                let (seen, theirs) = (seen.clone(), theirs.clone());
+                let ends = move || [Isolation::ReadUncommitted, Isolation::ReadCommitted].map(|how| end(&theirs, how));
+                let ending: Ending = Box::new(move || seen.lock().push(ends()));
+                let commit = Work::Commit(Membership::outside("g"), BTreeMap::new(), ending);
+                [Work::Begin, write("t"), commit].into_iter().try_for_each(|work| outbox.put(work)).expect("works");
+            }
+            outbox.settle().expect("commits");
+            // Each transaction is a record and its marker.
+            assert_eq!(*seen.lock(), [[1, 0], [3, 2]]);
         }
     }
 

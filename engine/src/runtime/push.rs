@@ -322,7 +322,7 @@ impl PushReader {
                 self.perform(id, rows)?;
             }
         }
-        self.tasks.committed(self.epoch).map_err(external)?;
+        self.tasks.committed(self.epoch).and_then(|()| self.tasks.settle()).map_err(external)?;
         self.changed_at = None;
         Ok(())
     }

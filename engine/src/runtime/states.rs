@@ -2,7 +2,7 @@
 //!
 //! A share shows its state once it is restored, and no longer once it is dropped. Readers see whole commits, and never miss one
 //! that others can see already: while a driver has just been in touch with its group, nobody else commits for its partitions, and
-//! a reader waits for the reply to a commit in progress. Otherwise the reader asks the cluster which commits there are.
+//! a reader waits for the reply to a commit whose transaction is about to end. Otherwise the reader asks the cluster which commits there are.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -66,8 +66,8 @@ pub(super) struct Shown {
 struct Committed {
     /// The committed offset of each partition that the share reads.
     offsets: BTreeMap<TopicPartition, i64>,
-    /// Whether a later commit is in progress.
-    has_next: bool,
+    /// The commits after it that others may see already.
+    ending: usize,
 }
 
 /// What the cluster says about the commits of a query.
@@ -167,7 +167,7 @@ impl Shown {
             kept = of_notes.fold(Keeps::default(), Keeps::and);
         }
         let offsets = start.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect();
-        let committed = RwLock::new(Committed { offsets, has_next: false });
+        let committed = RwLock::new(Committed { offsets, ending: 0 });
         let (query, group, status) = (job.query.clone(), job.group(), status.clone());
         let changes = OnceLock::new();
         Ok(Some(Self { query, group, status, materialized, partitions, kept, views, committed, changes }))
@@ -186,22 +186,20 @@ impl Shown {
         }
     }
 
-    /// Records that a commit begins: readers wait for it from now on.
-    pub(super) fn begin_commit(&self) {
-        self.change(|committed| committed.has_next = true);
+    /// Records that others may see the next commit soon: readers wait for it from now on.
+    pub(super) fn end_commit(&self) {
+        self.change(|committed| committed.ending += 1);
     }
 
-    /// Makes a commit of these offsets visible, whose state `apply` changes; `has_next` says whether another one is in progress.
-    /// Readers see all of it or nothing.
+    /// Makes a commit of these offsets visible, whose state `apply` changes. Readers see all of it or nothing.
     pub(super) fn commit(
         &self,
         offsets: &BTreeMap<TopicPartition, Position>,
-        has_next: bool,
         apply: impl FnOnce() -> Result<(), TransportError>,
     ) -> Result<(), TransportError> {
         self.change(|committed| {
             apply()?;
-            committed.has_next = has_next;
+            committed.ending = committed.ending.saturating_sub(1);
             Self::advance(committed, offsets);
             Ok(())
         })
@@ -235,7 +233,7 @@ impl Shown {
     fn at(&self, known: &Known, waits: bool) -> Option<Vec<(i32, Vec<Snapshot>)>> {
         let committed = if waits { self.committed.read() } else { self.committed.try_read()? };
         let is_current = match known {
-            Known::Ours => !committed.has_next,
+            Known::Ours => committed.ending == 0,
             Known::Positions(known) => committed.offsets.iter().all(|(partition, offset)| {
                 known.get(partition).and_then(Option::as_ref).is_none_or(|position| position.offset <= *offset)
             }),
@@ -390,7 +388,7 @@ mod tests {
 
     /// A reader that waits for a commit which begins now.
     fn waiting(states: &Arc<States>, query: &Arc<QueryDef>) -> JoinHandle<Result<usize, Unread>> {
-        states.of(query).iter().for_each(|shown| shown.begin_commit());
+        states.of(query).iter().for_each(|shown| shown.end_commit());
         let (theirs, query) = (states.clone(), query.clone());
         let read = move || {
             let state = theirs.await_commits(&query, &Known::Ours, 4, PATIENCE)?;
@@ -411,6 +409,7 @@ mod tests {
         let reader = waiting(&states, &query);
         process.ask("INSERT INTO s (k, a) VALUES ('b', 1);").await;
         process.drive(&mut [&mut driver]);
+        states.of(&query)[0].commit(&BTreeMap::new(), || Ok(())).expect("nothing fails");
         assert_eq!(reader.join().expect("it ends").ok(), Some(2));
         let reader = waiting(&states, &query);
         drop(driver);
@@ -432,7 +431,7 @@ mod tests {
                 (0..1_000).for_each(|_| std::thread::yield_now());
                 Ok(())
             };
-            shown[0].commit(&BTreeMap::new(), false, apply).expect("nothing fails");
+            shown[0].commit(&BTreeMap::new(), apply).expect("nothing fails");
             assert!(reader.expect("it began").join().expect("it ends"));
         });
     }

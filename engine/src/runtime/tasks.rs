@@ -4,6 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow::error::ArrowError;
 use headwater_connectors::transport::TransportError;
 use headwater_dataflow::{Chunk, Command, Compiled, Epoch, Event, Placement, Port, Task, TaskId, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
@@ -98,6 +99,11 @@ impl Tasks {
         self.tasks.values().any(Task::is_full)
     }
 
+    /// Moves state to disk that does not fit in memory, once readers see the commit before.
+    pub(super) fn settle(&mut self) -> Result<(), TransportError> {
+        self.each_with_state(Task::settle)
+    }
+
     /// Moves state to disk if other queries need the memory. For tasks that are idle.
     pub(super) fn yield_memory(&mut self) -> Result<(), TransportError> {
         self.tasks.values_mut().try_for_each(Task::yield_memory).map_err(fault)
@@ -140,6 +146,15 @@ impl Tasks {
         side_by_side(work.into_iter(), self.threads, |(task, batches)| {
             batches.iter().try_for_each(|(store, raw)| task.handle(&Event::Restore(*store, raw)))
         })
+    }
+
+    /// Does something with each task that has state, several of them at once, by threads.
+    fn each_with_state(
+        &mut self,
+        act: impl Fn(&mut Task) -> Result<(), ArrowError> + Sync,
+    ) -> Result<(), TransportError> {
+        let with_state: Vec<&mut Task> = self.tasks.values_mut().filter(|task| task.has_state()).collect();
+        side_by_side(with_state.into_iter(), self.threads, act)
     }
 
     /// Whether a task had processed rows at the last commit. If it has stores, they had state.
@@ -220,9 +235,9 @@ impl Tasks {
         self.tasks.get_mut(&id)?.poll_command()
     }
 
-    /// Tells all tasks that an epoch is committed.
+    /// Tells the tasks with state that an epoch is committed.
     pub(super) fn committed(&mut self, epoch: Epoch) -> Result<(), TransportError> {
-        self.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(epoch))).map_err(fault)
+        self.each_with_state(|task| task.handle(&Event::Committed(epoch)))
     }
 
     /// The number of keys of each store and its memory in bytes, over all partitions here, by its changelog topic.

@@ -38,6 +38,12 @@ fn put(store: &mut dyn Store, window: i64, pairs: &[(&str, Option<&str>)]) {
     store.put(window, &column(&keys), &column(&values));
 }
 
+/// Commits the oldest sealed epoch.
+fn commit(store: &mut dyn Store) {
+    store.commit();
+    store.settle();
+}
+
 fn get(store: &dyn Store, window: i64, keys: &[&str]) -> Vec<Option<String>> {
     let keys: Vec<_> = keys.iter().map(|key| Some(*key)).collect();
     let values = store.get(window, &column(&keys)).expect("the values fit");
@@ -108,7 +114,7 @@ fn a_batch_that_was_read_is_put_later(make: Make) {
         let mut store = make();
         put(&mut *store, 10, &[("a", Some("1"))]);
         store.seal().expect("they fit");
-        store.commit();
+        commit(&mut *store);
         put(&mut *store, 10, &[("a", Some("2"))]);
         store.get(10, &keys).expect("they fit");
         between(&mut *store);
@@ -168,7 +174,7 @@ fn a_removed_window_leaves_the_others(make: Make) {
     assert_eq!((store.len(), get(&*store, 10, &["a"])), (2, vec![None]));
     put(&mut *store, 20, &[("a", Some("3"))]);
     assert_eq!(show(&store.seal().expect("they fit")), ["20 a -→3"]);
-    (0..3).for_each(|_| store.commit());
+    (0..3).for_each(|_| commit(&mut *store));
     assert_eq!(store.len(), 3);
 }
 
@@ -176,7 +182,7 @@ fn a_visit_finds_each_key(make: Make) {
     let mut store = make();
     put(&mut *store, 5, &[("a", Some("1")), ("b", Some("2")), ("c", None), ("d", Some("3"))]);
     store.seal().expect("they fit");
-    store.commit();
+    commit(&mut *store);
     put(&mut *store, 5, &[("b", None), ("d", Some("4"))]);
     store.seal().expect("they fit");
     put(&mut *store, 5, &[("e", Some("5")), ("a", Some("6"))]);
@@ -243,7 +249,7 @@ fn readers_see_what_is_committed(make: Make) {
     assert_eq!(scanned(&view.snapshot()), ["0 r=0"], "what was restored");
     put(&mut *store, 0, &[("a", Some("1")), ("r", None)]);
     put(&mut *store, 10, &[("b", Some("1"))]);
-    store.commit();
+    commit(&mut *store);
     assert_eq!(scanned(&view.snapshot()), ["0 r=0"], "no epoch is sealed");
     store.seal().expect("they fit");
     put(&mut *store, 0, &[("a", Some("2"))]);
@@ -252,11 +258,11 @@ fn readers_see_what_is_committed(make: Make) {
     store.seal().expect("they fit");
     assert_eq!(scanned(&view.snapshot()), ["0 r=0"], "no commit is done");
     assert_eq!((get(&*store, 0, &["a"]), get(&*store, 10, &["b"]), store.len()), (vec![None], vec![None], 0));
-    store.commit();
+    commit(&mut *store);
     assert_eq!(scanned(&view.snapshot()), ["0 a=1", "10 b=1"], "the first of two");
     assert!(store.has_expired() && !view.snapshot().has_expired());
     assert_eq!(view.snapshot().windows().collect::<Vec<_>>(), [(0, 1), (10, 1)]);
-    store.commit();
+    commit(&mut *store);
     assert_eq!(scanned(&view.snapshot()), [""; 0], "the window has expired, and the key was removed");
     assert_eq!((view.snapshot().has_expired(), view.snapshot().kept_from()), (true, 10));
     assert!(store.is_empty());
@@ -269,7 +275,7 @@ fn a_snapshot_stays_as_it_is(make: Make) {
         let pairs: Vec<_> = pairs[from..to].iter().map(|(key, _)| (key.as_str(), Some(value))).collect();
         put(&mut *store, 0, &pairs);
         store.seal().expect("they fit");
-        store.commit();
+        commit(&mut *store);
         store.view().snapshot()
     };
     let (one, all, changed) = (set(0, 1, "one"), set(0, 20_000, "all"), set(100, 200, "changed"));
@@ -324,7 +330,7 @@ fn random_operations_agree_with_a_model(make: Make) {
             let window = (open + rng.random_range(0..4)) * 10;
             match rng.random_range(0..12) {
                 10 => {
-                    store.commit();
+                    commit(&mut *store);
                     committed = committing.pop_front().unwrap_or(committed);
                 }
                 11 => {

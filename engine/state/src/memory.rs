@@ -73,6 +73,8 @@ pub struct MemoryStore {
     /// The keys that the last seal removes from the changelog, as far as they are left.
     removal: Removal,
     committed: View,
+    /// Windows that commits have removed, and whose memory and disk are still to be given back.
+    gone: Vec<Arc<Window>>,
     /// Windows that start before this have expired. Those with changes remain until the next seal.
     expired: i64,
     /// Windows that start before this may have been removed.
@@ -109,6 +111,7 @@ impl MemoryStore {
             sealed: VecDeque::new(),
             removal: Removal::default(),
             committed: View::default(),
+            gone: Vec::new(),
             expired: i64::MIN,
             kept_from: i64::MIN,
             has_expired: false,
@@ -185,21 +188,6 @@ impl MemoryStore {
         if let Err(error) = self.tier.forget(removed, &self.committed) {
             self.fail(&error.into());
         }
-    }
-
-    /// Hands over to the disk what exceeds the share of the store, after its committed state has changed, and frees what is there.
-    fn settle(&mut self) {
-        if !self.tier.is_limited() || self.failure.borrow().is_some() {
-            return;
-        }
-        self.committed_bytes = self.measured_bytes();
-        match self.tier.settle(&self.committed, self.bytes_soon()) {
-            // What was read of them may have been overwritten on disk.
-            Ok(moved) => moved.into_iter().for_each(|start| self.fetched.forget(start)),
-            Err(error) => self.fail(&error.into()),
-        }
-        self.committed_bytes = self.measured_bytes();
-        self.tier.report(self.bytes_soon());
     }
 
     /// The memory that it will need before the next commit, in bytes: while one epoch is committed, the next one is open.
@@ -368,12 +356,25 @@ impl Store for MemoryStore {
     fn commit(&mut self) {
         let Some(epoch) = self.sealed.pop_front() else { return };
         self.epoch_bytes = epoch.bytes();
-        // What was removed is freed after readers can go on.
-        let removed = self.committed.change(|committed| epoch.apply(committed));
-        self.forget(&removed);
-        drop(removed);
+        self.gone.extend(self.committed.change(|committed| epoch.apply(committed)));
         self.spare = epoch.into_spare();
-        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let gone = std::mem::take(&mut self.gone);
+        self.forget(&gone);
+        drop(gone);
+        if !self.tier.is_limited() || self.failure.borrow().is_some() {
+            return;
+        }
+        self.committed_bytes = self.measured_bytes();
+        match self.tier.settle(&self.committed, self.bytes_soon()) {
+            // What was read of them may have been overwritten on disk.
+            Ok(moved) => moved.into_iter().for_each(|start| self.fetched.forget(start)),
+            Err(error) => self.fail(&error.into()),
+        }
+        self.committed_bytes = self.measured_bytes();
+        self.tier.report(self.bytes_soon());
     }
 
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError> {

@@ -7,6 +7,7 @@
 //! seal()             → Changes          ends the epoch: they become records of the changelog
 //! sealed_rest()*     → Changes          the others, if there are very many
 //! commit()                              the oldest sealed epoch is committed: readers see it
+//! settle()                              what does not fit in memory goes to disk
 //! ```
 //!
 //! The next epoch may begin while the commit of a sealed one is in progress.
@@ -65,6 +66,10 @@ pub trait Store: Debug + Send {
     /// waits for a reader to finish.
     fn commit(&mut self);
 
+    /// Hands over to the disk what exceeds the memory that the store may have, and frees what is there. To be called after each
+    /// [`Self::commit`], once readers can go on: it may wait for the disk.
+    fn settle(&mut self);
+
     /// What readers in other threads see: the restored values and those of committed epochs.
     fn view(&self) -> View;
 
@@ -74,7 +79,8 @@ pub trait Store: Debug + Send {
     /// Whether the epoch should end, because its changes take much of the memory that the store may have.
     fn is_full(&self) -> bool;
 
-    /// Moves committed keys to disk if other stores need the memory. For a store whose query is idle: others do so at each commit.
+    /// Moves committed keys to disk if other stores need the memory. For a store whose query is idle: others
+    /// [`settle`](Self::settle) at each commit.
     fn yield_memory(&mut self);
 
     /// Why the disk failed; `None` if it has not. After a failure the store must be dropped, and its state be restored into

@@ -48,6 +48,12 @@ impl Task {
         self.stores.iter().any(|store| store.is_full())
     }
 
+    /// Moves state to disk that does not fit in memory, once readers see the commit before. Fails if the disk does.
+    pub fn settle(&mut self) -> Result<(), ArrowError> {
+        self.stores.iter_mut().for_each(|store| store.settle());
+        self.check_stores()
+    }
+
     /// Moves state to disk if other tasks need the memory. For a task that is idle. Fails if the disk does.
     pub fn yield_memory(&mut self) -> Result<(), ArrowError> {
         self.stores.iter_mut().for_each(|store| store.yield_memory());

@@ -1,11 +1,13 @@
 //! The commits of a share that are in progress, and the positions that are committed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use headwater_connectors::transport::{Position, TransportError};
 use headwater_dataflow::Epoch;
 use headwater_formats::record::TopicPartition;
 
+use super::super::outbox::Ending;
 use super::super::query_status::Tally;
 use super::Share;
 
@@ -17,10 +19,16 @@ pub(in super::super) struct Committing {
 }
 
 impl Share {
-    /// Adds a commit that is about to be handed to the outbox.
-    pub(in super::super) fn begin_commit(&mut self, commit: Committing) {
-        self.shown.iter().for_each(|shown| shown.begin_commit());
+    /// Adds a commit that is about to be handed to the outbox. Returns what has readers wait once others may see it.
+    pub(in super::super) fn begin_commit(&mut self, commit: Committing) -> Ending {
         self.committing.push_back(commit);
+        // A share is shown no longer once it is dropped, even if its outbox still has this.
+        let shown = self.shown.as_ref().map(Arc::downgrade);
+        Box::new(move || {
+            if let Some(shown) = shown.and_then(|shown| shown.upgrade()) {
+                shown.end_commit();
+            }
+        })
     }
 
     /// Makes the state of an epoch visible, which was committed with these positions.
@@ -31,9 +39,10 @@ impl Share {
     ) -> Result<(), TransportError> {
         self.position(positions);
         match &self.shown {
-            Some(shown) => shown.commit(positions, !self.committing.is_empty(), || self.tasks.committed(epoch)),
+            Some(shown) => shown.commit(positions, || self.tasks.committed(epoch)),
             None => self.tasks.committed(epoch),
-        }
+        }?;
+        self.tasks.settle()
     }
 
     fn position(&mut self, positions: &BTreeMap<TopicPartition, Position>) {

@@ -135,6 +135,7 @@ fn change(rng: &mut StdRng, stores: [&mut MemoryStore; 2], round: u32) {
         store.seal().expect("the disk works");
         while store.sealed_rest().expect("the disk works").is_some() {}
         store.commit();
+        store.settle();
     }
 }
 

@@ -15,6 +15,12 @@ fn it_is_a_store_while_everything_moves_to_disk() {
     contract::holds(|| Box::new(MemoryStore::within(&Storage::new(1, MemoryDisk))));
 }
 
+/// Commits the oldest sealed epoch.
+fn commit(store: &mut MemoryStore) {
+    store.commit();
+    store.settle();
+}
+
 /// Goal: memory is given back. Method: values that grow and keys that go, over many epochs.
 #[test]
 fn what_is_unused_is_given_back() {
@@ -25,7 +31,7 @@ fn what_is_unused_is_given_back() {
         store.put(0, &key(round), &BinaryArray::from_vec(vec![&value]));
         store.put(0, &key(round.saturating_sub(10)), &BinaryArray::new_null(1));
         store.seal().expect("it is small");
-        store.commit();
+        commit(&mut store);
     }
     assert_eq!(store.len(), 10);
     assert!(store.bytes() < 32 << 10, "{} bytes", store.bytes());
@@ -62,11 +68,11 @@ fn a_window_that_expires_gives_its_memory_back() {
     let (len, bytes) = (store.len(), store.bytes());
     store.expire(500);
     assert_eq!(store.len(), len / 2);
-    (0..2).for_each(|_| store.seal().map(|_| store.commit()).expect("it is small"));
+    (0..2).for_each(|_| store.seal().map(|_| commit(&mut store)).expect("it is small"));
     assert!((bytes * 2 / 5..bytes * 3 / 5).contains(&store.bytes()), "{} of {bytes}", store.bytes());
     store.expire(i64::MAX);
     assert_eq!((store.len(), store.is_empty()), (0, true));
-    (0..2).for_each(|_| store.seal().map(|_| store.commit()).expect("it is small"));
+    (0..2).for_each(|_| store.seal().map(|_| commit(&mut store)).expect("it is small"));
     assert_eq!(store.bytes(), 0);
 }
 
@@ -84,7 +90,7 @@ fn an_idle_store_yields_memory_to_one_that_grows() {
             let values = BinaryArray::from_iter_values(std::iter::repeat_n([7_u8; 100], 1_000));
             stores[at].put(0, &keys(batch), &values);
             stores[at].seal().expect("the disk works");
-            stores[at].commit();
+            commit(&mut stores[at]);
             stores[1 - at].yield_memory();
             assert!(storage.bytes() <= LIMIT + (1 << 20), "{} bytes", storage.bytes());
         }
