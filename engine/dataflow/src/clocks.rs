@@ -32,6 +32,12 @@ pub struct Clocks {
     held_ms: Option<i64>,
     /// Whether any partition may have such records by now.
     is_unsure: bool,
+    /// Whether rows of a partition may come in another order than its own.
+    wavers: bool,
+    /// The stream times of partitions at the row that came last, if others had come before that are later in the partition.
+    at_row_ms: BTreeMap<SourcePartition, i64>,
+    /// The stream times when [`Self::hold`] was called last: rows from before have all come, as far as nothing is held.
+    settled_ms: BTreeMap<SourcePartition, i64>,
 }
 
 impl Clocks {
@@ -42,10 +48,44 @@ impl Clocks {
         *known
     }
 
+    /// From now on rows of a partition may come in another order than its own, each with its stream time: they have passed several
+    /// exchanges, on different ways.
+    pub fn waver(&mut self) {
+        self.wavers = true;
+    }
+
+    /// A row is next, at which the stream time of its partition is this: what had come before may be later in the partition.
+    pub fn expect(&mut self, partition: SourcePartition, time_ms: i64) {
+        if self.wavers && self.get(partition).is_some_and(|known_ms| known_ms > time_ms) {
+            let floor_ms =
+                self.settled_ms.get(&partition).map(|settled_ms| self.held_ms.unwrap_or(i64::MAX).min(*settled_ms));
+            self.at_row_ms.insert(partition, time_ms.max(floor_ms.unwrap_or(i64::MIN)));
+        }
+    }
+
+    /// Advances the stream time of the partition of a row that has come, and returns what it is at the row.
+    pub fn arrive(&mut self, partition: SourcePartition, time_ms: i64) -> i64 {
+        self.expect(partition, time_ms);
+        let known_ms = self.advance(partition, time_ms);
+        let Some(at_row_ms) = self.at_row_ms.get_mut(&partition) else { return known_ms };
+        *at_row_ms = time_ms.max(*at_row_ms);
+        *at_row_ms
+    }
+
+    /// Everything has come that is to come before the end of an epoch: the stream times are those of the latest rows again.
+    pub fn settle(&mut self) {
+        self.is_unsure = false;
+        self.at_row_ms.clear();
+    }
+
     /// Until this is called again, what rows after this stream time may still be added to stays open and is kept: there is a partition
     /// that has more of them.
     pub fn hold(&mut self, held_ms: Option<i64>) {
-        (self.held_ms, self.is_unsure) = (held_ms, false);
+        self.held_ms = held_ms;
+        if self.wavers {
+            self.settled_ms.clone_from(&self.times_ms);
+        }
+        self.settle();
     }
 
     /// Until [`Self::hold`] is called again, any partition may have records that were not read yet, which stay welcome in everything
@@ -76,7 +116,7 @@ impl Clocks {
 
     /// The stream time that all partitions have passed, as far as is known.
     pub fn slowest(&self) -> Option<i64> {
-        let known_ms = self.times_ms.values().copied().min()?;
+        let known_ms = self.times_ms.values().chain(self.at_row_ms.values()).copied().min()?;
         Some(self.held_ms.map_or(known_ms, |held_ms| held_ms.min(known_ms)))
     }
 
@@ -107,7 +147,7 @@ impl Clocks {
             let times = &chunk.times_ms.values()[rows.clone()];
             // Rows of an exchange know it. The times that its columns were changed to may be later.
             let given = chunk.clocks_ms.as_ref().map(|clocks| &clocks.values()[rows]);
-            let mut clock_ms = self.get(source).unwrap_or(i64::MIN);
+            let mut clock_ms = self.times_ms.get(&source).copied().unwrap_or(i64::MIN);
             for (row, time_ms) in times.iter().enumerate() {
                 let given = given.map(|given| given[row].max(*time_ms));
                 clock_ms = clock_ms.max(given.unwrap_or(*time_ms));
@@ -120,7 +160,7 @@ impl Clocks {
 
     /// The stream time of a partition; `None` before its first row.
     pub fn get(&self, partition: SourcePartition) -> Option<i64> {
-        self.times_ms.get(&partition).copied()
+        self.at_row_ms.get(&partition).or_else(|| self.times_ms.get(&partition)).copied()
     }
 
     /// The highest stream time; `None` before the first row.
@@ -177,6 +217,24 @@ fn runs(chunk: &Chunk, own: SourcePartition) -> Vec<(SourcePartition, Range<usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: whether a row is late depends on the rows before it in its partition, whichever way they come, but what has been settled
+    /// stays so. Method: rows of a partition that overtake each other.
+    #[test]
+    fn a_row_has_its_own_stream_time() {
+        let one = SourcePartition { source: 0, partition: 1 };
+        let mut clocks = Clocks::default();
+        clocks.waver();
+        assert_eq!([5, 90, 20, 30].map(|time_ms| clocks.arrive(one, time_ms)), [5, 90, 20, 30]);
+        assert_eq!((clocks.get(one), clocks.slowest(), clocks.latest()), (Some(30), Some(30), Some(90)));
+        clocks.expect(one, 10);
+        assert_eq!((clocks.get(one), clocks.arrive(one, 10), clocks.iter().next()), (Some(10), 10, Some((one, 90))));
+        clocks.hold(Some(40));
+        assert_eq!((clocks.get(one), clocks.slowest()), (Some(90), Some(40)));
+        assert_eq!([10, 100, 50].map(|time_ms| clocks.arrive(one, time_ms)), [40, 100, 50], "up to 40 all had come");
+        clocks.hold(None);
+        assert_eq!([50, 110].map(|time_ms| clocks.arrive(one, time_ms)), [100, 110], "all had come");
+    }
 
     #[test]
     fn a_clock_never_goes_back() {

@@ -101,18 +101,13 @@ impl Compiled {
         self.stages.iter().flat_map(|stage| &stage.outputs).map(|written| written.sink.topic.as_str())
     }
 
-    /// The sources whose rows a stage gets from one of its exchanges, each with its index and topic; `None` if they pass other stages
-    /// in between.
-    pub fn sources_of(&self, exchange: &str) -> Option<Vec<(i32, Arc<str>)>> {
-        let writes = |stage: &&Arc<Stage>| stage.outputs.iter().any(|output| output.sink.topic == exchange);
-        let mut sources = Vec::new();
-        for input in self.stages.iter().filter(writes).flat_map(|stage| &stage.inputs) {
-            match input.exchange {
-                Some(_) => return None,
-                None => sources.push((input.source, input.spec.topic.clone())),
-            }
-        }
-        Some(sources)
+    /// The sources whose rows come through an exchange, also those that pass other stages before, each with its index and topic.
+    pub fn sources_of(&self, exchange: &str) -> Vec<(i32, Arc<str>)> {
+        let inputs = || self.stages.iter().flat_map(|stage| &stage.inputs);
+        let read = inputs().find(|input| input.exchange.is_some() && &*input.spec.topic == exchange);
+        let is_behind = |number: i32| read.is_some_and(|read| read.sources.contains(&number));
+        let behind = inputs().filter(|input| input.exchange.is_none() && is_behind(input.source));
+        behind.map(|input| (input.source, input.spec.topic.clone())).collect()
     }
 
     /// The changelog topics of a stage, in the order of its stores.

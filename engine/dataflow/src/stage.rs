@@ -57,6 +57,8 @@ pub struct Input {
     pub is_table: bool,
     /// The index of the source among those of the topology; 0 for an exchange.
     pub source: i32,
+    /// The sources whose rows come through an exchange; those of tables only if there are no streams, which they change the rows of.
+    pub sources: Vec<i32>,
     /// Whether records without a value become rows without a value; otherwise they are skipped.
     pub keeps_valueless: bool,
     /// Whether the window in its keys is passed on to the output.
@@ -107,6 +109,14 @@ pub struct Wired {
     pub to: Vec<Target>,
 }
 
+impl Stage {
+    /// The inputs whose rows have it emit rows, however late they come: the streams or, without any, the tables.
+    pub fn drivers(&self) -> impl Iterator<Item = &Input> {
+        let has_streams = self.inputs.iter().any(|input| !input.is_table);
+        self.inputs.iter().filter(move |input| !(has_streams && input.is_table))
+    }
+}
+
 impl Input {
     /// A decoder of its records.
     pub fn decoder(&self) -> Result<RecordDecoder, FormatError> {
@@ -144,7 +154,30 @@ pub fn stages(
     let places = places(topology.nodes());
     let numbers = in_order(&places);
     let wire = |number: usize| Wiring::new(topology, state, options, &places, number).wire();
-    numbers.into_iter().map(wire).collect()
+    let mut stages = numbers.into_iter().map(wire).collect::<Result<Vec<_>, _>>()?;
+    // Each stage comes after those that it gets rows from.
+    for at in 0..stages.len() {
+        let (before, stage) = stages.split_at_mut(at);
+        for input in stage[0].inputs.iter_mut().filter(|input| input.exchange.is_some()) {
+            input.sources = sources_of(before, &input.spec.topic);
+        }
+    }
+    Ok(stages)
+}
+
+/// The sources whose rows come through an exchange that one of these stages writes.
+fn sources_of(stages: &[Stage], exchange: &str) -> Vec<i32> {
+    let writes = |stage: &&Stage| stage.outputs.iter().any(|output| output.sink.topic == exchange);
+    let mut sources = Vec::new();
+    for input in stages.iter().filter(writes).flat_map(Stage::drivers) {
+        match input.exchange {
+            Some(_) => sources.extend(&input.sources),
+            None => sources.push(input.source),
+        }
+    }
+    sources.sort_unstable();
+    sources.dedup();
+    sources
 }
 
 /// The stage of a node, and the stage that gets its rows. They differ only for an exchange.
@@ -350,6 +383,7 @@ impl<'a> Wiring<'a> {
             projection,
             entry: Vec::new(),
             source: if exchange.is_some() { 0 } else { i32::try_from(number).unwrap_or(i32::MAX) },
+            sources: Vec::new(),
             is_table,
             keeps_valueless: exchange.is_none() && (is_table || (!has_exchange && topology.sink().is_some())),
             exchange,

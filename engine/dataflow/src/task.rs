@@ -33,7 +33,7 @@ use headwater_state::{MemoryStore, Storage, Store};
 use super::addresses::Addresses;
 use super::arrival;
 use super::chunk::Chunk;
-use super::clocks::Clocks;
+use super::clocks::{Clocks, SourcePartition};
 use super::command::Command;
 use super::complaint::{Complaint, ComplaintKind, Wrong};
 use super::limits::{Changelog, Limits, Onward};
@@ -122,8 +122,8 @@ pub struct Task {
     ticked_ms: i64,
     /// The next offset of its source.
     read_to: Option<i64>,
-    /// How far its source had been read when it told other tasks last.
-    marked_progress: Option<Reached>,
+    /// How far sources had been read when it told other tasks last.
+    marked_progress: Vec<(SourcePartition, Reached)>,
     /// The barrier that is passing through the operators.
     barrier: Option<Passing>,
     /// For each operator the recent size of the rows that it emits, in bytes per row received; `None` before its first row.
@@ -214,7 +214,7 @@ impl Task {
             passed_ms: i64::MAX,
             ticked_ms: i64::MAX,
             read_to: None,
-            marked_progress: None,
+            marked_progress: Vec::new(),
             barrier: None,
         })
     }

@@ -6,29 +6,62 @@ use std::collections::BTreeSet;
 
 use super::for_tests::shared::{KEYS, PARTITIONS, Record, STREAMS, Shared, clocks, records, write};
 
+/// A table with this name, and its topic.
+fn table(name: &str) -> String {
+    format!(
+        "CREATE TABLE {name} (k STRING PRIMARY KEY, n INT) WITH (KAFKA_TOPIC = '{name}', PARTITIONS = 4, KEY_FORMAT = 'KAFKA', \
+         VALUE_FORMAT = 'JSON');"
+    )
+}
+
+/// The number in the row that a table had for a key at a stream time, as text.
+fn had(table: &[Record], key: u64, clock_ms: i64) -> String {
+    let mut rows = table.iter().zip(clocks(table)).rev();
+    let row = rows.find(|(row, time_ms)| row.key == key && *time_ms <= clock_ms);
+    row.map_or(String::new(), |(row, _)| row.number.to_string())
+}
+
+/// Checks a join of the stream with the table T by its key and, if `has_other`, of what comes out with the table U by a number. Two
+/// processes run it, which are killed now and then if the seed says so.
+async fn check_tables(seed: u64, has_other: bool) {
+    let (u, other) = match has_other {
+        true => ("u.k AS x, u.n", "LEFT JOIN u ON CONCAT('k', CAST(l.n % 12 AS STRING)) = u.k"),
+        false => ("''", ""),
+    };
+    let join = format!(
+        "CREATE STREAM j AS SELECT l.k AS k, l.n AS l, t.n AS t, {u} AS u FROM l LEFT JOIN t ON l.k = t.k {other};"
+    );
+    let mut shared = Shared::new(seed, &[STREAMS[0], &table("t"), &table("u"), &join], "CSAS_J_5").await;
+    let stream = records(&mut shared.chance, 300, 0);
+    let [t, u] = [1, 2].map(|turn| records(&mut shared.chance, 200, turn));
+    write(&shared.process, "l", &stream);
+    write(&shared.process, "t", &t);
+    write(&shared.process, "u", &u);
+    let row = |(record, clock_ms): (&Record, i64)| {
+        let Record { key, number, .. } = *record;
+        let other = if has_other { had(&u, number % 12, clock_ms) } else { String::new() };
+        format!("k{key} {number} {} {other}", had(&t, key, clock_ms))
+    };
+    let mut expected: Vec<String> = stream.iter().zip(clocks(&stream)).map(row).collect();
+    expected.sort();
+    shared.run(!seed.is_multiple_of(3)).await;
+    let rows = shared.process.rows("SELECT k, l, t, u FROM j;").await;
+    let differences: Vec<_> = rows.iter().zip(&expected).filter(|(row, expected)| row != expected).collect();
+    assert!(differences.is_empty() && rows.len() == expected.len(), "seed {seed}: {differences:?}");
+}
+
 /// Trap J1.
 #[tokio::test]
 async fn a_row_of_a_stream_gets_what_a_table_elsewhere_had_at_its_time() {
-    const TABLE: &str = "CREATE TABLE t (k STRING PRIMARY KEY, n INT) WITH (KAFKA_TOPIC = 't', PARTITIONS = 4, KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');";
-    const JOIN: &str = "CREATE STREAM j AS SELECT l.k AS k, l.n AS l, t.n AS t FROM l LEFT JOIN t ON l.k = t.k;";
     for seed in 0..24 {
-        let mut shared = Shared::new(seed, &[STREAMS[0], TABLE, JOIN], "CSAS_J_4").await;
-        let (stream, table) = (records(&mut shared.chance, 300, 0), records(&mut shared.chance, 200, 1));
-        write(&shared.process, "l", &stream);
-        write(&shared.process, "t", &table);
-        let table_clocks = clocks(&table);
-        let row = |(record, clock): (&Record, i64)| {
-            let mut rows = table.iter().zip(&table_clocks).rev();
-            let row = rows.find(|(row, time)| row.key == record.key && **time <= clock);
-            let text = row.map_or(String::new(), |(row, _)| row.number.to_string());
-            format!("k{} {} {text}", record.key, record.number)
-        };
-        let mut expected: Vec<String> = stream.iter().zip(clocks(&stream)).map(row).collect();
-        expected.sort();
-        shared.run(!seed.is_multiple_of(3)).await;
-        let rows = shared.process.rows("SELECT k, l, t FROM j;").await;
-        let differences: Vec<_> = rows.iter().zip(&expected).filter(|(row, expected)| row != expected).collect();
-        assert!(differences.is_empty() && rows.len() == expected.len(), "seed {seed}: {differences:?}");
+        check_tables(seed, false).await;
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_passes_two_exchanges_gets_what_both_tables_had_at_its_time() {
+    for seed in 0..24 {
+        check_tables(seed, true).await;
     }
 }
 

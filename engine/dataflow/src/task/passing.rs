@@ -55,6 +55,7 @@ impl Task {
 
     /// Tells the operators how far time has advanced elsewhere. Returns whether that has left them something to do.
     fn tell_time(&mut self, left: usize, now_ms: i64) -> Result<bool, ArrowError> {
+        self.clocks.settle();
         if self.inputs.iter().all(|input| input.pending.is_none()) {
             let told = std::mem::take(&mut self.told);
             self.tick(&told, now_ms)?;

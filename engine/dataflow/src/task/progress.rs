@@ -1,7 +1,14 @@
 //! How far the sources of a query have been read, which tasks tell each other through the topics of exchanges: records without a
 //! value, in the transaction with the rows before them. So whoever has read such a record has all rows up to it.
+//!
+//! ```text
+//! a task that reads a source         1, the partition and how far it has been read
+//! task t of n between two exchanges  2, t, n, and each partition with how far it has been told that it was read
+//! ```
+//!
+//! Rows of one partition reach an exchange through all n tasks, so it has been read as far as the last of them says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, BinaryArray};
 use headwater_formats::record::{OutBatch, RawBatch};
@@ -10,6 +17,7 @@ use super::Task;
 use crate::clocks::{Clocks, SourcePartition};
 use crate::command::Command;
 use crate::operator::Port;
+use crate::output::Output;
 
 /// How far a partition of a source has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,48 +28,114 @@ pub struct Reached {
     pub next: i64,
 }
 
-/// How far partitions of sources have been read.
+/// How far partitions of sources have been read, as each of the tasks says that pass their rows on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Progress(BTreeMap<SourcePartition, Reached>);
+pub(super) struct Progress(BTreeMap<SourcePartition, Told>);
 
-/// The first byte of the key of such a record.
-const VERSION: u8 = 1;
+/// What so many tasks say of one partition, by their numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Told {
+    tellers: u32,
+    reached: BTreeMap<u32, Reached>,
+}
 
-/// The length of the key. Those of stream times ([`Clocks`](crate::Clocks)) have multiples of 16.
-const KEY_BYTES: usize = 1 + 4 + 4 + 8 + 8;
+/// The first byte of the key of the record of a task that reads a source. No key of such a record is as long as one of stream times
+/// ([`Clocks`](crate::Clocks)), which is a multiple of 16.
+const BY_READER: u8 = 1;
+/// That of a task between two exchanges.
+const BY_OTHER: u8 = 2;
+/// The length of what a key says of one partition.
+const PARTITION_BYTES: usize = 4 + 4 + 8 + 8;
+
+impl Reached {
+    /// As far as both.
+    fn and(self, other: Self) -> Self {
+        Self { clock_ms: self.clock_ms.min(other.clock_ms), next: self.next.min(other.next) }
+    }
+}
 
 impl Progress {
     /// Learns what others know.
     pub(super) fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
+        for (source, told) in others.0 {
+            for (teller, reached) in told.reached {
+                self.insert(source, (teller, told.tellers), reached);
+            }
+        }
+    }
+
+    /// Learns what one of several tasks says.
+    fn insert(&mut self, source: SourcePartition, (teller, tellers): (u32, u32), reached: Reached) {
+        if teller < tellers {
+            let told = self.0.entry(source).or_default();
+            told.tellers = tellers;
+            told.reached.insert(teller, reached);
+        }
+    }
+
+    /// How far a partition has been read; `None` if that is not known of all tasks that pass its rows on.
+    fn reached(&self, source: SourcePartition) -> Option<Reached> {
+        let told = self.0.get(&source).filter(|told| told.reached.len() == told.tellers as usize)?;
+        told.reached.values().copied().reduce(Reached::and)
+    }
+
+    /// The partitions of which it is known how far they have been read.
+    fn iter(&self) -> impl Iterator<Item = (SourcePartition, Reached)> {
+        self.0.keys().filter_map(|source| Some((*source, self.reached(*source)?)))
     }
 
     /// The stream times of the partitions, of those that had rows.
     pub(super) fn clocks(&self) -> impl Iterator<Item = (SourcePartition, i64)> {
-        let reached = self.0.iter().map(|(source, reached)| (*source, reached.clock_ms));
-        reached.filter(|(_, clock_ms)| *clock_ms > i64::MIN)
+        let clocks = self.iter().map(|(source, reached)| (source, reached.clock_ms));
+        clocks.filter(|(_, clock_ms)| *clock_ms > i64::MIN)
     }
 
     /// Learns from a record without a value, if it is one of these.
     fn hear(&mut self, key: &[u8]) {
-        let Ok(key) = <&[u8; KEY_BYTES]>::try_from(key) else { return };
-        let [VERSION, s0, s1, s2, s3, p0, p1, p2, p3, rest @ ..] = *key else { return };
-        let source = SourcePartition {
-            source: i32::from_be_bytes([s0, s1, s2, s3]),
-            partition: i32::from_be_bytes([p0, p1, p2, p3]),
+        let (teller, partitions) = match key.split_first() {
+            Some((&BY_READER, partition)) if partition.len() == PARTITION_BYTES => ((0, 1), partition),
+            Some((&BY_OTHER, rest)) => match rest.split_first_chunk() {
+                Some((teller, partitions)) => (numbers(*teller), partitions),
+                None => return,
+            },
+            _ => return,
         };
-        let [clock_ms, next] = [&rest[..8], &rest[8..]].map(|bytes| bytes.try_into().map(i64::from_be_bytes));
-        if let (Ok(clock_ms), Ok(next)) = (clock_ms, next) {
-            self.0.insert(source, Reached { clock_ms, next });
+        let (partitions, []) = partitions.as_chunks::<PARTITION_BYTES>() else { return };
+        for (source, reached) in partitions.iter().map(|bytes| partition(bytes)) {
+            self.insert(source, teller, reached);
         }
     }
 }
 
-/// The key of the record that tells how far a partition has been read.
-fn key(source: SourcePartition, reached: Reached) -> Vec<u8> {
+/// The numbers of a task and of all of them.
+fn numbers(bytes: [u8; 8]) -> (u32, u32) {
+    let numbers = u64::from_be_bytes(bytes);
+    ((numbers >> 32) as u32, numbers as u32)
+}
+
+/// What a key says of a partition.
+fn partition(bytes: &[u8; PARTITION_BYTES]) -> (SourcePartition, Reached) {
+    let number = |at: usize| i32::from_be_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+    let time = |at: usize| i64::from_be_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+    (SourcePartition { source: number(0), partition: number(4) }, Reached { clock_ms: time(8), next: time(16) })
+}
+
+/// The bytes of what a key says of a partition.
+fn bytes(source: SourcePartition, reached: Reached) -> Vec<u8> {
     let numbers = [source.source.to_be_bytes(), source.partition.to_be_bytes()].concat();
     let reached = [reached.clock_ms.to_be_bytes(), reached.next.to_be_bytes()].concat();
-    [&[VERSION][..], &numbers, &reached].concat()
+    [numbers, reached].concat()
+}
+
+/// The key of the record of a task that reads a partition.
+fn key_of_reader(source: SourcePartition, reached: Reached) -> Vec<u8> {
+    [vec![BY_READER], bytes(source, reached)].concat()
+}
+
+/// The key of the record of a task between two exchanges, which is the one with this number of so many.
+fn key_of_other(teller: i32, tellers: i32, told: &[(SourcePartition, Reached)]) -> Vec<u8> {
+    let partitions = told.iter().flat_map(|(source, reached)| bytes(*source, *reached)).collect();
+    [vec![BY_OTHER], teller.to_be_bytes().into(), tellers.to_be_bytes().into(), partitions].concat()
 }
 
 impl Task {
@@ -73,18 +147,49 @@ impl Task {
     /// How far a partition of a source has been read, as far as that is known from the exchange that an input reads; all rows before it
     /// that come to this input were released.
     pub fn heard(&self, port: Port, source: SourcePartition) -> Option<Reached> {
-        self.inputs[port.0].heard.0.get(&source).copied()
+        self.inputs[port.0].heard.reached(source)
     }
 
-    /// Has it written to all partitions of its exchanges how far its source has been read, if that has changed.
+    /// Has it written to all partitions of its exchanges how far its sources have been read, if that has changed.
     pub(super) fn mark_progress(&mut self, now_ms: i64) {
-        let (Some(source), Some(next)) = (self.source(Port(0)), self.read_to) else { return };
-        let reached = Reached { clock_ms: self.clocks.get(source).unwrap_or(i64::MIN), next };
-        if !self.marks_progress || self.exchanges_rows || self.marked_progress == Some(reached) {
+        if !self.marks_progress || self.exchanges_rows {
             return;
         }
-        self.mark(&key(source, reached), now_ms);
-        self.marked_progress = Some(reached);
+        let reached = match (self.source(Port(0)), self.read_to) {
+            (Some(source), Some(next)) => {
+                vec![(source, Reached { clock_ms: self.clocks.get(source).unwrap_or(i64::MIN), next })]
+            }
+            (Some(_), None) => Vec::new(),
+            (None, _) => self.heard_by_all(),
+        };
+        if reached.is_empty() || reached == self.marked_progress {
+            return;
+        }
+        match self.source(Port(0)) {
+            Some(source) => self.mark(&key_of_reader(source, reached[0].1), now_ms),
+            None => {
+                let tellers = self.outputs.iter().map(Output::partitions).max().unwrap_or(0);
+                self.mark(&key_of_other(self.partition, tellers, &reached), now_ms);
+            }
+        }
+        self.marked_progress = reached;
+    }
+
+    /// How far the partitions of sources have been read whose rows have it emit rows, if all of those were processed.
+    fn heard_by_all(&self) -> Vec<(SourcePartition, Reached)> {
+        let is_between = self.stage.outputs.iter().any(|output| output.exchange.is_some());
+        if !is_between || !self.left.is_empty() {
+            return Vec::new();
+        }
+        let drivers = || self.stage.drivers().zip(&self.inputs);
+        let of_all = |source: SourcePartition| {
+            let behind = drivers().filter(|(input, _)| input.sources.contains(&source.source));
+            let reached = behind.map(|(_, input)| input.heard.reached(source));
+            Some((source, reached.reduce(|one, other| Some(one?.and(other?))).flatten()?))
+        };
+        let sources: BTreeSet<_> =
+            drivers().flat_map(|(_, input)| input.heard.iter().map(|(source, _)| source)).collect();
+        sources.into_iter().filter_map(of_all).collect()
     }
 
     /// Remembers what the records of an exchange tell that have no value: stream times, or how far sources have been read, which is
@@ -145,12 +250,32 @@ mod tests {
         let source = SourcePartition { source: 3, partition: 7 };
         let reached = Reached { clock_ms: -5, next: 99 };
         let mut progress = Progress::default();
-        let key = key(source, reached);
-        assert_eq!(key.len(), KEY_BYTES);
+        let key = key_of_reader(source, reached);
         progress.hear(&key[1..]);
-        progress.hear(&[0; KEY_BYTES]);
+        progress.hear(&[0; 1 + PARTITION_BYTES]);
         assert_eq!(progress, Progress::default());
         progress.hear(&key);
-        assert_eq!(progress.0.get(&source), Some(&reached));
+        assert_eq!(progress.reached(source), Some(reached));
+    }
+
+    #[test]
+    fn a_partition_has_been_read_as_far_as_all_tasks_say() {
+        let [one, other] = [7, 8].map(|partition| SourcePartition { source: 3, partition });
+        let [early, late] = [(4, 90), (9, 70)].map(|(clock_ms, next)| Reached { clock_ms, next });
+        let mut progress = Progress::default();
+        progress.hear(&key_of_other(1, 2, &[(one, early), (other, late)]));
+        assert_eq!(progress.iter().count(), 0, "of task 0 nothing is known");
+        let mut learnt = Progress::default();
+        learnt.hear(&key_of_other(0, 2, &[(one, late)]));
+        progress.extend(learnt);
+        assert_eq!(progress.iter().collect::<Vec<_>>(), [(one, Reached { clock_ms: 4, next: 70 })]);
+        progress.hear(&key_of_other(1, 2, &[(one, late)]));
+        assert_eq!(progress.reached(one), Some(late));
+        for damaged in
+            [&[][..], &[BY_OTHER], &key_of_other(5, 2, &[(one, early)]), &key_of_other(0, 2, &[(one, early)])[1..]]
+        {
+            progress.hear(damaged);
+        }
+        assert_eq!(progress.reached(one), Some(late));
     }
 }

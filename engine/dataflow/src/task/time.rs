@@ -16,6 +16,10 @@ impl Task {
     pub fn hold(&mut self, held_ms: Option<i64>) {
         self.is_hold_new |= self.clocks.is_unsure() || self.clocks.held() != held_ms;
         self.clocks.hold(held_ms);
+        if self.lags {
+            // Tasks of earlier stages may emit more before the end of the epoch.
+            self.clocks.doubt();
+        }
         for (source, clock_ms) in self.inputs.iter().flat_map(|input| input.heard.clocks()) {
             self.clocks.advance(source, clock_ms);
         }
@@ -25,6 +29,7 @@ impl Task {
     /// any of them may have more records.
     pub fn lag(&mut self) {
         self.lags = true;
+        self.clocks.waver();
         self.clocks.hold(Some(i64::MIN));
         self.clocks.doubt();
     }
@@ -85,6 +90,7 @@ impl Task {
     /// Stream time has advanced in partitions whose rows may go to other tasks, and it has all of its rows up to these times, or what has to wait for them was told by
     /// [`Self::hold`]. Returns false if that changes nothing here; else the commands that follow are returned as for [`Self::handle`].
     pub fn tick(&mut self, clocks: &Clocks, now_ms: i64) -> Result<bool, ArrowError> {
+        self.clocks.settle();
         let is_new = self.clocks.advance_all(clocks) | std::mem::take(&mut self.is_hold_new);
         if !is_new || !self.operators.iter().any(|(operator, _)| operator.waits_for_time()) {
             return Ok(false);

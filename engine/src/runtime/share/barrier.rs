@@ -30,7 +30,7 @@ impl Share {
         }
         let mut clocks = Clocks::default();
         // Sources may have been read further than the rows that are left in the topics of exchanges.
-        let learns = job.query.topology.has_windows() && self.tasks.is_whole() && self.later.is_empty();
+        let learns = job.query.topology.has_windows() && self.tasks.is_whole() && !self.has_left_rows();
         for stage in self.tasks.by_stage() {
             let mut turns = Turns::new();
             for id in stage {

@@ -1,11 +1,11 @@
 //! The sources behind the exchanges of a query that several processes share: each reads only some of their partitions, and the rows
 //! of the others come through the topics of the exchanges.
 //!
-//! The tasks that read sources write how far they have come into the exchanges, behind the rows. So a task that reads an exchange knows
-//! up to which stream time it has all rows of each partition of a source, and whether it has those that existed when the cluster was
-//! asked.
+//! The tasks that read sources write how far they have come into the exchanges, behind the rows, and tasks between two exchanges pass on
+//! what they have been told. So a task that reads an exchange knows up to which stream time it has all rows of each partition of a
+//! source, and whether it has those that existed when the cluster was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headwater_connectors::transport::{Admin, Isolation, TransportError};
@@ -19,7 +19,7 @@ pub(super) type Ends = BTreeMap<Arc<str>, Vec<i64>>;
 /// What is known of the sources behind exchanges.
 #[derive(Default)]
 pub(super) struct Elsewhere {
-    /// The sources, by index and topic, of each exchange that gets rows from sources alone; none if this process has all rows.
+    /// The sources behind each exchange, by index and topic; none if this process has all rows.
     sources: BTreeMap<Arc<str>, Vec<(i32, Arc<str>)>>,
     /// The ends that they had when they were asked for.
     pub(super) ends: Ends,
@@ -34,7 +34,7 @@ impl Elsewhere {
             return Self::default();
         }
         let exchanges = compiled.inputs().into_iter().filter(|input| input.is_exchange);
-        let sources = exchanges.filter_map(|input| Some((input.topic.clone(), compiled.sources_of(input.topic)?)));
+        let sources = exchanges.map(|input| (input.topic.clone(), compiled.sources_of(input.topic)));
         Self { sources: sources.collect(), ends: Ends::new(), are_ends_new: false }
     }
 
@@ -46,7 +46,8 @@ impl Elsewhere {
     /// Asks for the ends of the sources.
     pub(super) fn ask(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
         self.are_ends_new = false;
-        for (_, topic) in self.sources.values().flatten() {
+        let topics: BTreeSet<&Arc<str>> = self.sources.values().flatten().map(|(_, topic)| topic).collect();
+        for topic in topics {
             let marks = admin.watermarks(topic, Isolation::ReadCommitted)?;
             self.ends.insert(topic.clone(), marks.iter().map(|marks| marks.end).collect());
         }
@@ -69,7 +70,7 @@ impl Elsewhere {
         self.sources.is_empty()
     }
 
-    /// Whether rows of an exchange come from sources alone.
+    /// Whether it knows of an exchange.
     pub(super) fn has(&self, exchange: &str) -> bool {
         self.sources.contains_key(exchange)
     }

@@ -34,11 +34,11 @@ impl Share {
     pub(super) fn hold_windows(&mut self, admin: &dyn Admin) -> Result<(), TransportError> {
         if self.tasks.is_whole() {
             // Rows that are left in the topics of exchanges may belong to any window.
-            let held_ms = if self.later.is_empty() {
+            let held_ms = if self.has_left_rows() {
+                Some(i64::MIN)
+            } else {
                 let processed = |partition: &TopicPartition| self.next_offset(partition);
                 slowest_unread(self.tasks.source_times(), processed, admin, Isolation::ReadCommitted)
-            } else {
-                Some(i64::MIN)
             };
             self.tasks.hold(|_| held_ms);
             return Ok(());
@@ -52,6 +52,11 @@ impl Share {
         }
         self.hold_elsewhere();
         Ok(())
+    }
+
+    /// Whether rows that pass exchanges in memory by now are left in their topics.
+    pub(super) fn has_left_rows(&self) -> bool {
+        self.tasks.is_whole() && self.unfinished.keys().any(|partition| self.exchanges.contains(&partition.topic))
     }
 
     /// Tells the tasks that read sources how far they were read, which they tell the others.
@@ -73,7 +78,6 @@ impl Share {
             let slowest = passed.entry(id).or_insert(i64::MAX);
             *slowest = elsewhere.passed(&partition.topic, task, port).min(*slowest);
         }
-        // Nothing is known of rows that pass two exchanges.
         self.tasks.hold(|id| passed.get(&id).copied().filter(|passed_ms| *passed_ms < i64::MAX));
     }
 

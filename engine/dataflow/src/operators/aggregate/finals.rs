@@ -66,7 +66,7 @@ impl Finals {
                 share.contributors.add(source);
                 accepted.push(entry);
             }
-            clocks.advance(source, incoming.stream_time_ms(*row as usize));
+            clocks.arrive(source, incoming.stream_time_ms(*row as usize));
         }
         accepted
     }

@@ -86,6 +86,7 @@ impl Sessions {
     /// Adds a row to a session, and its stream time to the clocks. Fails, with the reason, if the row is late.
     pub fn add(&mut self, arrival: Arrival, clocks: &mut Clocks) -> Result<Added, String> {
         let Arrival { row, key, time_ms, source, stream_time_ms } = arrival;
+        clocks.expect(source, stream_time_ms);
         let near = self.near(key, time_ms);
         let (expired, found): (Vec<usize>, Vec<usize>) = self.keys[key].open[near.clone()]
             .iter()
@@ -93,7 +94,7 @@ impl Sessions {
             .partition(|session| self.is_expired(*session, source, clocks));
         // Results go out after the row that makes them due.
         let closed = found.iter().copied().find(|session| self.is_closed(*session, source, clocks));
-        let now_ms = clocks.advance(source, stream_time_ms);
+        let now_ms = clocks.arrive(source, stream_time_ms);
         self.keys[key].expired.extend(expired);
         let bounds = found.iter().map(|session| self.all[*session].bounds);
         let merged = bounds.fold([time_ms; 2], |[start, end], [from, to]| [start.min(from), end.max(to)]);

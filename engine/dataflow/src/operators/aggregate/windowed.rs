@@ -119,7 +119,7 @@ impl Aggregate {
             Entries { rows: Vec::with_capacity(rows), starts: Vec::with_capacity(rows), late: Vec::new() };
         for (row, at) in (0..rows).zip(0_u32..).filter(|(row, _)| belongs(*row)) {
             let source = incoming.source(row);
-            let now_ms = clocks.advance(source, incoming.stream_time_ms(row));
+            let now_ms = clocks.arrive(source, incoming.stream_time_ms(row));
             let Some(windows) = windows else {
                 entries.rows.push(at);
                 entries.starts.push(0);

@@ -128,7 +128,7 @@ impl Aggregate {
         }
         let mut after = clocks.clone();
         for row in rows.iter().map(|row| *row as usize) {
-            after.advance(incoming.source(row), incoming.stream_time_ms(row));
+            after.arrive(incoming.source(row), incoming.stream_time_ms(row));
         }
         memory.take_closing(&after)
     }
@@ -162,7 +162,7 @@ impl Aggregate {
             let (source, stream_time_ms) = (incoming.source(row), incoming.stream_time_ms(row));
             let time_ms = incoming.chunk.times_ms.value(row);
             if left_out.contains(&(at as usize)) {
-                clocks.advance(source, stream_time_ms);
+                clocks.arrive(source, stream_time_ms);
                 continue;
             }
             let arrival = Arrival { row, key: *key as usize, time_ms, source, stream_time_ms };

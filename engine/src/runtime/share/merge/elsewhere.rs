@@ -52,7 +52,6 @@ impl Merge {
         let mut passed_ms = i64::MAX;
         let task = tasks.get(id)?;
         for (partition, input) in self.inputs.iter().filter(|(_, input)| input.id == id && input.is_stream) {
-            // Nothing is known of rows that pass other stages.
             if !self.comes_from_elsewhere(partition) {
                 continue;
             }
