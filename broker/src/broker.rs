@@ -71,8 +71,9 @@ async fn start(config: Config) -> Result<Broker, StartError> {
     }
     let serving = tokio::spawn(net::serve(listeners, Arc::clone(&core)));
     let timing = tokio::spawn(run_timer(Arc::clone(&core)));
+    let maintaining = tokio::spawn(maintain(Arc::clone(&core)));
     tracing::info!(%address, topics = core.topics.all().len(), "broker started");
-    Ok(Broker { address, core, tasks: vec![serving, timing] })
+    Ok(Broker { address, core, tasks: vec![serving, timing, maintaining] })
 }
 
 fn io_error(address: SocketAddr, error: tokio::task::JoinError) -> StartError {
@@ -207,6 +208,15 @@ async fn run_timer(core: Arc<Core>) {
         if tokio::time::timeout(wait, core.timer.notified()).await.is_err() && wait == TIMER_PAUSE {
             core.handle_idle_producers();
         }
+    }
+}
+
+/// Deletes expired records now and then until the task is aborted.
+async fn maintain(core: Arc<Core>) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(core.config.retention_check_ms.max(1))).await;
+        let working = Arc::clone(&core);
+        on_disk(&core, move || working.topics.delete_expired(now_ms())).await;
     }
 }
 

@@ -37,6 +37,9 @@ pub(crate) const FETCH_WAIT_MS_MAX: i32 = 300_000;
 /// How long a partition keeps the state of a producer that writes nothing, in ms.
 pub(crate) const PRODUCER_IDLE_MS_MAX: i64 = 24 * 3_600 * 1_000;
 
+/// How often expired records are deleted by default, in ms. Kafka does so every five minutes, and people who try it here wait for it.
+const RETENTION_CHECK_MS: u64 = 10_000;
+
 /// The configuration of a broker.
 ///
 /// Begin with [`Config::in_memory`] or [`Config::in_folder`] and change what should be different:
@@ -70,6 +73,8 @@ pub struct Config {
     pub default_partitions: i32,
     /// How long a new consumer group waits for more members before its first assignment, in ms.
     pub group_initial_delay_ms: u64,
+    /// How often expired records are deleted, in ms; at least 1.
+    pub retention_check_ms: u64,
 }
 
 /// Where a broker stores its data.
@@ -116,6 +121,7 @@ impl Config {
             auto_create_topics: true,
             default_partitions: 1,
             group_initial_delay_ms: 0,
+            retention_check_ms: RETENTION_CHECK_MS,
         }
     }
 }

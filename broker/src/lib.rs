@@ -47,8 +47,8 @@
 //! * There is one broker, so there is no replication. The replication factor is always 1.
 //! * There is no TLS, no authentication and no authorization: anyone who can reach the port can read and change
 //!   everything. It therefore listens on loopback by default.
-//! * Retention and compaction do not run. Their topic settings are stored and shown, but records are deleted only with
-//!   their topic or by a DeleteRecords request.
+//! * Compaction does not run: its topic settings are stored and shown. Records are deleted by retention (`retention.ms`
+//!   and `retention.bytes` of topics with the policy `delete`), with their topic, or by a DeleteRecords request.
 //! * The newer protocols are not supported: consumer groups of KIP-848, share groups, the second transaction protocol,
 //!   and fetch sessions. Clients fall back to the older versions by themselves.
 //! * It runs on Unix only.
@@ -107,9 +107,10 @@
 //! ```
 //!
 //! Folders are created with mode 0700. Nothing that contains records is removed unless the journal says that its topic was
-//! deleted: if the journal is missing, or if a newer version wrote it, the broker does not start.
+//! deleted, or that its log begins after them: if the journal is missing, or if a newer version wrote it, the broker does not start.
 //!
-//! A segment is closed when it reaches `segment.bytes`. Indexes by offset and by timestamp are kept in memory and rebuilt
+//! A segment is closed when it reaches `segment.bytes`, and when a record is more than `segment.ms` later than its first
+//! one. Expired segments are removed every ten seconds ([`Config::retention_check_ms`]). Indexes by offset and by timestamp are kept in memory and rebuilt
 //! from batch headers.
 
 mod api;

@@ -11,7 +11,7 @@ use super::*;
 
 /// A store that outlives its log.
 #[derive(Clone, Debug, Default)]
-struct MemoryExtents(Arc<parking_lot::Mutex<Option<Extent>>>);
+pub(super) struct MemoryExtents(Arc<parking_lot::Mutex<Option<Extent>>>);
 
 impl ExtentStore for MemoryExtents {
     fn save(&self, extent: Extent) -> std::io::Result<()> {
@@ -20,7 +20,7 @@ impl ExtentStore for MemoryExtents {
     }
 }
 
-fn open_with(extents: &MemoryExtents, folder: &Path, start_offset: i64) -> Log {
+pub(super) fn open_with(extents: &MemoryExtents, folder: &Path, start_offset: i64) -> Log {
     let store = SegmentStore::Folder { path: folder.to_owned(), handles: Arc::default() };
     let saved_extent = *extents.0.lock();
     let extent_store: Option<Box<dyn ExtentStore>> = Some(Box::new(extents.clone()));

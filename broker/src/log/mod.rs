@@ -17,6 +17,7 @@ mod producer;
 mod producers;
 mod read;
 mod recovery;
+mod retention;
 mod segment;
 mod store;
 mod transactions;
@@ -31,10 +32,13 @@ pub(crate) use producers::ProducerActivity;
 pub(crate) use read::{Fetched, Isolation, TimedOffset};
 pub(crate) use recovery::Opening;
 pub use recovery::RecoveryError;
+pub(crate) use retention::Retention;
 pub(crate) use store::{SegmentStore, make_folder};
 pub(crate) use transactions::Aborted;
 
 #[cfg(test)]
 mod loss_tests;
+#[cfg(test)]
+mod retention_tests;
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,8 @@ pub(super) struct State {
 pub(crate) struct AppendRules {
     pub(crate) batch_bytes_max: usize,
     pub(crate) segment_bytes: u64,
+    /// How much later than the first record of a segment its records may be, in ms.
+    pub(crate) segment_ms: i64,
     pub(crate) index_interval_bytes: u64,
     /// Whether the broker's timestamp replaces the producer's.
     pub(crate) append_time: bool,
@@ -171,6 +173,19 @@ impl Log {
         self.state.lock().segments.iter().map(|segment| segment.length).sum()
     }
 
+    /// Begins a new segment unless the last one is empty, so that all records that exist can be removed from the disk.
+    pub(crate) fn roll(&self, rules: &AppendRules) -> Result<(), ResponseError> {
+        let mut state = self.writable()?;
+        if state.segments.last().is_some_and(|last| last.length > 0) {
+            state.begin_segment(&self.store, rules.index_interval_bytes);
+            let end = state.end_offset;
+            // Otherwise the log would seem to have lost its last segment once the one before is removed.
+            let made = state.segments.last().map_or(Ok(()), |last| last.medium.make());
+            made.and_then(|()| state.extent.settle(end, end)).map_err(|_| ResponseError::KafkaStorageError)?;
+        }
+        Ok(())
+    }
+
     /// Moves the start up to `offset` (the end for -1) and removes the segments that are entirely before it. The caller
     /// must save the new start: it cannot be derived from the files.
     pub(crate) fn delete_before(&self, offset: i64) -> Result<i64, ResponseError> {
@@ -182,11 +197,7 @@ impl Log {
             }
             state.move_start(offset)
         };
-        for segment in removed {
-            if let Err(error) = segment.medium.remove() {
-                tracing::warn!(segment = segment.medium.name(), %error, "could not remove a segment");
-            }
-        }
+        remove_all(&removed);
         self.waiters.wake_all();
         Ok(self.ends().start)
     }
@@ -328,7 +339,7 @@ impl State {
         batch: Bytes,
         rules: &AppendRules,
     ) -> io::Result<()> {
-        self.roll_when_full(store, batch.len() as u64, rules);
+        self.roll_when_full(store, header, rules);
         let Some(segment) = self.segments.last_mut() else { return Err(io::Error::other("the log has no segments")) };
         let sync = rules.flush == Flush::EveryAppend;
         let next_end = header.last_offset() + 1;
@@ -343,9 +354,12 @@ impl State {
         segment.append(header, batch, sync)
     }
 
-    fn roll_when_full(&mut self, store: &SegmentStore, bytes: u64, rules: &AppendRules) {
-        let full = |last: &Segment| last.length > 0 && last.length + bytes > rules.segment_bytes;
-        if self.segments.last().is_some_and(full) {
+    fn roll_when_full(&mut self, store: &SegmentStore, header: &BatchHeader, rules: &AppendRules) {
+        let is_full = |last: &Segment| last.length > 0 && last.length + header.bytes as u64 > rules.segment_bytes;
+        // The end of a transaction has the time of the broker, which may be years after that of its records.
+        let is_late =
+            |first_ms: i64| !header.is_control() && header.max_timestamp_ms.saturating_sub(first_ms) > rules.segment_ms;
+        if self.segments.last().is_some_and(|last| is_full(last) || last.first_ms.is_some_and(is_late)) {
             self.begin_segment(store, rules.index_interval_bytes);
         }
     }
@@ -356,12 +370,21 @@ impl State {
         self.segments.push(segment);
     }
 
-    fn move_start(&mut self, offset: i64) -> Vec<Segment> {
+    pub(super) fn move_start(&mut self, offset: i64) -> Vec<Segment> {
         self.start_offset = self.start_offset.max(offset);
         self.transactions.forget_before(self.start_offset);
         self.lost.retain(|lost| lost.next_offset > self.start_offset);
         let whole = self.segments.partition_point(|segment| segment.base_offset <= self.start_offset);
         self.segments.drain(..whole.saturating_sub(1)).collect()
+    }
+}
+
+/// Removes segments from the disk. What cannot be removed is removed when the log is opened again.
+pub(super) fn remove_all(segments: &[Segment]) {
+    for segment in segments {
+        if let Err(error) = segment.medium.remove() {
+            tracing::warn!(segment = segment.medium.name(), %error, "could not remove a segment");
+        }
     }
 }
 

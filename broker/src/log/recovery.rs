@@ -10,7 +10,7 @@ use super::batch::{self, BatchHeader};
 use super::damage::{self, Damage};
 use super::extent::{Extent, ExtentStore, ExtentTracker, LostRange};
 use super::medium::Medium;
-use super::partition::{Log, State};
+use super::partition::{Log, State, remove_all};
 use super::producers::Producers;
 use super::segment::{Headers, Segment};
 use super::store::SegmentStore;
@@ -81,6 +81,8 @@ impl Log {
             state.begin_segment(&store, index_interval_bytes);
         }
         state.finish_recovery();
+        // A broker that was killed may have left segments that are entirely before the start.
+        remove_all(&state.move_start(start_offset));
         Ok(Log::new(store, state))
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Segment {
     /// The length of the batches and of the damage between them, in bytes; bytes after that do not count.
     pub(crate) length: u64,
     pub(crate) index: SparseIndex,
+    /// The latest timestamp in its first batch of records, in ms; `None` before that.
+    pub(crate) first_ms: Option<i64>,
     /// The damaged ranges, in ascending order.
     pub(crate) damages: Vec<Damage>,
 }
@@ -31,7 +33,7 @@ pub(crate) struct Segment {
 impl Segment {
     pub(crate) fn new(base_offset: i64, medium: Medium, index_interval_bytes: u64) -> Segment {
         let index = SparseIndex::new(index_interval_bytes);
-        Segment { base_offset, medium: Arc::new(medium), length: 0, index, damages: Vec::new() }
+        Segment { base_offset, medium: Arc::new(medium), length: 0, index, first_ms: None, damages: Vec::new() }
     }
 
     /// Writes a batch at the end. If that fails, the segment is left as it was.
@@ -71,6 +73,9 @@ impl Segment {
     pub(crate) fn add(&mut self, header: &BatchHeader) {
         let time_ms = if header.is_control() { i64::MIN } else { header.max_timestamp_ms };
         self.index.add(header.base_offset, self.length, time_ms);
+        if !header.is_control() {
+            self.first_ms.get_or_insert(time_ms);
+        }
         self.length += header.bytes as u64;
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn rules() -> AppendRules {
     AppendRules {
         batch_bytes_max: 1 << 20,
         segment_bytes: 1 << 30,
+        segment_ms: i64::MAX,
         index_interval_bytes: 200,
         append_time: false,
         ahead_ms_max: i64::MAX,

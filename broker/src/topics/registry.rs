@@ -16,7 +16,9 @@ use uuid::Uuid;
 use super::leftovers;
 use super::name::check_name;
 use super::settings::Settings;
-use crate::log::{AppendRules, Extent, ExtentStore, Flush, Handles, Log, Opening, RecoveryError, SegmentStore};
+use crate::log::{
+    AppendRules, Extent, ExtentStore, Flush, Handles, Log, Opening, RecoveryError, Retention, SegmentStore,
+};
 use crate::meta::{Change, Journal, TopicImage};
 use crate::topic_partition::TopicPartition;
 
@@ -213,6 +215,39 @@ impl Topics {
         let change = Change::LogStartMoved { name: name.to_owned(), partition, offset: offset.max(ends.start) };
         self.journal.write(change).map_err(|_| ResponseError::KafkaStorageError)?;
         log.delete_before(offset)
+    }
+
+    /// Deletes the records that topics no longer keep. Errors are logged: it is tried again.
+    pub(crate) fn delete_expired(&self, now_ms: i64) {
+        for topic in self.all() {
+            let Some(retention) = topic.settings.read().retention() else { continue };
+            for (log, partition) in topic.logs().into_iter().zip(0..) {
+                if let Err(error) = self.delete_expired_of(&topic.name, partition, &log, &retention, now_ms) {
+                    tracing::warn!(topic = topic.name, partition, %error, "could not delete expired records");
+                }
+            }
+        }
+    }
+
+    fn delete_expired_of(
+        &self,
+        name: &str,
+        partition: i32,
+        log: &Log,
+        retention: &Retention,
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        let (kept_from, ends) = (log.kept_from(retention, now_ms), log.ends());
+        if kept_from == ends.start {
+            return Ok(());
+        }
+        if kept_from == ends.end {
+            let (log, rules) = self.log(name, partition)?;
+            log.roll(&rules)?;
+        }
+        self.delete_records(name, partition, kept_from)?;
+        tracing::info!(topic = name, partition, from = ends.start, to = kept_from, "deleted expired records");
+        Ok(())
     }
 
     /// Closes all logs and forces them to the disk. Returns whether all of them succeeded.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::setting::{Setting, SettingType, words};
 use super::table::{NEW_TOPIC_SETTINGS, SETTINGS};
-use crate::log::{AppendRules, Flush};
+use crate::log::{AppendRules, Flush, Retention};
 
 /// The settings that were set for a topic; all others have their default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,6 +90,7 @@ impl Settings {
         AppendRules {
             batch_bytes_max: self.number("max.message.bytes") as usize,
             segment_bytes: self.number("segment.bytes") as u64,
+            segment_ms: self.number("segment.ms"),
             index_interval_bytes: self.number("index.interval.bytes") as u64,
             append_time: self.text("message.timestamp.type") == "LogAppendTime",
             ahead_ms_max: self.number("message.timestamp.after.max.ms"),
@@ -97,6 +98,15 @@ impl Settings {
             keys_required: words(self.text("cleanup.policy")).any(|word| word == "compact"),
             flush: if self.number("flush.messages") == 1 { Flush::EveryAppend } else { flush },
         }
+    }
+
+    /// Which records are kept; `None` if retention deletes none.
+    pub(crate) fn retention(&self) -> Option<Retention> {
+        let limit = |name: &str| Some(self.number(name)).filter(|number| *number >= 0);
+        let bytes_max = limit("retention.bytes").map(i64::cast_unsigned);
+        let retention = Retention { age_ms_max: limit("retention.ms"), bytes_max };
+        let deletes = words(self.text("cleanup.policy")).any(|word| word == "delete");
+        (deletes && retention != Retention::default()).then_some(retention)
     }
 
     fn text<'a>(&'a self, name: &'a str) -> &'a str {

@@ -1,5 +1,8 @@
 //! Topics, settings and the cluster.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use headwater_broker::Config;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
@@ -17,7 +20,7 @@ use kafka_protocol::messages::{
     FindCoordinatorRequest, IncrementalAlterConfigsRequest, MetadataRequest, incremental_alter_configs_request,
 };
 
-use crate::client::{Client, Fixture, text, topic};
+use crate::client::{Batch, Client, Fixture, batch, text, topic};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -422,6 +425,39 @@ fn exercise_log_dirs(client: &mut Client) {
         let all = client.call(version, &DescribeLogDirsRequest::default().with_topics(None));
         assert!(all.results[0].topics.len() > 1);
     }
+}
+
+/// Goal: what is expired leaves the log and the disk while clients write, and what is not stays. Method: records of 1970 in a topic
+/// that keeps them for an hour and in one that keeps all, and then one of now.
+#[test]
+fn expired_records_are_deleted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fixture = Fixture::start(Config { retention_check_ms: 20, ..Config::in_folder(folder.path()) });
+    let mut client = fixture.connect();
+    let hour = CreatableTopicConfig::default().with_name(text("retention.ms")).with_value(Some(text("3600000")));
+    let topics = vec![creatable("hour", 1).with_configs(vec![hour]), creatable("ever", 1)];
+    client.call(4, &CreateTopicsRequest::default().with_topics(topics).with_timeout_ms(1_000));
+    for name in ["hour", "ever"] {
+        for _ in 0..5 {
+            client.produce_some((name, 0), 2);
+        }
+    }
+    let start = |client: &mut Client, name| client.fetch(12, (name, 0), 10, false).log_start_offset;
+    while start(&mut client, "hour") < 10 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let bytes = |client: &mut Client, name| {
+        let asked = DescribableLogDirTopic::default().with_topic(topic(name)).with_partitions(vec![0]);
+        let answer = client.call(1, &DescribeLogDirsRequest::default().with_topics(Some(vec![asked])));
+        answer.results[0].topics[0].partitions[0].partition_size
+    };
+    assert_eq!((bytes(&mut client, "hour"), start(&mut client, "ever")), (0, 0));
+    assert!(bytes(&mut client, "ever") > 0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64;
+    let produced = client.produce(9, ("hour", 0), batch(&Batch { time_ms: now, ..Batch::default() }));
+    assert_eq!((produced.error_code, produced.base_offset), (0, 10));
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(client.fetch(12, ("hour", 0), 10, false).records.map(|records| records.is_empty()), Some(false));
 }
 
 #[test]
