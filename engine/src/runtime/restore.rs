@@ -65,6 +65,8 @@ pub(super) struct Restore {
     intake: Option<Intake>,
     /// The number of changelogs that are not read to their ends yet.
     unfinished: usize,
+    /// When it began, in ms since the epoch.
+    begun_ms: i64,
     /// How it advanced last.
     advanced: Advanced,
 }
@@ -142,7 +144,9 @@ impl Restore {
         }
         let (transport, in_threads, ids) = (transport.clone(), job.in_threads, changelogs.ids);
         let (intake, unfinished, advanced) = (None, 0, Advanced { at_ms: now_ms, ..Advanced::default() });
-        let restore = Self { transport, in_threads, shelf, parts, snapshots, ids, intake, unfinished, advanced };
+        let begun_ms = now_ms;
+        let restore =
+            Self { transport, in_threads, shelf, parts, snapshots, ids, intake, unfinished, begun_ms, advanced };
         if restore.parts.is_empty() {
             return Ok(None);
         }
@@ -280,6 +284,13 @@ impl Restore {
                 "restore waits for a broker, or for a transaction in a changelog that a process left open to time out"
             );
         }
+    }
+
+    /// Logs that it is done.
+    pub(super) fn report(&self, query_id: &str, now_ms: i64) {
+        let from_snapshots: u64 = self.parts.values().map(|part| part.loaded).sum();
+        let (records, ms) = (self.progress().0, now_ms - self.begun_ms);
+        tracing::info!(query_id, records, from_snapshots, ms, "state restored");
     }
 
     /// The changelogs with the number of offsets that were read of each, and not loaded from a snapshot.

@@ -205,6 +205,7 @@ impl Share {
         restore.watch(progress, &job.query.id, now_ms);
         status.restoring(progress, now_ms);
         if is_done && let Some(restore) = self.restore.take() {
+            restore.report(&job.query.id, now_ms);
             self.restored(&restore);
         }
         Ok(is_done)

@@ -2,7 +2,8 @@
 //!
 //! A share shows its state once it is restored, and no longer once it is dropped. Readers see whole commits, and never miss one
 //! that others can see already: while a driver has just been in touch with its group, nobody else commits for its partitions, and
-//! a reader waits for the reply to a commit whose transaction is about to end. Otherwise the reader asks the cluster which commits there are.
+//! a reader waits for the reply to a commit whose transaction is about to end. Otherwise the reader asks the cluster which commits
+//! there are.
 
 use std::collections::BTreeMap;
 use std::fmt;

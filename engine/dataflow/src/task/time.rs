@@ -87,8 +87,9 @@ impl Task {
         self.marked = self.clocks.clone();
     }
 
-    /// Stream time has advanced in partitions whose rows may go to other tasks, and it has all of its rows up to these times, or what has to wait for them was told by
-    /// [`Self::hold`]. Returns false if that changes nothing here; else the commands that follow are returned as for [`Self::handle`].
+    /// Stream time has advanced in partitions whose rows may go to other tasks, and it has all of its rows up to these times, or what has
+    /// to wait for them was told by [`Self::hold`]. Returns false if that changes nothing here; else the commands that follow are
+    /// returned as for [`Self::handle`].
     pub fn tick(&mut self, clocks: &Clocks, now_ms: i64) -> Result<bool, ArrowError> {
         self.clocks.settle();
         let is_new = self.clocks.advance_all(clocks) | std::mem::take(&mut self.is_hold_new);

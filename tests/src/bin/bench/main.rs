@@ -21,6 +21,7 @@ mod pull;
 mod query;
 mod reader;
 mod report;
+mod restore;
 mod running;
 mod shell;
 mod soak;
@@ -60,6 +61,7 @@ Then for example:
   bench continuous --bootstrap-server 127.0.0.1:29110 --queries tumbling,hopping,session,join,pairs --streams
       queries with state; the joins need the topic that bids --auctions-topic auctions writes
   bench latency --bootstrap-server 127.0.0.1:29110
+  bench restore --bootstrap-server 127.0.0.1:29110 --keys 10000000
 
 The headwater beside this program is measured; HEADWATER_BIN names another one. Benchmarks write to
 topics bench_... and delete them. Figures from a machine that does other work say little.";
@@ -83,6 +85,8 @@ enum Command {
     Idle(idle::Arguments),
     /// Measure pull queries by key on the table of a query in the same process; needs no Kafka
     Pull(pull::Arguments),
+    /// Measure how long a query with many keys takes to have its state again, from snapshots and from its changelog
+    Restore(restore::Arguments),
     /// Measure every family of functions against DataFusion's closest equivalents; needs no Kafka
     Functions(functions::Arguments),
     /// Run a command and write its cost to a file; used by the other benchmarks
@@ -121,6 +125,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Idle(arguments) => idle::run(&arguments),
         Command::Pull(arguments) => pull::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
         Command::Functions(arguments) => functions::run(&arguments),
         Command::Supervise { report, command } => exit(usage::supervise(&report, &command)?),
     }

@@ -1,6 +1,8 @@
 //! `headwater run` as a child process: started with statements, watched, and stopped as an operator would.
 
 use std::error::Error;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -29,12 +31,35 @@ impl Running {
         statements: &str,
         settings: &[&str],
     ) -> Result<Self, Box<dyn Error>> {
+        Self::start_with(bootstrap, service_id, statements, settings, &[])
+    }
+
+    /// The same, with its state in a folder.
+    pub fn start_in(
+        data: &Path,
+        bootstrap: &str,
+        service_id: &str,
+        statements: &str,
+        settings: &[&str],
+    ) -> Result<Self, Box<dyn Error>> {
+        let options = ["--data".as_ref(), data.as_os_str()];
+        Self::start_with(bootstrap, service_id, statements, settings, &options)
+    }
+
+    fn start_with(
+        bootstrap: &str,
+        service_id: &str,
+        statements: &str,
+        settings: &[&str],
+        options: &[&OsStr],
+    ) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("queries.sql");
         fs::write(&file, statements)?;
         let log = fs::File::create(folder.path().join("log"))?;
         let mut command = Command::new(binary::headwater());
         command.arg("run").arg(&file).args(["--bootstrap-server", bootstrap, "--service-id", service_id]);
+        command.args(options).env("HEADWATER_LOG", "info");
         for setting in settings {
             command.args(["--set", setting]);
         }
@@ -89,6 +114,11 @@ impl Running {
                 None => thread::sleep(LOOK_INTERVAL),
             }
         }
+    }
+
+    /// The first line of its output with these words.
+    pub fn line_with(&self, words: &str) -> Option<String> {
+        self.log().lines().find(|line| line.contains(words)).map(str::to_owned)
     }
 
     fn log(&self) -> String {
