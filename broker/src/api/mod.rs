@@ -14,6 +14,7 @@ pub(crate) mod log_dirs;
 pub(crate) mod membership;
 pub(crate) mod offsets;
 pub(crate) mod produce;
+pub(crate) mod quorum;
 pub(crate) mod topics;
 pub(crate) mod transaction_admin;
 pub(crate) mod transactions;

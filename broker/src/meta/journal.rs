@@ -91,12 +91,14 @@ struct State {
     image: Image,
     lines: Option<Lines>,
     write_failures: FailureTracker,
+    /// The number of changes that were written since it was opened.
+    changes: u64,
     closed: bool,
 }
 
 impl State {
     fn new(image: Image, lines: Option<Lines>) -> Mutex<State> {
-        Mutex::new(State { image, lines, write_failures: FailureTracker::default(), closed: false })
+        Mutex::new(State { image, lines, write_failures: FailureTracker::default(), changes: 0, closed: false })
     }
 }
 
@@ -156,6 +158,7 @@ impl Journal {
         }
         state.append(&line(&change)?, self.flush)?;
         state.image.apply(change);
+        state.changes += 1;
         state.rewrite_when_grown();
         Ok(())
     }
@@ -163,6 +166,11 @@ impl Journal {
     /// Calls `read` with the current metadata.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Image) -> T) -> T {
         read(&self.state.lock().image)
+    }
+
+    /// The number of changes that were written since it was opened.
+    pub(crate) fn changes(&self) -> u64 {
+        self.state.lock().changes
     }
 
     /// Forces everything to the disk and refuses further changes, since another process may soon use the folder.

@@ -9,8 +9,8 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 
 use super::wire::{Route, WireError, read_body, write_answer};
 use crate::api::{
-    self, Call, cluster, configs, fetch, group_admin, group_offsets, log_dirs, membership, offsets, produce, topics,
-    transaction_admin, transactions, versions,
+    self, Call, cluster, configs, fetch, group_admin, group_offsets, log_dirs, membership, offsets, produce, quorum,
+    topics, transaction_admin, transactions, versions,
 };
 
 type Answer = Result<Option<BytesMut>, WireError>;
@@ -64,6 +64,7 @@ async fn answer_directly(ask: Ask<'_>) -> Answer {
         ApiKey::DeleteGroups => ask.on_disk(group_admin::delete).await,
         ApiKey::IncrementalAlterConfigs => ask.on_disk(configs::alter_incrementally).await,
         ApiKey::OffsetDelete => ask.on_disk(group_offsets::delete).await,
+        ApiKey::DescribeQuorum => ask.at_once(quorum::describe),
         ApiKey::DescribeCluster => ask.at_once(cluster::describe),
         ApiKey::DescribeProducers => ask.at_once(transaction_admin::describe_producers),
         ApiKey::DescribeTransactions => ask.at_once(transaction_admin::describe_transactions),

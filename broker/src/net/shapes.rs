@@ -121,6 +121,7 @@ const SHAPES: &[Shape] = &[
     shape_of(ApiKey::DeleteGroups, 2, &[TEXTS]),
     shape_of(ApiKey::IncrementalAlterConfigs, 1, &[structs(&[I8, TEXT, structs(&[TEXT, I8, TEXT])]), I8]),
     shape_of(ApiKey::OffsetDelete, i16::MAX, &[TEXT, structs(&[TEXT, structs(&[I32])])]),
+    shape_of(ApiKey::DescribeQuorum, 0, &[structs(&[TEXT, structs(&[I32])])]),
     shape_of(ApiKey::DescribeCluster, 0, &[I8, from(1, I8)]),
     shape_of(ApiKey::DescribeProducers, 0, &[TOPICS_WITH_PARTITIONS]),
     shape_of(ApiKey::DescribeTransactions, 0, &[TEXTS]),

@@ -16,8 +16,9 @@ use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
     AlterConfigsRequest, ApiVersionsRequest, BrokerId, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest,
-    FindCoordinatorRequest, IncrementalAlterConfigsRequest, MetadataRequest, incremental_alter_configs_request,
+    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, DescribeQuorumRequest,
+    FindCoordinatorRequest, IncrementalAlterConfigsRequest, MetadataRequest, describe_quorum_request,
+    incremental_alter_configs_request,
 };
 
 use crate::client::{Batch, Client, Fixture, batch, text, topic};
@@ -401,6 +402,20 @@ fn exercise_cluster(client: &mut Client) {
     }
     let controllers = client.call(1, &DescribeClusterRequest::default().with_endpoint_type(2));
     assert_eq!(controllers.error_code, ResponseError::UnsupportedEndpointType.code());
+    for version in 0..=2 {
+        let asked = |name, partition| {
+            let partition = describe_quorum_request::PartitionData::default().with_partition_index(partition);
+            describe_quorum_request::TopicData::default().with_topic_name(topic(name)).with_partitions(vec![partition])
+        };
+        let topics = vec![asked("__cluster_metadata", 0), asked("other", 0)];
+        let answer = client.call(version, &DescribeQuorumRequest::default().with_topics(topics));
+        let [metadata, other] = [0, 1].map(|at| &answer.topics[at].partitions[0]);
+        assert_eq!((metadata.error_code, metadata.leader_id.0, metadata.current_voters.len()), (0, 1, 1));
+        assert!(metadata.high_watermark > 0 && metadata.high_watermark == metadata.current_voters[0].log_end_offset);
+        assert_eq!(other.error_code, UNKNOWN_TOPIC);
+        let ports: Vec<i32> = answer.nodes.iter().map(|node| node.listeners[0].port.into()).collect();
+        assert_eq!(ports, if version < 2 { vec![] } else { vec![port] });
+    }
     for version in 0..=4 {
         let request = match version {
             4 => FindCoordinatorRequest::default().with_coordinator_keys(vec![text("g"), text("h")]),
