@@ -23,7 +23,7 @@ use crate::core::{Answers, Core};
 use crate::group::Groups;
 use crate::listen::listen_for_all;
 use crate::lock::{FolderLock, LockError, remember, running_broker};
-use crate::log::make_folder;
+use crate::log::{Flush, make_folder};
 use crate::meta::{FORMAT, Journal};
 use crate::net;
 use crate::start_error::StartError;
@@ -38,6 +38,8 @@ pub const ADVICE: &str =
 const TIMER_PAUSE: Duration = Duration::from_secs(60);
 /// The minimum time between two checks of the clock.
 const TIMER_PAUSE_MIN: Duration = Duration::from_millis(1);
+/// The time between two looks for what must be forced to the disk.
+const SYNC_PAUSE: Duration = Duration::from_millis(200);
 const JOURNAL_FILE: &str = "journal";
 const LOGS_FOLDER: &str = "logs";
 /// A file that exists if the last broker was shut down cleanly.
@@ -72,8 +74,9 @@ async fn start(config: Config) -> Result<Broker, StartError> {
     let serving = tokio::spawn(net::serve(listeners, Arc::clone(&core)));
     let timing = tokio::spawn(run_timer(Arc::clone(&core)));
     let maintaining = tokio::spawn(maintain(Arc::clone(&core)));
+    let syncing = tokio::spawn(sync(Arc::clone(&core)));
     tracing::info!(%address, topics = core.topics.all().len(), "broker started");
-    Ok(Broker { address, core, tasks: vec![serving, timing, maintaining] })
+    Ok(Broker { address, core, tasks: vec![serving, timing, maintaining, syncing] })
 }
 
 fn io_error(address: SocketAddr, error: tokio::task::JoinError) -> StartError {
@@ -217,6 +220,25 @@ async fn maintain(core: Arc<Core>) {
         tokio::time::sleep(Duration::from_millis(core.config.retention_check_ms.max(1))).await;
         let working = Arc::clone(&core);
         on_disk(&core, move || working.topics.delete_expired(now_ms())).await;
+    }
+}
+
+/// Forces to the disk what is due until the task is aborted.
+async fn sync(core: Arc<Core>) {
+    let mut synced_changes = 0;
+    loop {
+        tokio::time::sleep(SYNC_PAUSE).await;
+        let working = Arc::clone(&core);
+        synced_changes = on_disk(&core, move || {
+            working.topics.sync_due(now_ms());
+            let Flush::Every(_) = working.config.flush else { return synced_changes };
+            let synced = working.journal.sync_after(synced_changes);
+            synced.unwrap_or_else(|error| {
+                tracing::error!(%error, "could not force the journal to the disk");
+                synced_changes
+            })
+        })
+        .await;
     }
 }
 

@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
@@ -32,6 +33,9 @@ pub enum Flush {
     /// lost.
     #[default]
     System,
+    /// When they are older than this, which is checked five times a second, and at shutdown. No more than the records of this
+    /// time and a little may be lost before a power failure.
+    Every(Duration),
     /// Before every acknowledgement: each produce request costs one fsync for each partition that it writes to.
     EveryAppend,
 }
@@ -129,6 +133,14 @@ impl Medium {
             Medium::Memory(blocks) => {
                 Ok(blocks.read().last_key_value().map_or(0, |(at, block)| at + block.len() as u64))
             }
+        }
+    }
+
+    /// Whether it was not removed.
+    pub(crate) fn exists(&self) -> bool {
+        match self {
+            Medium::File { path, .. } => path.exists(),
+            Medium::Memory(_) => true,
         }
     }
 

@@ -4,6 +4,7 @@
 //! together, under a lock that no other partition shares. Reading is in `read`, opening in `recovery`.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::batch::{self, BatchHeader};
 use super::codec;
 use super::extent::{ExtentTracker, LostRange};
-use super::medium::Flush;
+use super::medium::{Flush, Medium};
 use super::produced::check_produced;
 use super::producer::Producer;
 use super::producers::{ProducerActivity, Producers, Verdict};
@@ -52,8 +53,26 @@ pub(super) struct State {
     /// Offsets whose records are lost, in ascending order.
     pub(super) lost: Vec<LostRange>,
     pub(super) write_failures: FailureTracker,
+    pub(super) unsynced: Unsynced,
     /// The error for appends after the log was closed.
     pub(super) closed: Option<ResponseError>,
+}
+
+/// What was written and not forced to the disk.
+#[derive(Debug, Default)]
+pub(super) struct Unsynced {
+    /// When the first of it was written, in ms.
+    since_ms: Option<i64>,
+    media: Vec<Arc<Medium>>,
+}
+
+impl Unsynced {
+    fn add(&mut self, medium: &Arc<Medium>, now_ms: i64) {
+        self.since_ms.get_or_insert(now_ms);
+        if self.media.last().is_none_or(|last| !Arc::ptr_eq(last, medium)) {
+            self.media.push(Arc::clone(medium));
+        }
+    }
 }
 
 /// The topic settings that matter to appends.
@@ -209,8 +228,32 @@ impl Log {
         producers.forget_idle(before_ms, |id| transactions.is_open(id));
     }
 
+    /// Forces to the disk what was written, if the first of it was written before `before_ms`. Appends go on meanwhile.
+    pub(crate) fn sync_older(&self, before_ms: i64) -> io::Result<()> {
+        let unsynced = {
+            let mut state = self.state.lock();
+            let is_due = state.unsynced.since_ms.is_some_and(|since_ms| since_ms < before_ms);
+            if is_due { std::mem::take(&mut state.unsynced) } else { return Ok(()) }
+        };
+        // A segment that was removed meanwhile has nothing to keep.
+        let synced = unsynced.media.iter().filter(|medium| medium.exists()).try_for_each(|medium| {
+            medium.sync()?;
+            medium.sync_name()
+        });
+        if synced.is_err() {
+            let mut state = self.state.lock();
+            let later = std::mem::replace(&mut state.unsynced, unsynced);
+            later.media.iter().for_each(|medium| state.unsynced.add(medium, before_ms));
+        }
+        synced
+    }
+
     /// Closes the log: written bytes are forced to the disk, and every later call fails with `reason`.
     pub(crate) fn close(&self, reason: ResponseError) -> io::Result<()> {
+        self.sync_older(i64::MAX).and(self.close_last(reason))
+    }
+
+    fn close_last(&self, reason: ResponseError) -> io::Result<()> {
         let mut state = self.state.lock();
         let first = state.closed.replace(reason).is_none();
         let written = state.segments.last().filter(|segment| first && segment.length > 0);
@@ -317,6 +360,9 @@ impl State {
     ) -> Result<(), ResponseError> {
         let bytes = batch.len() as u64;
         let written = self.write_batch(store, header, batch, rules);
+        if let (Ok(()), Flush::Every(_), Some(segment)) = (&written, rules.flush, self.segments.last()) {
+            self.unsynced.add(&segment.medium, now_ms);
+        }
         let TopicPartition { topic, partition } = &self.topic_partition;
         match &written {
             Err(error) if self.write_failures.failed(error, bytes, now_ms) => {

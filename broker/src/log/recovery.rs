@@ -10,7 +10,7 @@ use super::batch::{self, BatchHeader};
 use super::damage::{self, Damage};
 use super::extent::{Extent, ExtentStore, ExtentTracker, LostRange};
 use super::medium::Medium;
-use super::partition::{Log, State, remove_all};
+use super::partition::{Log, State, Unsynced, remove_all};
 use super::producers::Producers;
 use super::segment::{Headers, Segment};
 use super::store::SegmentStore;
@@ -69,6 +69,7 @@ impl Log {
             transactions: PartitionTransactions::default(),
             lost: Vec::new(),
             write_failures: FailureTracker::default(),
+            unsynced: Unsynced::default(),
             closed: None,
         };
         for (at, base_offset) in base_offsets.iter().enumerate() {

@@ -113,6 +113,33 @@ fn whole_batches_are_read_over_segments_and_by_any_size() {
     }
 }
 
+/// Goal: what is old enough is forced to the disk once, and a segment that was removed meanwhile is no error. Method: the memory of
+/// what was not forced, over several segments.
+#[test]
+fn writes_may_be_forced_to_the_disk_now_and_then() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (log, flush) = (open(folder.path()), Flush::Every(std::time::Duration::from_millis(300)));
+    let rules = AppendRules { flush, ..small_segments() };
+    let unsynced = || format!("{:?}", log.state.lock().unsynced);
+    let nothing = unsynced();
+    for now_ms in [1_000, 1_100] {
+        for _ in 0..10 {
+            log.append(&testing::plain(2, 5), &rules, now_ms).expect("appends");
+        }
+    }
+    assert!(unsynced().contains("1000"), "the first write counts");
+    log.sync_older(1_000).expect("syncs");
+    assert_ne!(unsynced(), nothing, "none is older than 1000");
+    log.sync_older(1_001).expect("syncs");
+    assert_eq!(unsynced(), nothing);
+    log.append(&testing::plain(2, 5), &rules, 1_200).expect("appends");
+    log.roll(&rules).expect("rolls");
+    log.delete_before(-1).expect("moves");
+    log.sync_older(2_000).expect("what was removed is not forced");
+    fill(&log, &small_segments(), &[5; 3]);
+    assert_eq!(unsynced(), nothing, "other topics leave it to the system");
+}
+
 #[test]
 fn every_append_may_be_forced_to_the_disk() {
     let folder = tempfile::tempdir().expect("a folder");

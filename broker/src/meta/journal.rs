@@ -173,6 +173,17 @@ impl Journal {
         self.state.lock().changes
     }
 
+    /// Forces everything to the disk, if there are more changes than `synced`. Returns how many there are.
+    pub(crate) fn sync_after(&self, synced: u64) -> io::Result<u64> {
+        let (changes, file) = {
+            let state = self.state.lock();
+            let lines = state.lines.as_ref().filter(|_| state.changes > synced);
+            (state.changes, lines.map(|lines| lines.file.try_clone()).transpose()?)
+        };
+        // Others can write meanwhile.
+        file.map_or(Ok(()), |file| file.sync_data()).map(|()| changes)
+    }
+
     /// Forces everything to the disk and refuses further changes, since another process may soon use the folder.
     pub(crate) fn close(&self) -> io::Result<()> {
         let mut state = self.state.lock();

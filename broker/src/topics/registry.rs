@@ -217,6 +217,19 @@ impl Topics {
         log.delete_before(offset)
     }
 
+    /// Forces to the disk what topics want there by now. Errors are logged: it is tried again.
+    pub(crate) fn sync_due(&self, now_ms: i64) {
+        for topic in self.all() {
+            let Flush::Every(interval) = topic.rules.read().flush else { continue };
+            let before_ms = now_ms.saturating_sub(i64::try_from(interval.as_millis()).unwrap_or(i64::MAX));
+            for (log, partition) in topic.logs().into_iter().zip(0..) {
+                if let Err(error) = log.sync_older(before_ms) {
+                    tracing::error!(topic = topic.name, partition, %error, "could not force a log to the disk");
+                }
+            }
+        }
+    }
+
     /// Deletes the records that topics no longer keep. Errors are logged: it is tried again.
     pub(crate) fn delete_expired(&self, now_ms: i64) {
         for topic in self.all() {

@@ -3,6 +3,7 @@
 //! Separate because it does no I/O; all requests that touch settings end here.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::setting::{Setting, SettingType, words};
 use super::table::{NEW_TOPIC_SETTINGS, SETTINGS};
@@ -96,7 +97,17 @@ impl Settings {
             ahead_ms_max: self.number("message.timestamp.after.max.ms"),
             behind_ms_max: self.number("message.timestamp.before.max.ms"),
             keys_required: words(self.text("cleanup.policy")).any(|word| word == "compact"),
-            flush: if self.number("flush.messages") == 1 { Flush::EveryAppend } else { flush },
+            flush: self.flush(flush),
+        }
+    }
+
+    /// When writes are forced to the disk, if `flush` says so for topics without such settings.
+    fn flush(&self, flush: Flush) -> Flush {
+        let interval_ms = self.set.get("flush.ms").and_then(|_| u64::try_from(self.number("flush.ms")).ok());
+        match (self.number("flush.messages"), interval_ms) {
+            (1, _) | (_, Some(0)) => Flush::EveryAppend,
+            (_, Some(ms)) => Flush::Every(Duration::from_millis(ms)),
+            (_, None) => flush,
         }
     }
 
@@ -158,6 +169,18 @@ mod tests {
         assert!(settings.append_rules(Flush::System).keys_required);
         settings.edit("cleanup.policy", Edit::Unset).expect("is known");
         assert_eq!(settings.value(policy), ("delete", false));
+    }
+
+    #[test]
+    fn a_topic_may_be_flushed_more_often_than_others() {
+        let flush = |settings: &[(&str, &str)]| {
+            let given = settings.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())));
+            Settings::new(given).expect("is legal").append_rules(Flush::System).flush
+        };
+        assert_eq!(flush(&[]), Flush::System);
+        assert_eq!(flush(&[("flush.ms", "300")]), Flush::Every(Duration::from_millis(300)));
+        assert_eq!(flush(&[("flush.ms", "0")]), Flush::EveryAppend);
+        assert_eq!(flush(&[("flush.ms", "300"), ("flush.messages", "1")]), Flush::EveryAppend);
     }
 
     #[test]
