@@ -101,7 +101,7 @@ impl Progress {
             _ => return,
         };
         let (partitions, []) = partitions.as_chunks::<PARTITION_BYTES>() else { return };
-        for (source, reached) in partitions.iter().map(|bytes| partition(bytes)) {
+        for (source, reached) in partitions.iter().map(partition) {
             self.insert(source, teller, reached);
         }
     }
