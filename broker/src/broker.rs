@@ -228,10 +228,17 @@ async fn sync(core: Arc<Core>) {
     let mut synced_changes = 0;
     loop {
         tokio::time::sleep(SYNC_PAUSE).await;
+        // Most brokers leave it to the system: no thread is woken for nothing.
+        let syncs_journal = matches!(core.config.flush, Flush::Every(_));
+        if !syncs_journal && !core.topics.want_syncs() {
+            continue;
+        }
         let working = Arc::clone(&core);
         synced_changes = on_disk(&core, move || {
             working.topics.sync_due(now_ms());
-            let Flush::Every(_) = working.config.flush else { return synced_changes };
+            if !syncs_journal {
+                return synced_changes;
+            }
             let synced = working.journal.sync_after(synced_changes);
             synced.unwrap_or_else(|error| {
                 tracing::error!(%error, "could not force the journal to the disk");

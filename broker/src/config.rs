@@ -37,7 +37,8 @@ pub(crate) const FETCH_WAIT_MS_MAX: i32 = 300_000;
 /// How long a partition keeps the state of a producer that writes nothing, in ms.
 pub(crate) const PRODUCER_IDLE_MS_MAX: i64 = 24 * 3_600 * 1_000;
 
-/// How often expired records are deleted by default, in ms. Kafka does so every five minutes, and people who try it here wait for it.
+/// How often expired records are deleted by default, in ms. Kafka does so every five minutes, but here people wait for
+/// it.
 const RETENTION_CHECK_MS: u64 = 10_000;
 
 /// The configuration of a broker.

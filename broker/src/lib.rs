@@ -107,11 +107,12 @@
 //! ```
 //!
 //! Folders are created with mode 0700. Nothing that contains records is removed unless the journal says that its topic was
-//! deleted, or that its log begins after them: if the journal is missing, or if a newer version wrote it, the broker does not start.
+//! deleted, or that its log begins after them: if the journal is missing, or if a newer version wrote it, the broker does
+//! not start.
 //!
 //! A segment is closed when it reaches `segment.bytes`, and when a record is more than `segment.ms` later than its first
-//! one. Expired segments are removed every ten seconds ([`Config::retention_check_ms`]). Indexes by offset and by timestamp are kept in memory and rebuilt
-//! from batch headers.
+//! one. Expired segments are removed every ten seconds ([`Config::retention_check_ms`]). Indexes by offset and by timestamp
+//! are kept in memory and rebuilt from batch headers.
 
 mod api;
 mod broker;

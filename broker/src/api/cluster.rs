@@ -20,7 +20,8 @@ use crate::config::TOPICS_MADE_MAX;
 use crate::core::BROKER_ID;
 use crate::topics::{Settings, Topic};
 
-const BROKER: BrokerId = BrokerId(BROKER_ID);
+/// This broker.
+pub(crate) const BROKER: BrokerId = BrokerId(BROKER_ID);
 
 /// Lists topics with their partitions: those named in the request, or all of them if it names none.
 pub(crate) fn metadata(call: &Call, request: MetadataRequest) -> MetadataResponse {

@@ -111,13 +111,13 @@ fn synonyms(setting: &Setting, value: &str, is_set: bool) -> Vec<DescribeConfigs
 fn broker_configs(call: &Call) -> Vec<(String, String, SettingType)> {
     let config = &call.core.config;
     let int = SettingType::Int(0, i64::from(i32::MAX));
-    let check_ms = ("log.retention.check.interval.ms".to_owned(), config.retention_check_ms.to_string());
+    let at_least_1 = SettingType::Long(1, i64::MAX);
     let mut configs = vec![
         ("auto.create.topics.enable".to_owned(), config.auto_create_topics.to_string(), SettingType::Boolean),
         ("broker.id".to_owned(), BROKER_ID.to_string(), int),
         ("default.replication.factor".to_owned(), "1".to_owned(), int),
         ("group.initial.rebalance.delay.ms".to_owned(), config.group_initial_delay_ms.to_string(), int),
-        (check_ms.0, check_ms.1, SettingType::Long(1, i64::MAX)),
+        ("log.retention.check.interval.ms".to_owned(), config.retention_check_ms.to_string(), at_least_1),
         ("node.id".to_owned(), BROKER_ID.to_string(), int),
         ("num.partitions".to_owned(), config.default_partitions.to_string(), int),
     ];

@@ -7,9 +7,9 @@ use kafka_protocol::messages::describe_quorum_request;
 use kafka_protocol::messages::describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData};
 use kafka_protocol::messages::{BrokerId, DescribeQuorumRequest, DescribeQuorumResponse};
 
+use super::cluster::BROKER;
 use super::{Call, text};
 use crate::clock::now_ms;
-use crate::core::BROKER_ID;
 use crate::log::LEADER_EPOCH;
 
 /// The topic that stands for the metadata.
@@ -30,7 +30,7 @@ pub(crate) fn describe(call: &Call, request: DescribeQuorumRequest) -> DescribeQ
     let (host, port) = call.core.advertised(call.local);
     let port = u16::try_from(port).unwrap_or_default();
     let listener = Listener::default().with_name(text("PLAINTEXT")).with_host(text(host)).with_port(port);
-    answer.with_nodes(vec![Node::default().with_node_id(BrokerId(BROKER_ID)).with_listeners(vec![listener])])
+    answer.with_nodes(vec![Node::default().with_node_id(BROKER).with_listeners(vec![listener])])
 }
 
 fn partition(call: &Call, is_metadata: bool, index: i32) -> PartitionData {
@@ -39,13 +39,14 @@ fn partition(call: &Call, is_metadata: bool, index: i32) -> PartitionData {
         return answer.with_error_code(ResponseError::UnknownTopicOrPartition.code()).with_leader_id(BrokerId(-1));
     }
     let end = i64::try_from(call.core.journal.changes()).unwrap_or(i64::MAX);
-    let voter = ReplicaState::default().with_replica_id(BrokerId(BROKER_ID)).with_log_end_offset(end);
+    let voter = ReplicaState::default().with_replica_id(BROKER).with_log_end_offset(end);
+    let now_ms = now_ms();
     let voter = match call.version {
         0 => voter,
-        _ => voter.with_last_fetch_timestamp(now_ms()).with_last_caught_up_timestamp(now_ms()),
+        _ => voter.with_last_fetch_timestamp(now_ms).with_last_caught_up_timestamp(now_ms),
     };
     answer
-        .with_leader_id(BrokerId(BROKER_ID))
+        .with_leader_id(BROKER)
         .with_leader_epoch(LEADER_EPOCH)
         .with_high_watermark(end)
         .with_current_voters(vec![voter])

@@ -217,6 +217,11 @@ impl Topics {
         log.delete_before(offset)
     }
 
+    /// Whether any topic wants its records to be forced to the disk at intervals.
+    pub(crate) fn want_syncs(&self) -> bool {
+        self.by_name.read().values().any(|topic| matches!(topic.rules.read().flush, Flush::Every(_)))
+    }
+
     /// Forces to the disk what topics want there by now. Errors are logged: it is tried again.
     pub(crate) fn sync_due(&self, now_ms: i64) {
         for topic in self.all() {
@@ -235,7 +240,7 @@ impl Topics {
         for topic in self.all() {
             let Some(retention) = topic.settings.read().retention() else { continue };
             for (log, partition) in topic.logs().into_iter().zip(0..) {
-                if let Err(error) = self.delete_expired_of(&topic.name, partition, &log, &retention, now_ms) {
+                if let Err(error) = self.delete_expired_of(&topic, partition, &log, &retention, now_ms) {
                     tracing::warn!(topic = topic.name, partition, %error, "could not delete expired records");
                 }
             }
@@ -244,7 +249,7 @@ impl Topics {
 
     fn delete_expired_of(
         &self,
-        name: &str,
+        topic: &Topic,
         partition: i32,
         log: &Log,
         retention: &Retention,
@@ -255,11 +260,10 @@ impl Topics {
             return Ok(());
         }
         if kept_from == ends.end {
-            let (log, rules) = self.log(name, partition)?;
-            log.roll(&rules)?;
+            log.roll(&topic.rules.read())?;
         }
-        self.delete_records(name, partition, kept_from)?;
-        tracing::info!(topic = name, partition, from = ends.start, to = kept_from, "deleted expired records");
+        self.delete_records(&topic.name, partition, kept_from)?;
+        tracing::info!(topic = topic.name, partition, from = ends.start, to = kept_from, "deleted expired records");
         Ok(())
     }
 

@@ -96,14 +96,14 @@ impl Settings {
             append_time: self.text("message.timestamp.type") == "LogAppendTime",
             ahead_ms_max: self.number("message.timestamp.after.max.ms"),
             behind_ms_max: self.number("message.timestamp.before.max.ms"),
-            keys_required: words(self.text("cleanup.policy")).any(|word| word == "compact"),
+            keys_required: self.has_policy("compact"),
             flush: self.flush(flush),
         }
     }
 
     /// When writes are forced to the disk, if `flush` says so for topics without such settings.
     fn flush(&self, flush: Flush) -> Flush {
-        let interval_ms = self.set.get("flush.ms").and_then(|_| u64::try_from(self.number("flush.ms")).ok());
+        let interval_ms = self.set.get("flush.ms").and_then(|ms| ms.trim().parse().ok());
         match (self.number("flush.messages"), interval_ms) {
             (1, _) | (_, Some(0)) => Flush::EveryAppend,
             (_, Some(ms)) => Flush::Every(Duration::from_millis(ms)),
@@ -116,8 +116,12 @@ impl Settings {
         let limit = |name: &str| Some(self.number(name)).filter(|number| *number >= 0);
         let bytes_max = limit("retention.bytes").map(i64::cast_unsigned);
         let retention = Retention { age_ms_max: limit("retention.ms"), bytes_max };
-        let deletes = words(self.text("cleanup.policy")).any(|word| word == "delete");
-        (deletes && retention != Retention::default()).then_some(retention)
+        (self.has_policy("delete") && retention != Retention::default()).then_some(retention)
+    }
+
+    /// Whether this is what happens to old segments.
+    fn has_policy(&self, policy: &str) -> bool {
+        words(self.text("cleanup.policy")).any(|word| word == policy)
     }
 
     fn text<'a>(&'a self, name: &'a str) -> &'a str {

@@ -57,19 +57,26 @@ impl Clocks {
     /// A row is next, at which the stream time of its partition is this: what had come before may be later in the partition.
     pub fn expect(&mut self, partition: SourcePartition, time_ms: i64) {
         if self.wavers && self.get(partition).is_some_and(|known_ms| known_ms > time_ms) {
-            let floor_ms =
-                self.settled_ms.get(&partition).map(|settled_ms| self.held_ms.unwrap_or(i64::MAX).min(*settled_ms));
-            self.at_row_ms.insert(partition, time_ms.max(floor_ms.unwrap_or(i64::MIN)));
+            self.go_back(partition, time_ms);
         }
+    }
+
+    /// Has the stream time of a partition be that of a row, but not before what was settled. Returns it.
+    fn go_back(&mut self, partition: SourcePartition, time_ms: i64) -> i64 {
+        let settled_ms = self.settled_ms.get(&partition).copied().unwrap_or(i64::MIN);
+        let at_row_ms = time_ms.max(self.held_ms.unwrap_or(i64::MAX).min(settled_ms));
+        self.at_row_ms.insert(partition, at_row_ms);
+        at_row_ms
     }
 
     /// Advances the stream time of the partition of a row that has come, and returns what it is at the row.
     pub fn arrive(&mut self, partition: SourcePartition, time_ms: i64) -> i64 {
-        self.expect(partition, time_ms);
         let known_ms = self.advance(partition, time_ms);
-        let Some(at_row_ms) = self.at_row_ms.get_mut(&partition) else { return known_ms };
-        *at_row_ms = time_ms.max(*at_row_ms);
-        *at_row_ms
+        if self.wavers && known_ms > time_ms {
+            return self.go_back(partition, time_ms);
+        }
+        self.at_row_ms.remove(&partition);
+        known_ms
     }
 
     /// Everything has come that is to come before the end of an epoch: the stream times are those of the latest rows again.

@@ -4,15 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::for_tests::shared::{KEYS, PARTITIONS, Record, STREAMS, Shared, clocks, records, write};
-
-/// A table with this name, and its topic.
-fn table(name: &str) -> String {
-    format!(
-        "CREATE TABLE {name} (k STRING PRIMARY KEY, n INT) WITH (KAFKA_TOPIC = '{name}', PARTITIONS = 4, KEY_FORMAT = 'KAFKA', \
-         VALUE_FORMAT = 'JSON');"
-    )
-}
+use super::for_tests::shared::{KEYS, PARTITIONS, Record, STREAMS, Shared, clocks, records, table, write};
 
 /// The number in the row that a table had for a key at a stream time, as text.
 fn had(table: &[Record], key: u64, clock_ms: i64) -> String {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::for_tests::shared::{KEYS, PARTITIONS, Record, STREAMS, Shared, clocks, records, write};
+use super::for_tests::shared::{KEYS, PARTITIONS, Record, STREAMS, Shared, clocks, records, table, write};
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 
@@ -43,10 +43,6 @@ fn flush() -> Vec<Record> {
     (0..KEYS).map(flush).collect()
 }
 
-/// The table with a row for each key, which is older than all records.
-const TABLE: &str = "CREATE TABLE t (k STRING PRIMARY KEY, n INT) WITH (KAFKA_TOPIC = 't', PARTITIONS = 4, KEY_FORMAT = 'KAFKA', \
-                     VALUE_FORMAT = 'JSON');";
-
 /// Checks the counts of a query over windows of these rows that is run by two processes, which are killed now and then if the seed says
 /// so. It has read the first records, or nothing, when the others come.
 async fn check(seed: u64, from: &str, emit: &str, first: usize) {
@@ -54,7 +50,8 @@ async fn check(seed: u64, from: &str, emit: &str, first: usize) {
         "CREATE TABLE c AS SELECT l.n % 3 AS g, COUNT(*) AS c FROM {from} WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 1 HOUR) \
          GROUP BY l.n % 3 EMIT {emit};"
     );
-    let mut shared = Shared::new(seed, &[STREAMS[0], TABLE, &count], "CTAS_C_4").await;
+    let mut shared = Shared::new(seed, &[STREAMS[0], &table("t"), &count], "CTAS_C_4").await;
+    // The table has a row for each key, which is older than all records.
     let row = |key| Record { key, number: key, partition: (key % PARTITIONS) as i32, time_ms: -1_000 * HOUR_MS };
     write(&shared.process, "t", &(0..KEYS).map(row).collect::<Vec<_>>());
     let records = history(&mut shared);

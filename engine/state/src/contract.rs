@@ -38,8 +38,8 @@ fn put(store: &mut dyn Store, window: i64, pairs: &[(&str, Option<&str>)]) {
     store.put(window, &column(&keys), &column(&values));
 }
 
-/// Commits the oldest sealed epoch.
-fn commit(store: &mut dyn Store) {
+/// Commits the oldest sealed epoch, as a task does.
+pub(crate) fn commit(store: &mut dyn Store) {
     store.commit();
     store.settle();
 }

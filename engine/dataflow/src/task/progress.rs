@@ -155,24 +155,23 @@ impl Task {
         if !self.marks_progress || self.exchanges_rows {
             return;
         }
-        let reached = match (self.source(Port(0)), self.read_to) {
-            (Some(source), Some(next)) => {
-                vec![(source, Reached { clock_ms: self.clocks.get(source).unwrap_or(i64::MIN), next })]
-            }
-            (Some(_), None) => Vec::new(),
-            (None, _) => self.heard_by_all(),
+        let is_reader = self.source(Port(0)).is_some();
+        let reached = if is_reader { self.read_itself().into_iter().collect() } else { self.heard_by_all() };
+        let Some((source, first)) = reached.first().filter(|_| reached != self.marked_progress) else { return };
+        let key = if is_reader {
+            key_of_reader(*source, *first)
+        } else {
+            let tellers = self.outputs.iter().map(Output::partitions).max().unwrap_or(0);
+            key_of_other(self.partition, tellers, &reached)
         };
-        if reached.is_empty() || reached == self.marked_progress {
-            return;
-        }
-        match self.source(Port(0)) {
-            Some(source) => self.mark(&key_of_reader(source, reached[0].1), now_ms),
-            None => {
-                let tellers = self.outputs.iter().map(Output::partitions).max().unwrap_or(0);
-                self.mark(&key_of_other(self.partition, tellers, &reached), now_ms);
-            }
-        }
+        self.mark(&key, now_ms);
         self.marked_progress = reached;
+    }
+
+    /// How far it has read its source, if it was told.
+    fn read_itself(&self) -> Option<(SourcePartition, Reached)> {
+        let (source, next) = (self.source(Port(0))?, self.read_to?);
+        Some((source, Reached { clock_ms: self.clocks.get(source).unwrap_or(i64::MIN), next }))
     }
 
     /// How far the partitions of sources have been read whose rows have it emit rows, if all of those were processed.

@@ -120,3 +120,11 @@ pub(in crate::runtime) const STREAMS: [&str; 2] = [
     "CREATE STREAM l (k STRING KEY, n INT) WITH (KAFKA_TOPIC = 'l', PARTITIONS = 4, KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');",
     "CREATE STREAM r (k STRING KEY, n INT) WITH (KAFKA_TOPIC = 'r', PARTITIONS = 4, KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');",
 ];
+
+/// The statement for a table with this name, and its topic.
+pub(in crate::runtime) fn table(name: &str) -> String {
+    format!(
+        "CREATE TABLE {name} (k STRING PRIMARY KEY, n INT) WITH (KAFKA_TOPIC = '{name}', PARTITIONS = 4, KEY_FORMAT = 'KAFKA', \
+         VALUE_FORMAT = 'JSON');"
+    )
+}

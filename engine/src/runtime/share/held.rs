@@ -54,9 +54,9 @@ impl Share {
         Ok(())
     }
 
-    /// Whether rows that pass exchanges in memory by now are left in their topics.
+    /// Whether rows are left in the topics of exchanges, which rows pass in memory by now.
     pub(super) fn has_left_rows(&self) -> bool {
-        self.tasks.is_whole() && self.unfinished.keys().any(|partition| self.exchanges.contains(&partition.topic))
+        self.unfinished.keys().any(|partition| self.exchanges.contains(&partition.topic))
     }
 
     /// Tells the tasks that read sources how far they were read, which they tell the others.

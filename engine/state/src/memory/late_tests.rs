@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::contract::commit;
 use crate::{Cold, ColdSnapshot, Disk, MemoryDisk, Run, Scanned, contract};
 
 /// A disk that writes one run each time it was asked a few times, and when somebody waits for it.
@@ -134,8 +135,7 @@ fn change(rng: &mut StdRng, stores: [&mut MemoryStore; 2], round: u32) {
         store.expire(i64::from(round / 30) - 1);
         store.seal().expect("the disk works");
         while store.sealed_rest().expect("the disk works").is_some() {}
-        store.commit();
-        store.settle();
+        commit(store);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::*;
+use crate::contract::commit;
 use crate::{Cold, ColdSnapshot, Disk, MemoryDisk, Run, contract};
 
 #[test]
@@ -13,12 +14,6 @@ fn it_is_a_store() {
 #[test]
 fn it_is_a_store_while_everything_moves_to_disk() {
     contract::holds(|| Box::new(MemoryStore::within(&Storage::new(1, MemoryDisk))));
-}
-
-/// Commits the oldest sealed epoch.
-fn commit(store: &mut MemoryStore) {
-    store.commit();
-    store.settle();
 }
 
 /// Goal: memory is given back. Method: values that grow and keys that go, over many epochs.

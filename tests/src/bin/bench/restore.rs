@@ -4,7 +4,6 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -12,12 +11,12 @@ use headwater_tests::load::{self, Load};
 use headwater_tests::scratch::Scratch;
 use rdkafka::consumer::Consumer;
 
+use crate::pull::feed::key;
+use crate::pull::statements;
 use crate::running::Running;
 use crate::table::{Table, Target};
 use crate::{process, reader};
 
-/// A factor without a common divisor with most numbers of keys: it visits all of them in an order that looks random.
-const STRIDE: u64 = 2_654_435_761;
 /// The longest time for any step.
 const WAIT_MAX: Duration = Duration::from_secs(3_600);
 /// How long nothing may be written any more until the query counts as done.
@@ -82,20 +81,19 @@ impl Bench<'_> {
         load::create_topic(bootstrap_server, &self.from, *partitions)?;
         let mut load = Load::open(bootstrap_server, &self.from, "none")?;
         for number in 0..*keys {
-            let key = number.wrapping_mul(STRIDE) % keys;
-            load.write(&key.to_be_bytes(), format!(r#"{{"V":{}}}"#, number % 1_000).as_bytes(), number as i64)?;
+            load.write(
+                &key(number, *keys).to_be_bytes(),
+                format!(r#"{{"V":{}}}"#, number % 1_000).as_bytes(),
+                number as i64,
+            )?;
         }
         load.finish()?;
         Ok(())
     }
 
     fn start(&self, data: &Path) -> Result<Running, Box<dyn Error>> {
-        let statements = format!(
-            "CREATE STREAM s (k BIGINT KEY, v BIGINT) WITH (KAFKA_TOPIC = '{}', KEY_FORMAT = 'KAFKA', VALUE_FORMAT = 'JSON');\n\
-             CREATE TABLE t WITH (KAFKA_TOPIC = '{}') AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM s GROUP BY k;\n",
-            self.from, self.to
-        );
-        let Arguments { bootstrap_server, memory, .. } = self.arguments;
+        let Arguments { bootstrap_server, memory, partitions, .. } = self.arguments;
+        let statements = statements(&self.from, &self.to, *partitions).join("\n");
         let memory = format!("query.state.memory.max={memory}");
         let settings = [&memory, "auto.offset.reset=earliest"];
         Running::start_in(data, bootstrap_server, self.scratch.name(), &statements, &settings)
@@ -120,19 +118,10 @@ impl Bench<'_> {
     fn restart(&self, data: &Path) -> Result<Restart, Box<dyn Error>> {
         let begun = Instant::now();
         let mut headwater = self.start(data)?;
-        let mut line = None;
-        while line.is_none() {
-            headwater.check()?;
-            if begun.elapsed() > WAIT_MAX {
-                return Err(format!("the state is not restored after {WAIT_MAX:?}").into());
-            }
-            thread::sleep(Duration::from_millis(20));
-            line = headwater.line_with(RESTORED);
-        }
+        let line = headwater.await_line(RESTORED, WAIT_MAX)?;
         let seconds = begun.elapsed().as_secs_f64();
         let (cpu_seconds, status) = (process::cpu_seconds(headwater.pid())?, process::status(headwater.pid())?);
         headwater.stop()?;
-        let line = line.unwrap_or_default();
         let number = |name: &str| number(&line, name).ok_or_else(|| format!("no {name} in: {line}"));
         let (records, restore_seconds) = (number("records=")?, number(" ms=")? / 1e3);
         Ok(Restart { seconds, restore_seconds, records, cpu_seconds, resident_bytes: status.resident_bytes })

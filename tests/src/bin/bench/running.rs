@@ -116,9 +116,16 @@ impl Running {
         }
     }
 
-    /// The first line of its output with these words.
-    pub fn line_with(&self, words: &str) -> Option<String> {
-        self.log().lines().find(|line| line.contains(words)).map(str::to_owned)
+    /// Waits at most `longest` for a line of its output with these words.
+    pub fn await_line(&mut self, words: &str, longest: Duration) -> Result<String, Box<dyn Error>> {
+        let log = self.folder.path().join("log");
+        let mut found = None;
+        self.until(words, longest, || {
+            let text = fs::read_to_string(&log)?;
+            found = text.lines().find(|line| line.contains(words)).map(str::to_owned);
+            Ok(found.is_some())
+        })?;
+        found.ok_or_else(|| format!("no line with: {words}").into())
     }
 
     fn log(&self) -> String {

@@ -1,7 +1,7 @@
 //! Pull queries by key on the table of a query in this process: their latency, their rate, and what they cost the query that
 //! writes the table meanwhile.
 
-mod feed;
+pub mod feed;
 mod latencies;
 mod pulls;
 mod threads;
@@ -84,7 +84,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     Ok(stopped?)
 }
 
-async fn define(pulls: &Pulls, topic: &str, to: &str, partitions: i32) -> Result<(), Box<dyn Error>> {
+/// The statements for the records of a topic, and a table of their keys in another one.
+pub fn statements(topic: &str, to: &str, partitions: i32) -> [String; 2] {
     let source = format!(
         "CREATE STREAM s (k BIGINT KEY, v BIGINT) WITH (KAFKA_TOPIC = '{topic}', KEY_FORMAT = 'KAFKA', \
          VALUE_FORMAT = 'JSON', PARTITIONS = {partitions});"
@@ -92,8 +93,12 @@ async fn define(pulls: &Pulls, topic: &str, to: &str, partitions: i32) -> Result
     let table = format!(
         "CREATE TABLE t WITH (KAFKA_TOPIC = '{to}') AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM s GROUP BY k;"
     );
+    [source, table]
+}
+
+async fn define(pulls: &Pulls, topic: &str, to: &str, partitions: i32) -> Result<(), Box<dyn Error>> {
     let mut session = pulls.session();
-    for statement in [source, table] {
+    for statement in statements(topic, to, partitions) {
         pulls.engine.ask(&mut session, &statement).await.map_err(|errors| errors[0].message.clone())?;
     }
     Ok(())
