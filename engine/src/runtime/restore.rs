@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::array::{Array, BinaryArray};
@@ -19,6 +21,7 @@ use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
 use super::intake::{AHEAD_FROM, BATCH_RECORDS_MAX, Intake};
 use super::job::Job;
 use super::query_status::QueryStatus;
+use super::side_by_side::beside;
 use super::snapshots::{Changelog, Loaded, Loading, Shelf};
 use super::start::mark;
 use super::tasks::{StoreRecords, Tasks};
@@ -31,10 +34,10 @@ const STANDSTILL_MS: i64 = 10_000;
 /// How many steps at least that must be: in tests a step may take any time.
 const STANDSTILL_LOOKS: u32 = 20;
 /// Most batches, and bytes after which no more are taken, until their records are in the stores.
-const BATCHES_MAX: usize = 8;
+const BATCHES_MAX: usize = 16;
 const BATCHES_BYTES_MAX: u64 = 32 << 20;
 /// How long to wait for a further batch.
-const GATHER_WAIT: Duration = Duration::from_millis(5);
+const GATHER_WAIT: Duration = Duration::from_millis(2);
 
 /// The last progress of a restore.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,6 +68,8 @@ pub(super) struct Restore {
     intake: Option<Intake>,
     /// The number of changelogs that are not read to their ends yet.
     unfinished: usize,
+    /// What was read of them and is not in the stores yet.
+    taken: Vec<StoreRecords>,
     /// When it began, in ms since the epoch.
     begun_ms: i64,
     /// How it advanced last.
@@ -142,11 +147,19 @@ impl Restore {
                 parts.insert(partition, part);
             }
         }
-        let (transport, in_threads, ids) = (transport.clone(), job.in_threads, changelogs.ids);
-        let (intake, unfinished, advanced) = (None, 0, Advanced { at_ms: now_ms, ..Advanced::default() });
-        let begun_ms = now_ms;
-        let restore =
-            Self { transport, in_threads, shelf, parts, snapshots, ids, intake, unfinished, begun_ms, advanced };
+        let restore = Self {
+            transport: transport.clone(),
+            in_threads: job.in_threads,
+            shelf,
+            parts,
+            snapshots,
+            ids: changelogs.ids,
+            intake: None,
+            unfinished: 0,
+            taken: Vec::new(),
+            begun_ms: now_ms,
+            advanced: Advanced { at_ms: now_ms, ..Advanced::default() },
+        };
         if restore.parts.is_empty() {
             return Ok(None);
         }
@@ -163,26 +176,46 @@ impl Restore {
             None => self.open()?,
             Some(_) => self.read_on(tasks, wait)?,
         }
-        Ok(self.unfinished == 0)
+        Ok(self.unfinished == 0 && self.taken.is_empty())
     }
 
-    /// Takes what arrives within `wait`: several batches, of as many tasks as can be restored at once.
-    fn read_on(&mut self, tasks: &mut Tasks, mut wait: Duration) -> Result<(), TransportError> {
+    /// Puts into the stores what was taken, and takes what arrives within `wait`, if there are threads, both at once.
+    fn read_on(&mut self, tasks: &mut Tasks, wait: Duration) -> Result<(), TransportError> {
+        let batches = mem::take(&mut self.taken);
+        if self.in_threads && !batches.is_empty() && self.unfinished > 0 {
+            let is_restored = AtomicBool::new(false);
+            let restore = || {
+                let restored = tasks.restore(batches);
+                is_restored.store(true, Ordering::Relaxed);
+                restored
+            };
+            let (taken, restored) = beside(|| self.gather(wait, &is_restored), restore);
+            self.taken = taken?;
+            return restored;
+        }
+        tasks.restore(batches)?;
+        self.taken = self.gather(wait, &AtomicBool::new(true))?;
+        if self.in_threads { Ok(()) } else { tasks.restore(mem::take(&mut self.taken)) }
+    }
+
+    /// Takes what arrives within `wait`, and on until what was taken before is restored: several batches, of as many tasks as can be
+    /// restored at once.
+    fn gather(&mut self, mut wait: Duration, is_restored: &AtomicBool) -> Result<Vec<StoreRecords>, TransportError> {
         let (mut batches, mut bytes) = (Vec::new(), 0);
-        while let Some(intake) = &mut self.intake {
+        while let Some(intake) = self.intake.as_mut().filter(|_| self.unfinished > 0) {
             let event = intake.poll(wait)?;
             let is_idle = matches!(event, SourceEvent::Idle);
             if let Some((store, raw)) = self.take(event)? {
                 bytes += raw.payload_bytes;
                 batches.push((store, raw));
             }
-            let has_all = batches.len() >= BATCHES_MAX || bytes >= BATCHES_BYTES_MAX || self.unfinished == 0;
-            if is_idle || has_all || !self.in_threads {
+            let has_much = batches.len() >= BATCHES_MAX || bytes >= BATCHES_BYTES_MAX;
+            if has_much || is_idle && is_restored.load(Ordering::Relaxed) || !self.in_threads {
                 break;
             }
             wait = GATHER_WAIT;
         }
-        tasks.restore(batches)
+        Ok(batches)
     }
 
     /// Loads a piece of a snapshot.

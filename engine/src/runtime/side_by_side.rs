@@ -43,3 +43,38 @@ pub(super) fn side_by_side<T: Send>(
     });
     done.map_err(fault)
 }
+
+/// Does `other` in a thread while this one does `own`, and returns the results of both.
+pub(super) fn beside<T, U: Send>(own: impl FnOnce() -> T, other: impl FnOnce() -> U + Send) -> (T, U) {
+    let other = Mutex::new(Some(other));
+    let work = || other.lock().take().map(|other| other());
+    thread::scope(|scope| {
+        let name = thread::current().name().map_or_else(|| "task".to_owned(), |name| format!("{name}+"));
+        let started = thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn_scoped(scope, work).ok();
+        let own = own();
+        let done = started.and_then(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        // A thread that could not be started leaves the work to this one.
+        (own, done.or_else(work).expect("the work is done once"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_things_are_done_at_once() {
+        let (to_other, from_own) = std::sync::mpsc::channel();
+        let (to_own, from_other) = std::sync::mpsc::channel();
+        // Each of them waits for the other one.
+        let own = || {
+            to_other.send(1).expect("the other one waits");
+            from_other.recv()
+        };
+        let other = move || {
+            to_own.send(2).expect("this one waits");
+            from_own.recv()
+        };
+        assert_eq!(beside(own, other), (Ok(2), Ok(1)));
+    }
+}
