@@ -214,12 +214,16 @@ async fn run_timer(core: Arc<Core>) {
     }
 }
 
-/// Deletes expired records now and then until the task is aborted.
+/// Deletes expired records and compacts logs now and then until the task is aborted.
 async fn maintain(core: Arc<Core>) {
     loop {
         tokio::time::sleep(Duration::from_millis(core.config.retention_check_ms.max(1))).await;
         let working = Arc::clone(&core);
-        on_disk(&core, move || working.topics.delete_expired(now_ms())).await;
+        on_disk(&core, move || {
+            working.topics.delete_expired(now_ms());
+            working.topics.compact(now_ms());
+        })
+        .await;
     }
 }
 

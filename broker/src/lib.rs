@@ -47,8 +47,6 @@
 //! * There is one broker, so there is no replication. The replication factor is always 1.
 //! * There is no TLS, no authentication and no authorization: anyone who can reach the port can read and change
 //!   everything. It therefore listens on loopback by default.
-//! * Compaction does not run: its topic settings are stored and shown. Records are deleted by retention (`retention.ms`
-//!   and `retention.bytes` of topics with the policy `delete`), with their topic, or by a DeleteRecords request.
 //! * The newer protocols are not supported: consumer groups of KIP-848, share groups, the second transaction protocol,
 //!   and fetch sessions. Clients fall back to the older versions by themselves.
 //! * It runs on Unix only.
@@ -102,7 +100,8 @@
 //! addresses  the addresses at which such processes expect the next broker
 //! clean      exists after a clean shutdown: checksums need not be verified again
 //! journal    one line for each change: topics, settings, committed offsets, producer ids, transactions, log extents
-//! logs/<topic id>/<partition>/<base offset>.log     batches as the producers compressed them
+//! logs/<topic id>/<partition>/<base offset>.log            batches as the producers compressed them
+//! logs/<topic id>/<partition>/<base offset>.<number>.log   what a compaction left of several such files
 //! orphaned/<topic id>/                              folders found in `logs` whose topic is not in the journal
 //! ```
 //!
@@ -111,8 +110,11 @@
 //! not start.
 //!
 //! A segment is closed when it reaches `segment.bytes`, and when a record is more than `segment.ms` later than its first
-//! one. Expired segments are removed every ten seconds ([`Config::retention_check_ms`]). Indexes by offset and by timestamp
-//! are kept in memory and rebuilt from batch headers.
+//! one. Expired segments are removed every ten seconds ([`Config::retention_check_ms`]), and closed segments of topics with the
+//! policy `compact` are compacted: of the records with one key only the last stays, at its offset, and records that remove a key
+//! go after `delete.retention.ms`. Compaction writes new files beside the old ones, needs about 30 MB of memory whatever the size
+//! of a log, and blocks neither reads nor writes. Indexes by offset and by timestamp are kept in memory and rebuilt from batch
+//! headers.
 
 mod api;
 mod broker;

@@ -285,6 +285,81 @@ fn a_killed_broker_loses_nothing_and_repeats_nothing() {
     assert_eq!((values.len(), wrong), (RECORDS, None));
 }
 
+/// The records of partition 0 with their offsets and keys.
+fn read_keyed(address: SocketAddr, topic: &str) -> Vec<(i64, String, String)> {
+    let consumer = consumer(address, "reader");
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, 0, Offset::Beginning).expect("adds");
+    consumer.assign(&assignment).expect("assigns");
+    let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.expect("is there")).into_owned();
+    let begin = Instant::now();
+    let mut records = Vec::new();
+    loop {
+        assert!(begin.elapsed() < PATIENCE, "reading takes too long");
+        match consumer.poll(Duration::from_secs(1)) {
+            Some(Ok(message)) => records.push((message.offset(), text(message.key()), text(message.payload()))),
+            Some(Err(KafkaError::PartitionEOF(_))) => return records,
+            Some(Err(error)) => panic!("{error}"),
+            None => {}
+        }
+    }
+}
+
+/// Goal: compaction keeps the last record of each key at its offset, and no record twice or changed, although the broker is killed while
+/// it compacts. Method: a producer writes the same keys again and again, its numbers as values, so that each record is known by its offset;
+/// the broker looks for something to compact ten times a second and is killed several times. Readers must always find what is right.
+#[test]
+fn a_killed_broker_keeps_the_last_record_of_each_key() {
+    const RECORDS: i64 = 120_000;
+    const KEYS: i64 = 300;
+    const KILLS: i64 = 6;
+    let (runtime, folder, address) =
+        (Runtime::new().expect("a runtime"), TempDir::new().expect("a folder"), free_address());
+    let mut process = Process::start(folder.path(), address);
+    let admin = AdminClient::from_config(&client_config(address)).expect("an admin");
+    let topic = NewTopic::new("latest", 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
+    let topic = topic.set("segment.bytes", "100000").set("min.cleanable.dirty.ratio", "0.1");
+    runtime.block_on(admin.create_topics([&topic], &AdminOptions::new())).expect("creates");
+    let mut config = client_config(address);
+    config.set("enable.idempotence", "true").set("linger.ms", "1").set("batch.num.messages", "100");
+    let producer: BaseProducer = config.set("compression.type", "lz4").create().expect("a producer");
+    for at in 0..RECORDS {
+        let (key, value) = ((at % KEYS).to_string(), at.to_string());
+        let mut record = BaseRecord::to("latest").key(&key).payload(&value).partition(0);
+        while let Err((error, back)) = producer.send(record) {
+            assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::QueueFull), "{error}");
+            producer.poll(Duration::from_millis(10));
+            record = back;
+        }
+        if at % 1_000 == 0 {
+            producer.flush(PATIENCE).expect("delivers");
+        }
+        if at % (RECORDS / KILLS) == RECORDS / KILLS - 1 {
+            drop(process);
+            process = Process::start(folder.path(), address);
+            let found = read_keyed(address, "latest");
+            assert!(found.is_sorted_by(|one, next| one.0 < next.0), "in order and once");
+            assert!(
+                found.iter().all(|(offset, key, value)| {
+                    *value == offset.to_string() && *key == (offset % KEYS).to_string()
+                })
+            );
+        }
+    }
+    producer.flush(PATIENCE).expect("delivers");
+    let last: Vec<i64> = (RECORDS - KEYS..RECORDS).collect();
+    let begin = Instant::now();
+    loop {
+        let found = read_keyed(address, "latest");
+        let offsets: Vec<i64> = found.iter().map(|(offset, ..)| *offset).collect();
+        assert!(offsets.ends_with(&last), "the last record of each key is there");
+        if found.len() < RECORDS as usize / 10 {
+            break;
+        }
+        assert!(begin.elapsed() < PATIENCE, "{} records are left", found.len());
+    }
+}
+
 /// Goal: a transaction that was open when the broker was killed is aborted, and a committed one is kept.
 #[test]
 fn a_killed_broker_aborts_what_was_open() {

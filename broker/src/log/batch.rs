@@ -81,6 +81,11 @@ impl BatchHeader {
         self.attributes & ATTRIBUTE_APPEND_TIME != 0
     }
 
+    /// The timestamp of a record, given how much later it is than the first one of the batch, in ms.
+    pub(crate) fn time_ms(&self, delta_ms: i64) -> i64 {
+        if self.has_append_time() { self.max_timestamp_ms } else { self.base_timestamp_ms.wrapping_add(delta_ms) }
+    }
+
     pub(crate) fn is_transactional(&self) -> bool {
         self.attributes & ATTRIBUTE_TRANSACTIONAL != 0
     }
@@ -114,6 +119,19 @@ pub(crate) fn stamp_append_time(batch: &mut [u8], now_ms: i64) {
     batch[21..23].copy_from_slice(&attributes.to_be_bytes());
     batch[35..43].copy_from_slice(&now_ms.to_be_bytes());
     sign(batch);
+}
+
+/// A batch with other records than it had: its offsets, its producer and its sequence numbers stay. Without records it only tells
+/// that its offsets were used.
+pub(crate) fn with_records(batch: &[u8], packed: &[u8], records: i32, max_timestamp_ms: i64) -> Bytes {
+    let mut thinned = BytesMut::from(&batch[..HEADER_BYTES]);
+    thinned.extend_from_slice(packed);
+    let length = (thinned.len() - LENGTH_PREFIX_BYTES) as i32;
+    thinned[8..12].copy_from_slice(&length.to_be_bytes());
+    thinned[35..43].copy_from_slice(&max_timestamp_ms.to_be_bytes());
+    thinned[57..61].copy_from_slice(&records.to_be_bytes());
+    sign(&mut thinned);
+    thinned.freeze()
 }
 
 /// The control batch that ends a producer's transaction in this log.
@@ -209,6 +227,54 @@ pub(crate) mod testing {
         batch[8..12].copy_from_slice(&length.to_be_bytes());
         sign(&mut batch);
         batch.freeze()
+    }
+
+    /// A batch of `records` records with a key, some without a value, and with headers, at the given time.
+    pub(crate) fn keyed(records: i32, time_ms: i64) -> Bytes {
+        let records =
+            (0..records as u8).map(|at| (vec![b'k', at], (at % 3 != 2).then(|| vec![b'v'; usize::from(at) * 40])));
+        with_keys(Producer::NONE, -1, &records.collect::<Vec<_>>(), time_ms, false)
+    }
+
+    /// A batch of records with these keys and values.
+    pub(crate) fn with_keys(
+        producer: Producer,
+        sequence: i32,
+        records: &[(Vec<u8>, Option<Vec<u8>>)],
+        time_ms: i64,
+        transactional: bool,
+    ) -> Bytes {
+        let empty = batch(producer, sequence, records.len() as i32, time_ms, transactional);
+        let mut packed = Vec::new();
+        for (at, (key, value)) in records.iter().enumerate() {
+            let delta = [at as u8 * 2, at as u8 * 2];
+            let mut record = [&[0][..], &delta, &[key.len() as u8 * 2], key].concat();
+            match value {
+                Some(value) => {
+                    // Lengths of 64 and more take two bytes.
+                    let zigzag = value.len() * 2;
+                    record.extend([zigzag as u8 | 0x80, (zigzag >> 7) as u8]);
+                    record.extend(value);
+                }
+                None => record.push(1),
+            }
+            record.extend([4, 2, b'h', 2, b'1', 2, b'h', 1]); // a header twice, once without a value
+            packed.extend([(record.len() * 2) as u8 | 0x80, ((record.len() * 2) >> 7) as u8]);
+            packed.extend(record);
+        }
+        with_records(&empty, &packed, records.len() as i32, time_ms + records.len() as i64 - 1)
+    }
+
+    /// A batch compressed with a codec.
+    pub(crate) fn packed(plain: &[u8], codec: i16) -> Bytes {
+        let header = BatchHeader::parse(plain).expect("a header");
+        let attributes = header.attributes | codec;
+        let packed = super::super::codec::pack(&BatchHeader { attributes, ..header }, |packer| {
+            packer.write_all(&plain[HEADER_BYTES..])
+        });
+        let mut batch = plain.to_vec();
+        batch[21..23].copy_from_slice(&attributes.to_be_bytes());
+        with_records(&batch, &packed.expect("packs"), header.records, header.max_timestamp_ms)
     }
 
     /// A batch of a producer that is not idempotent.

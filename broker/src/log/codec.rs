@@ -1,116 +1,76 @@
-//! The records inside a batch: decompressing and scanning them.
+//! The compression codecs of batches.
 //!
-//! Separate because it is the only code that looks inside a batch. It is needed to find an offset by timestamp, and to
-//! refuse records without a key in a compacted topic.
+//! Separate because no other file needs to know that there are four of them.
 
-use std::io::{self, BufRead, BufReader, Read};
-
-use bytes::Bytes;
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 use super::batch::{BatchHeader, HEADER_BYTES};
 
 /// The maximum number of bytes decompressed from one batch. A batch is decompressed as a stream, so this limits the
 /// time rather than the memory.
-const UNPACKED_BYTES_MAX: u64 = 128 << 20;
-/// The minimum size of a record, in bytes.
-const RECORD_BYTES_MIN: u64 = 7;
+pub(crate) const UNPACKED_BYTES_MAX: u64 = 128 << 20;
 /// The maximum ratio of a decompressed snappy block to its input.
 const SNAPPY_GROWTH_MAX: u64 = 64;
 /// How the snappy frames of the Java client begin: eight bytes of magic, followed by two version numbers.
 const XERIAL_MAGIC: &[u8] = &[0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 const XERIAL_HEADER_BYTES: usize = 16;
+/// The two version numbers: the frames' own, and the lowest that can read them.
+const XERIAL_VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
+/// The number of bytes in a frame before it is compressed, as in the Java client.
+const XERIAL_BLOCK_BYTES: usize = 32 << 10;
 
-/// The parts of a record that the broker needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RecordInfo {
-    pub(crate) offset: i64,
-    pub(crate) timestamp_ms: i64,
-    pub(crate) has_key: bool,
+/// A reader of the records of a batch; `None` if there is no such codec.
+pub(crate) fn unpack<'a>(header: &BatchHeader, batch: &'a [u8]) -> Option<Box<dyn BufRead + 'a>> {
+    let packed = batch.get(HEADER_BYTES..)?;
+    Some(match header.codec() {
+        0 => Box::new(packed),
+        1 => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(packed))),
+        2 => Box::new(BufReader::new(Snappy::new(packed))),
+        3 => Box::new(BufReader::new(lz4_flex::frame::FrameDecoder::new(packed))),
+        4 => Box::new(BufReader::new(zstd::stream::read::Decoder::new(packed).ok()?)),
+        _ => return None,
+    })
 }
 
-/// Why the records of a batch could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    Damaged,
-    /// They decompress to more bytes than the limit.
-    TooLarge,
-}
-
-/// The first record of a batch that is `wanted`. Damage after that record goes unnoticed.
-pub(crate) fn find(batch: &Bytes, wanted: impl Fn(&RecordInfo) -> bool) -> Result<Option<RecordInfo>, Unreadable> {
-    let header = BatchHeader::parse(batch).ok_or(Unreadable::Damaged)?;
-    let packed = &batch[HEADER_BYTES..];
+/// Compresses with the codec of a batch what `write` writes.
+pub(crate) fn pack(header: &BatchHeader, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Vec<u8>> {
+    let mut packed = Vec::new();
     match header.codec() {
-        0 => find_in(&header, packed, wanted),
-        1 => find_in(&header, BufReader::new(flate2::read::MultiGzDecoder::new(packed)), wanted),
-        2 => find_in(&header, BufReader::new(Snappy::new(packed)), wanted),
-        3 => find_in(&header, BufReader::new(lz4_flex::frame::FrameDecoder::new(packed)), wanted),
+        0 => write(&mut packed)?,
+        1 => {
+            let mut encoder = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::default());
+            write(&mut encoder)?;
+            encoder.finish()?;
+        }
+        2 => {
+            let mut plain = Vec::new();
+            write(&mut plain)?;
+            packed = xerial(&plain)?;
+        }
+        3 => {
+            let mut encoder = lz4_flex::frame::FrameEncoder::new(&mut packed);
+            write(&mut encoder)?;
+            encoder.finish().map_err(io::Error::other)?;
+        }
         4 => {
-            let decoder = zstd::stream::read::Decoder::new(packed).map_err(|_| Unreadable::Damaged)?;
-            find_in(&header, BufReader::new(decoder), wanted)
+            let mut encoder = zstd::stream::write::Encoder::new(&mut packed, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+            write(&mut encoder)?;
+            encoder.finish()?;
         }
-        _ => Err(Unreadable::Damaged),
+        codec => return Err(io::Error::other(format!("there is no codec {codec}"))),
     }
+    Ok(packed)
 }
 
-/// Whether the batch is large enough for the number of records it claims, without decompressing it.
-pub(crate) fn can_hold(header: &BatchHeader) -> bool {
-    let bytes_max = if header.codec() == 0 { (header.bytes - HEADER_BYTES) as u64 } else { UNPACKED_BYTES_MAX };
-    u64::try_from(header.records).is_ok_and(|records| records.saturating_mul(RECORD_BYTES_MIN) <= bytes_max)
-}
-
-fn find_in(
-    header: &BatchHeader,
-    unpacked: impl BufRead,
-    wanted: impl Fn(&RecordInfo) -> bool,
-) -> Result<Option<RecordInfo>, Unreadable> {
-    let mut unpacked = unpacked.take(UNPACKED_BYTES_MAX);
-    for _ in 0..header.records {
-        let Some(record) = next_record(header, &mut unpacked) else {
-            return Err(if unpacked.limit() == 0 { Unreadable::TooLarge } else { Unreadable::Damaged });
-        };
-        if wanted(&record) {
-            return Ok(Some(record));
-        }
+/// Snappy frames, which all clients can read, while few read a raw block of more than one frame.
+fn xerial(plain: &[u8]) -> io::Result<Vec<u8>> {
+    let mut framed = [XERIAL_MAGIC, &XERIAL_VERSIONS].concat();
+    for block in plain.chunks(XERIAL_BLOCK_BYTES) {
+        let packed = snap::raw::Encoder::new().compress_vec(block).map_err(io::Error::other)?;
+        framed.extend((packed.len() as u32).to_be_bytes());
+        framed.extend(packed);
     }
-    Ok(None)
-}
-
-fn next_record(header: &BatchHeader, unpacked: &mut impl BufRead) -> Option<RecordInfo> {
-    let bytes = u64::try_from(varint(unpacked)?).ok()?;
-    let mut record = unpacked.take(bytes);
-    byte(&mut record)?; // the attributes, which are not used
-    let time_delta = varint(&mut record)?;
-    let offset_delta = varint(&mut record)?;
-    let timestamp_ms = if header.has_append_time() {
-        header.max_timestamp_ms
-    } else {
-        header.base_timestamp_ms.wrapping_add(time_delta)
-    };
-    let has_key = varint(&mut record)? >= 0;
-    let remaining = record.limit();
-    let skipped = io::copy(&mut record, &mut io::sink()).ok()?;
-    let offset = header.base_offset.wrapping_add(offset_delta);
-    (skipped == remaining).then_some(RecordInfo { offset, timestamp_ms, has_key })
-}
-
-fn byte(from: &mut impl BufRead) -> Option<u8> {
-    let byte = *from.fill_buf().ok()?.first()?;
-    from.consume(1);
-    Some(byte)
-}
-
-/// A zigzag varint of up to ten bytes.
-fn varint(from: &mut impl BufRead) -> Option<i64> {
-    let mut value = 0u64;
-    for shift in (0..70).step_by(7) {
-        let byte = byte(from)?;
-        value |= u64::from(byte & 0x7f).checked_shl(shift)?;
-        if byte < 0x80 {
-            return Some((value >> 1) as i64 ^ -((value & 1) as i64));
-        }
-    }
-    None
+    Ok(framed)
 }
 
 /// A reader of snappy data, which is either one raw block or the frames of the Java client. A block is decompressed
@@ -162,94 +122,20 @@ fn unpack_snappy_block(block: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::{testing, with_base_offset};
     use super::*;
-    use std::io::Write;
 
-    /// A batch of three records, compressed by `pack`.
-    fn packed(codec: i16, pack: impl Fn(&[u8]) -> Vec<u8>) -> Bytes {
-        let plain = with_base_offset(&testing::plain(3, 1_000), 40, 0);
-        let mut batch = plain[..HEADER_BYTES].to_vec();
-        batch[22] |= codec as u8;
-        batch.extend(pack(&plain[HEADER_BYTES..]));
-        let length = (batch.len() - 12) as i32;
-        batch[8..12].copy_from_slice(&length.to_be_bytes());
-        batch.into()
-    }
-
-    fn xerial(block: &[u8]) -> Vec<u8> {
-        let raw = snap::raw::Encoder::new().compress_vec(block).expect("packs");
-        let mut framed = XERIAL_MAGIC.to_vec();
-        framed.extend([0, 0, 0, 1, 0, 0, 0, 1]);
-        framed.extend((raw.len() as u32).to_be_bytes());
-        framed.extend(raw);
-        framed
-    }
-
+    /// Goal: what is packed is unpacked again, over several frames. Method: each codec, with bytes that compress little and much.
     #[test]
-    fn records_are_read_from_every_codec() {
-        let gzip = |block: &[u8]| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            encoder.write_all(block).expect("packs");
-            encoder.finish().expect("packs")
-        };
-        let lz4 = |block: &[u8]| {
-            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
-            encoder.write_all(block).expect("packs");
-            encoder.finish().expect("packs")
-        };
-        let batches = [
-            packed(0, <[u8]>::to_vec),
-            packed(1, gzip),
-            packed(2, |block| snap::raw::Encoder::new().compress_vec(block).expect("packs")),
-            packed(2, xerial),
-            packed(3, lz4),
-            packed(4, |block| zstd::encode_all(block, 1).expect("packs")),
-        ];
-        for batch in batches {
-            for at in 0..3 {
-                let found = find(&batch, |record| record.timestamp_ms >= 1_000 + at).expect("is whole");
-                assert_eq!(found.map(|record| (record.offset, record.timestamp_ms)), Some((40 + at, 1_000 + at)));
-            }
-            assert_eq!(find(&batch, |record| record.has_key), Ok(None));
+    fn what_is_packed_is_unpacked_again() {
+        let noise: Vec<u8> = (0..100_000_u32).flat_map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+        for (codec, plain) in (0..=4).flat_map(|codec| [&[][..], &[7; 100_000], &noise].map(|plain| (codec, plain))) {
+            let plain_header = super::super::batch::testing::plain(1, 0);
+            let header = BatchHeader { attributes: codec, ..BatchHeader::parse(&plain_header).expect("a header") };
+            let packed = pack(&header, |writer| writer.write_all(plain)).expect("packs");
+            let batch = [&plain_header[..HEADER_BYTES], &packed].concat();
+            let mut unpacked = Vec::new();
+            unpack(&header, &batch).expect("is known").read_to_end(&mut unpacked).expect("unpacks");
+            assert!(unpacked == plain, "codec {codec}, {} bytes", plain.len());
         }
-    }
-
-    #[test]
-    fn damaged_records_are_no_records() {
-        let batch = packed(0, |block| block[..block.len() - 1].to_vec());
-        assert_eq!(find(&batch, |_| false), Err(Unreadable::Damaged));
-        for codec in 1..=5 {
-            assert_eq!(find(&packed(codec, |_| vec![0xff; 9]), |_| false), Err(Unreadable::Damaged), "codec {codec}");
-        }
-    }
-
-    /// Goal: a small batch cannot make the broker use much memory or time. Method: batches of one record of zeros, far
-    /// larger than the limit.
-    #[test]
-    fn a_batch_is_unpacked_up_to_a_limit() {
-        let length = UNPACKED_BYTES_MAX as i64 * 2;
-        let mut head = Vec::new();
-        let mut zigzag = length as u64 * 2;
-        while zigzag >= 0x80 {
-            head.push(zigzag as u8 | 0x80);
-            zigzag >>= 7;
-        }
-        head.extend([zigzag as u8, 0, 0, 0, 1]);
-        let zeros = || std::io::Cursor::new(head.clone()).chain(std::io::repeat(0).take(length as u64));
-        let batch = packed(4, |_| zstd::encode_all(zeros(), 1).expect("packs"));
-        assert!(batch.len() < 1 << 20);
-        assert_eq!(find(&batch, |_| false), Err(Unreadable::TooLarge));
-        // A snappy block begins with its length.
-        let lying = packed(2, |_| vec![0xff, 0xff, 0xff, 0x3f, 0, 0]);
-        assert_eq!(find(&lying, |_| false), Err(Unreadable::Damaged));
-    }
-
-    #[test]
-    fn as_many_records_as_there_is_room_for_may_be_claimed() {
-        let header = BatchHeader::parse(&testing::plain(3, 1)).expect("a header");
-        assert!(can_hold(&header) && !can_hold(&BatchHeader { records: 4, ..header }));
-        let packed = BatchHeader { attributes: 4, records: i32::MAX, ..header };
-        assert!(!can_hold(&packed) && can_hold(&BatchHeader { records: 1_000_000, ..packed }));
     }
 }

@@ -13,6 +13,12 @@ use super::*;
 #[derive(Clone, Debug, Default)]
 pub(super) struct MemoryExtents(Arc<parking_lot::Mutex<Option<Extent>>>);
 
+impl MemoryExtents {
+    pub(super) fn saved(&self) -> Option<Extent> {
+        *self.0.lock()
+    }
+}
+
 impl ExtentStore for MemoryExtents {
     fn save(&self, extent: Extent) -> std::io::Result<()> {
         *self.0.lock() = Some(extent);
@@ -22,7 +28,7 @@ impl ExtentStore for MemoryExtents {
 
 pub(super) fn open_with(extents: &MemoryExtents, folder: &Path, start_offset: i64) -> Log {
     let store = SegmentStore::Folder { path: folder.to_owned(), handles: Arc::default() };
-    let saved_extent = *extents.0.lock();
+    let saved_extent = extents.saved();
     let extent_store: Option<Box<dyn ExtentStore>> = Some(Box::new(extents.clone()));
     Log::open(Opening { start_offset, extent_store, saved_extent, ..opening(store) }).expect("opens")
 }

@@ -5,7 +5,9 @@
 //! patched, which the checksum does not cover.
 
 pub(crate) mod batch;
-pub(crate) mod codec;
+mod batches;
+mod codec;
+mod compaction;
 mod damage;
 mod extent;
 mod handles;
@@ -16,6 +18,7 @@ mod produced;
 mod producer;
 mod producers;
 mod read;
+mod record;
 mod recovery;
 mod retention;
 mod segment;
@@ -23,10 +26,11 @@ mod store;
 mod transactions;
 mod waiters;
 
+pub(crate) use compaction::{Compacted, Compaction, Counts, Failed, Outcome};
 pub(crate) use extent::{Extent, ExtentStore};
 pub(crate) use handles::Handles;
 pub use medium::Flush;
-pub(crate) use partition::{AppendRules, LEADER_EPOCH, Log};
+pub(crate) use partition::{AppendRules, LEADER_EPOCH, Log, remove_segments};
 pub(crate) use producer::Producer;
 pub(crate) use producers::ProducerActivity;
 pub(crate) use read::{Fetched, Isolation, TimedOffset};

@@ -12,14 +12,15 @@ use kafka_protocol::ResponseError;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::batch::{self, BatchHeader};
-use super::codec;
+use super::compaction::Compacted;
 use super::extent::{ExtentTracker, LostRange};
 use super::medium::{Flush, Medium};
 use super::produced::check_produced;
 use super::producer::Producer;
 use super::producers::{ProducerActivity, Producers, Verdict};
+use super::record;
 use super::segment::Segment;
-use super::store::SegmentStore;
+use super::store::{SegmentName, SegmentStore};
 use super::transactions::PartitionTransactions;
 use super::waiters::{Waiters, Waiting};
 use crate::failure::FailureTracker;
@@ -46,6 +47,8 @@ pub(super) struct State {
     pub(super) extent: ExtentTracker,
     /// In ascending order; never empty. Appends go to the last one.
     pub(super) segments: Vec<Segment>,
+    /// What compaction has done to them.
+    pub(super) compacted: Compacted,
     pub(super) start_offset: i64,
     pub(super) end_offset: i64,
     pub(super) producers: Producers,
@@ -53,6 +56,7 @@ pub(super) struct State {
     /// Offsets whose records are lost, in ascending order.
     pub(super) lost: Vec<LostRange>,
     pub(super) write_failures: FailureTracker,
+    pub(super) compaction_failures: FailureTracker,
     pub(super) unsynced: Unsynced,
     /// The error for appends after the log was closed.
     pub(super) closed: Option<ResponseError>,
@@ -175,6 +179,11 @@ impl Log {
         is_followed_by_loss.then_some(start)
     }
 
+    /// Whether it was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().closed.is_some()
+    }
+
     /// The state of all known producers.
     pub(crate) fn activity(&self) -> Vec<ProducerActivity> {
         let state = self.state.lock();
@@ -216,7 +225,7 @@ impl Log {
             }
             state.move_start(offset)
         };
-        remove_all(&removed);
+        remove_segments(&removed);
         self.waiters.wake_all();
         Ok(self.ends().start)
     }
@@ -299,7 +308,7 @@ impl State {
     /// Updates the state with a batch of the log; `commits` is given for markers.
     pub(super) fn apply(&mut self, header: &BatchHeader, commits: Option<bool>, now_ms: i64) {
         if let Some(commits) = commits {
-            self.producers.ended(header.producer, now_ms);
+            self.producers.ended(header.producer, header.base_offset, now_ms);
             self.transactions.ended(header.producer, commits, header.base_offset);
         } else if !header.is_control() {
             self.producers.appended(header, now_ms);
@@ -412,8 +421,8 @@ impl State {
 
     /// Starts a new segment at the end.
     pub(super) fn begin_segment(&mut self, store: &SegmentStore, index_interval_bytes: u64) {
-        let segment = Segment::new(self.end_offset, store.segment(self.end_offset), index_interval_bytes);
-        self.segments.push(segment);
+        let name = SegmentName::appended(self.end_offset);
+        self.segments.push(Segment::new(store, name, index_interval_bytes));
     }
 
     pub(super) fn move_start(&mut self, offset: i64) -> Vec<Segment> {
@@ -426,7 +435,7 @@ impl State {
 }
 
 /// Removes segments from the disk. What cannot be removed is removed when the log is opened again.
-pub(super) fn remove_all(segments: &[Segment]) {
+pub(crate) fn remove_segments(segments: &[Segment]) {
     for segment in segments {
         if let Err(error) = segment.medium.remove() {
             tracing::warn!(segment = segment.medium.name(), %error, "could not remove a segment");
@@ -441,9 +450,9 @@ fn check_records(bytes: &Bytes, header: &BatchHeader, rules: &AppendRules, now_m
         return Err(ResponseError::InvalidTimestamp);
     }
     if rules.keys_required {
-        let keyless = codec::find(bytes, |record| !record.has_key).map_err(|unreadable| match unreadable {
-            codec::Unreadable::Damaged => ResponseError::CorruptMessage,
-            codec::Unreadable::TooLarge => ResponseError::MessageTooLarge,
+        let keyless = record::find(bytes, |record| !record.has_key).map_err(|unreadable| match unreadable {
+            record::Unreadable::Damaged => ResponseError::CorruptMessage,
+            record::Unreadable::TooLarge => ResponseError::MessageTooLarge,
         })?;
         if keyless.is_some() {
             return Err(ResponseError::InvalidRecord);

@@ -5,7 +5,7 @@
 use kafka_protocol::ResponseError;
 
 use super::batch::BatchHeader;
-use super::codec;
+use super::record;
 
 const CODEC_MAX: i16 = 4;
 
@@ -38,7 +38,7 @@ fn check_fields(header: &BatchHeader) -> Result<(), ResponseError> {
     if header.codec() > CODEC_MAX {
         return Err(ResponseError::UnsupportedCompressionType);
     }
-    let counted = header.records > 0 && header.records - 1 == header.last_offset_delta && codec::can_hold(header);
+    let counted = header.records > 0 && header.records - 1 == header.last_offset_delta && record::can_hold(header);
     let numbered = !header.is_idempotent() || (header.base_sequence >= 0 && header.producer.epoch >= 0);
     let transactional = !header.is_transactional() || header.is_idempotent();
     if counted && numbered && transactional && !header.is_control() {

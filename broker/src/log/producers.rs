@@ -34,6 +34,15 @@ pub(crate) struct ProducerActivity {
     pub(crate) transaction_start: Option<i64>,
 }
 
+/// The last batches of a producer, by their first offsets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LastBatches {
+    /// The last batch of records.
+    pub(crate) data: Option<i64>,
+    /// The last end of a transaction.
+    pub(crate) marker: Option<i64>,
+}
+
 /// The state of all known producers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Producers {
@@ -44,6 +53,8 @@ pub(crate) struct Producers {
 struct Remembered {
     epoch: i16,
     batches: VecDeque<Sequences>,
+    /// The offset of the last end of a transaction.
+    last_marker: Option<i64>,
     last_timestamp_ms: i64,
 }
 
@@ -90,8 +101,8 @@ impl Producers {
 
     /// Records the end of a transaction. A marker with a higher epoch resets the sequence; otherwise the first batch of
     /// the next producer would look like a duplicate.
-    pub(crate) fn ended(&mut self, producer: Producer, now_ms: i64) {
-        self.at_epoch(producer, now_ms);
+    pub(crate) fn ended(&mut self, producer: Producer, marker_offset: i64, now_ms: i64) {
+        self.at_epoch(producer, now_ms).last_marker = Some(marker_offset);
     }
 
     /// The known epoch of a producer.
@@ -102,6 +113,14 @@ impl Producers {
     /// Removes producers that have written nothing since `before_ms`, except those for which `keep` returns true.
     pub(crate) fn forget_idle(&mut self, before_ms: i64, keep: impl Fn(i64) -> bool) {
         self.by_id.retain(|id, known| known.last_timestamp_ms >= before_ms || keep(*id));
+    }
+
+    /// The last batches of every known producer, by its id: what is known of it comes from them when the log is opened again.
+    pub(crate) fn last_batches(&self) -> impl Iterator<Item = (i64, LastBatches)> + '_ {
+        self.by_id.iter().map(|(id, known)| {
+            let data = known.batches.back().map(|batch| batch.base_offset);
+            (*id, LastBatches { data, marker: known.last_marker })
+        })
     }
 
     /// The state of every known producer.
@@ -115,7 +134,12 @@ impl Producers {
     }
 
     fn at_epoch(&mut self, producer: Producer, now_ms: i64) -> &mut Remembered {
-        let fresh = || Remembered { epoch: producer.epoch, batches: VecDeque::new(), last_timestamp_ms: now_ms };
+        let fresh = || Remembered {
+            epoch: producer.epoch,
+            batches: VecDeque::new(),
+            last_marker: None,
+            last_timestamp_ms: now_ms,
+        };
         let known = self.by_id.entry(producer.id).or_insert_with(fresh);
         if producer.epoch > known.epoch {
             *known = fresh();
@@ -196,9 +220,9 @@ mod tests {
     #[test]
     fn a_marker_of_a_higher_epoch_clears_the_sequences() {
         let mut producers = six_batches();
-        producers.ended(Producer { id: 1, epoch: 4 }, 0);
+        producers.ended(Producer { id: 1, epoch: 4 }, 12, 0);
         assert_eq!(producers.check(&header(4, 12, 2)), Ok(Verdict::Append));
-        producers.ended(Producer { id: 1, epoch: 5 }, 0);
+        producers.ended(Producer { id: 1, epoch: 5 }, 12, 0);
         assert_eq!(producers.check(&header(5, 0, 2)), Ok(Verdict::Append));
         assert_eq!(producers.check(&header(4, 12, 2)), Err(ResponseError::InvalidProducerEpoch));
     }

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
-use super::codec;
 use super::medium::Medium;
 use super::partition::{Ends, Log, State};
+use super::record;
 use super::segment::Headers;
 use super::transactions::Aborted;
 use crate::clock::now_ms;
@@ -74,16 +74,20 @@ impl Log {
         isolation: Isolation,
         at_least_one: bool,
     ) -> Result<Fetched, ResponseError> {
-        let (ends, limit, parts) = {
-            let state = self.state.lock();
-            let limit = state.limit(offset, isolation)?;
-            state.check_damage(offset)?;
-            let parts = if offset < limit { state.parts(offset) } else { Vec::new() };
-            (state.ends(), limit, parts)
+        let (ends, (records, read_to)) = loop {
+            let (ends, limit, parts) = {
+                let state = self.state.lock();
+                let limit = state.limit(offset, isolation)?;
+                state.check_damage(offset)?;
+                let parts = if offset < limit { state.parts(offset) } else { Vec::new() };
+                (state.ends(), limit, parts)
+            };
+            match first_filled(&parts, &BatchRange { from: offset, limit, bytes_max, at_least_one }) {
+                Ok(found) => break (ends, found),
+                Err(_) if self.has_replaced(&parts) => {}
+                Err(error) => return Err(self.gone_or_broken(offset, &error)),
+            }
         };
-        let range = BatchRange { from: offset, limit, bytes_max, at_least_one };
-        let found = first_filled(&parts, &range);
-        let (records, read_to) = found.map_err(|error| self.gone_or_broken(offset, &error))?;
         if self.reads_fail.load(Ordering::Relaxed) {
             self.reading_works();
         }
@@ -98,17 +102,17 @@ impl Log {
         timestamp_ms: i64,
         isolation: Isolation,
     ) -> Result<Option<TimedOffset>, ResponseError> {
-        let (start, limit, parts) = {
-            let state = self.state.lock();
-            (state.start_offset, state.limit(state.start_offset, isolation)?, state.parts_of_time(timestamp_ms))
-        };
-        for part in &parts {
-            let found = part.find_time(timestamp_ms, start).map_err(|error| self.gone_or_broken(start, &error))?;
-            if let Some(found) = found {
-                return Ok(Some(found).filter(|found| found.offset < limit));
+        loop {
+            let (start, limit, parts) = {
+                let state = self.state.lock();
+                (state.start_offset, state.limit(state.start_offset, isolation)?, state.parts_of_time(timestamp_ms))
+            };
+            match first_at(&parts, timestamp_ms, start) {
+                Ok(found) => return Ok(found.filter(|found| found.offset < limit)),
+                Err(_) if self.has_replaced(&parts) => {}
+                Err(error) => return Err(self.gone_or_broken(start, &error)),
             }
         }
-        Ok(None)
     }
 
     /// The record with the maximum timestamp.
@@ -118,6 +122,13 @@ impl Log {
             Some(newest) => self.offset_of_time(newest, isolation),
             None => Ok(None),
         }
+    }
+
+    /// Whether segments that were to be read are not a part of the log any more, so that it must be looked up again where to read.
+    fn has_replaced(&self, parts: &[Part]) -> bool {
+        let state = self.state.lock();
+        let has = |part: &Part| state.segments.iter().any(|segment| Arc::ptr_eq(&segment.medium, &part.medium));
+        state.closed.is_none() && !parts.iter().all(has)
     }
 
     /// The error of a failed read. If the segment was removed in the meantime, the offset is out of range and the disk
@@ -234,6 +245,16 @@ fn first_filled(parts: &[Part], range: &BatchRange) -> io::Result<(Bytes, i64)> 
     Ok((Bytes::new(), range.from))
 }
 
+/// The first record at or after a timestamp, in order of offset.
+fn first_at(parts: &[Part], timestamp_ms: i64, start_offset: i64) -> io::Result<Option<TimedOffset>> {
+    for part in parts {
+        if let Some(found) = part.find_time(timestamp_ms, start_offset)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
 impl Part {
     /// The batch that contains `offset`, or the first one after it.
     fn find(&self, offset: i64) -> io::Result<Option<(u64, BatchHeader)>> {
@@ -277,7 +298,7 @@ impl Part {
 
 /// If the batch cannot be decompressed, its first record is the result.
 fn time_in_batch(batch: &Bytes, header: &BatchHeader, timestamp_ms: i64, start_offset: i64) -> Option<TimedOffset> {
-    let found = codec::find(batch, |record| record.timestamp_ms >= timestamp_ms && record.offset >= start_offset);
+    let found = record::find(batch, |record| record.timestamp_ms >= timestamp_ms && record.offset >= start_offset);
     match found {
         Ok(found) => found.map(|found| TimedOffset { offset: found.offset, timestamp_ms: found.timestamp_ms }),
         Err(_) => Some(TimedOffset { offset: header.base_offset, timestamp_ms: header.base_timestamp_ms }),

@@ -7,13 +7,14 @@
 use std::io;
 
 use super::batch::{self, BatchHeader};
+use super::compaction::Compacted;
 use super::damage::{self, Damage};
 use super::extent::{Extent, ExtentStore, ExtentTracker, LostRange};
 use super::medium::Medium;
-use super::partition::{Log, State, Unsynced, remove_all};
+use super::partition::{Log, State, Unsynced, remove_segments};
 use super::producers::Producers;
 use super::segment::{Headers, Segment};
-use super::store::SegmentStore;
+use super::store::{SegmentName, SegmentStore};
 use super::transactions::PartitionTransactions;
 use crate::failure::FailureTracker;
 use crate::topic_partition::TopicPartition;
@@ -45,6 +46,27 @@ pub(crate) struct Opening {
     pub(crate) extent_store: Option<Box<dyn ExtentStore>>,
     /// The extent that was last saved in the store.
     pub(crate) saved_extent: Option<Extent>,
+    /// What compaction has done to it, as the journal says.
+    pub(crate) compacted: Compacted,
+}
+
+/// The files of a log.
+struct Files {
+    /// Its segments, in ascending order.
+    segments: Vec<SegmentName>,
+    /// Files that compaction has replaced, or whose compaction was interrupted.
+    others: Vec<SegmentName>,
+}
+
+impl Files {
+    fn of(store: &SegmentStore, compacted: &Compacted) -> io::Result<Files> {
+        let is_segment = |name: &SegmentName| {
+            let is_appended = name.round == 0 && name.base_offset >= compacted.next_offset;
+            is_appended || compacted.segments.iter().any(|listed| listed.name() == *name)
+        };
+        let (segments, others) = store.names()?.into_iter().partition(is_segment);
+        Ok(Files { segments, others })
+    }
 }
 
 impl Log {
@@ -57,25 +79,28 @@ impl Log {
             tracing::error!(topic, partition, folder = store.name(), "the folder of a partition is missing");
         }
         store.prepare().map_err(failed)?;
-        let base_offsets = store.base_offsets().map_err(failed)?;
-        let first = base_offsets.first().copied().unwrap_or(start_offset);
+        let Files { segments, others } = Files::of(&store, &opening.compacted).map_err(failed)?;
+        let first = segments.first().map_or(start_offset, |first| first.base_offset);
         let mut state = State {
             topic_partition,
             extent: ExtentTracker::new(opening.extent_store, opening.saved_extent),
             segments: Vec::new(),
+            compacted: opening.compacted,
             start_offset,
             end_offset: first.min(start_offset),
             producers: Producers::default(),
             transactions: PartitionTransactions::default(),
             lost: Vec::new(),
             write_failures: FailureTracker::default(),
+            compaction_failures: FailureTracker::default(),
             unsynced: Unsynced::default(),
             closed: None,
         };
-        for (at, base_offset) in base_offsets.iter().enumerate() {
-            let new = || Segment::new(*base_offset, store.segment(*base_offset), index_interval_bytes);
-            state.recover(new, base_offsets.get(at + 1).copied(), trusted)?;
+        for (at, name) in segments.iter().enumerate() {
+            let new = || Segment::new(&store, *name, index_interval_bytes);
+            state.recover(new, segments.get(at + 1).map(|next| next.base_offset), trusted)?;
         }
+        state.miss_compacted();
         state.compare_with_saved_extent();
         state.end_offset = state.end_offset.max(start_offset);
         if state.needs_segment() {
@@ -83,7 +108,8 @@ impl Log {
         }
         state.finish_recovery();
         // A broker that was killed may have left segments that are entirely before the start.
-        remove_all(&state.move_start(start_offset));
+        remove_segments(&state.move_start(start_offset));
+        state.clear_others(&store, others);
         Ok(Log::new(store, state))
     }
 }
@@ -159,11 +185,51 @@ impl State {
         Ok(())
     }
 
-    /// Continues at an offset. Offsets are assigned without gaps, so the skipped ones were in something that is lost.
+    /// Continues at an offset. Offsets are assigned without gaps, so the skipped ones were compacted, or in something that is lost.
     fn skip_to(&mut self, offset: i64) {
-        if offset > self.end_offset {
-            self.lost.push(LostRange { first_offset: self.end_offset, next_offset: offset });
-            self.end_offset = offset;
+        let first_offset = self.end_offset.max(self.compacted.next_offset);
+        if offset > first_offset {
+            self.lost.push(LostRange { first_offset, next_offset: offset });
+        }
+        self.end_offset = self.end_offset.max(offset);
+    }
+
+    /// Records as lost what is missing of the segments that were compacted: their offsets do not tell.
+    fn miss_compacted(&mut self) {
+        let listed = &self.compacted.segments;
+        let nexts = listed.iter().skip(1).map(|next| next.base_offset).chain([self.compacted.next_offset]);
+        let missing = listed.iter().zip(nexts).filter_map(|(listed, next_offset)| {
+            let found = self.segments.iter().find(|segment| segment.name() == listed.name());
+            let first_offset = match found {
+                Some(segment) if segment.length >= listed.bytes => return None,
+                Some(segment) => segment.next_offset,
+                None => listed.base_offset,
+            };
+            (first_offset < next_offset).then_some(LostRange { first_offset, next_offset })
+        });
+        self.lost.extend(missing.collect::<Vec<_>>());
+        self.lost.sort_unstable_by_key(|lost| lost.first_offset);
+        if !listed.is_empty() || self.compacted.next_offset > 0 {
+            self.end_offset = self.end_offset.max(self.compacted.next_offset);
+        }
+    }
+
+    /// Removes the files that compaction has replaced, and what is left of a compaction that was interrupted. Nothing is removed if
+    /// something is missing.
+    fn clear_others(&self, store: &SegmentStore, others: Vec<SegmentName>) {
+        for name in others {
+            let medium = store.segment(name);
+            let cleared = match self.lost.is_empty() {
+                true => medium.remove().map_err(|error| error.to_string()),
+                false => Err("records are missing, which may be in it".to_owned()),
+            };
+            if let Err(reason) = cleared {
+                tracing::warn!(
+                    segment = medium.name(),
+                    reason,
+                    "did not remove a segment that is not a part of the log"
+                );
+            }
         }
     }
 

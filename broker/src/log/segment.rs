@@ -11,6 +11,7 @@ use super::batch::{BatchHeader, HEADER_BYTES};
 use super::damage::Damage;
 use super::index::SparseIndex;
 use super::medium::Medium;
+use super::store::{SegmentName, SegmentStore};
 use crate::topic_partition::TopicPartition;
 
 /// The number of bytes read at once when only headers are needed.
@@ -20,7 +21,11 @@ const WINDOW_BYTES: u64 = 8 * 1024;
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) base_offset: i64,
+    /// The number of the compaction that wrote it; 0 if it is as it was appended.
+    pub(crate) round: u64,
     pub(crate) medium: Arc<Medium>,
+    /// The first offset after its last batch.
+    pub(crate) next_offset: i64,
     /// The length of the batches and of the damage between them, in bytes; bytes after that do not count.
     pub(crate) length: u64,
     pub(crate) index: SparseIndex,
@@ -28,12 +33,28 @@ pub(crate) struct Segment {
     pub(crate) first_ms: Option<i64>,
     /// The damaged ranges, in ascending order.
     pub(crate) damages: Vec<Damage>,
+    /// Whether something in it could not be read when it was to be compacted.
+    pub(crate) is_unsound: bool,
 }
 
 impl Segment {
-    pub(crate) fn new(base_offset: i64, medium: Medium, index_interval_bytes: u64) -> Segment {
-        let index = SparseIndex::new(index_interval_bytes);
-        Segment { base_offset, medium: Arc::new(medium), length: 0, index, first_ms: None, damages: Vec::new() }
+    /// An empty segment.
+    pub(crate) fn new(store: &SegmentStore, name: SegmentName, index_interval_bytes: u64) -> Segment {
+        Segment {
+            base_offset: name.base_offset,
+            round: name.round,
+            medium: Arc::new(store.segment(name)),
+            next_offset: name.base_offset,
+            length: 0,
+            index: SparseIndex::new(index_interval_bytes),
+            first_ms: None,
+            damages: Vec::new(),
+            is_unsound: false,
+        }
+    }
+
+    pub(crate) fn name(&self) -> SegmentName {
+        SegmentName { base_offset: self.base_offset, round: self.round }
     }
 
     /// Writes a batch at the end. If that fails, the segment is left as it was.
@@ -77,6 +98,7 @@ impl Segment {
             self.first_ms.get_or_insert(time_ms);
         }
         self.length += header.bytes as u64;
+        self.next_offset = header.last_offset() + 1;
     }
 }
 

@@ -52,6 +52,7 @@ pub(super) fn opening(store: SegmentStore) -> Opening {
         fresh: false,
         extent_store: None,
         saved_extent: None,
+        compacted: Compacted::default(),
     }
 }
 
@@ -344,7 +345,8 @@ fn a_full_disk_is_reported_once_with_its_partition_and_so_is_its_end() {
         }
         fs::remove_file(&file).expect("removes");
         fs::write(&file, "").expect("makes");
-        log.state.lock().segments[0] = super::segment::Segment::new(0, log.store.segment(0), 200);
+        log.state.lock().segments[0] =
+            super::segment::Segment::new(&log.store, super::store::SegmentName::appended(0), 200);
         fill(&log, &rules(), &[5; 10]);
     });
     let lines = heard.0.lock().clone();

@@ -5,7 +5,7 @@
 //! transactional records only from a producer that was announced, so a late record can never open a transaction that
 //! nobody will end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::ResponseError;
 
@@ -97,6 +97,11 @@ impl PartitionTransactions {
     pub(crate) fn aborted_between(&self, from: i64, to: i64) -> Vec<Aborted> {
         let first = self.aborted.partition_point(|aborted| aborted.last_offset < from);
         self.aborted[first..].iter().filter(|aborted| aborted.first_offset < to).copied().collect()
+    }
+
+    /// Removes the transactions that ended with these markers: nothing of them is left.
+    pub(crate) fn forget_ended_at(&mut self, markers: &BTreeSet<i64>) {
+        self.aborted.retain(|aborted| !markers.contains(&aborted.last_offset));
     }
 
     /// Removes the transactions that end before the start of the log.

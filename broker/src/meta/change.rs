@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::log::Extent;
+use crate::log::{Compacted, Extent};
 use crate::topic_partition::TopicPartition;
 
 /// A committed offset: where a group continues in a partition.
@@ -80,6 +80,11 @@ pub(crate) enum Change {
         name: String,
         partition: i32,
         extent: Extent,
+    },
+    LogCompacted {
+        name: String,
+        partition: i32,
+        compacted: Compacted,
     },
     OffsetsCommitted {
         group: String,

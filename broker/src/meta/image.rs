@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::change::{Change, CommittedOffset, DecidedTransaction, PartitionOffset};
-use crate::log::Extent;
+use crate::log::{Compacted, Extent};
 use crate::topic_partition::TopicPartition;
 
 /// Everything that the broker knows besides records.
@@ -44,12 +44,15 @@ pub(crate) struct TopicImage {
     pub(crate) log_starts: BTreeMap<i32, i64>,
     /// The extents of logs, by partition.
     pub(crate) log_extents: BTreeMap<i32, Extent>,
+    /// What compaction has done to logs, by partition.
+    pub(crate) log_compacted: BTreeMap<i32, Compacted>,
 }
 
 impl TopicImage {
     /// A new topic.
     pub(crate) fn new(id: Uuid, partitions: i32, settings: BTreeMap<String, String>) -> TopicImage {
-        TopicImage { id, partitions, settings, log_starts: BTreeMap::new(), log_extents: BTreeMap::new() }
+        let (log_starts, log_extents, log_compacted) = Default::default();
+        TopicImage { id, partitions, settings, log_starts, log_extents, log_compacted }
     }
 }
 
@@ -83,6 +86,9 @@ impl Image {
             }),
             Change::LogExtended { name, partition, extent } => self.change_topic(&name, |topic| {
                 topic.log_extents.insert(partition, extent);
+            }),
+            Change::LogCompacted { name, partition, compacted } => self.change_topic(&name, |topic| {
+                topic.log_compacted.insert(partition, compacted);
             }),
             Change::OffsetsCommitted { group, offsets } => self.commit(group, offsets),
             Change::OffsetsDeleted { group, partitions } => {
@@ -168,12 +174,14 @@ fn cluster_change(cluster: &ClusterImage) -> Change {
 }
 
 fn topic_changes(name: &str, topic: &TopicImage) -> Vec<Change> {
-    let TopicImage { id, partitions, settings, log_starts, log_extents } = topic.clone();
+    let TopicImage { id, partitions, settings, log_starts, log_extents, log_compacted } = topic.clone();
     let mut changes = vec![Change::TopicCreated { name: name.to_owned(), id, partitions, settings }];
     let moved = |(partition, offset)| Change::LogStartMoved { name: name.to_owned(), partition, offset };
     changes.extend(log_starts.into_iter().map(moved));
     let extended = |(partition, extent)| Change::LogExtended { name: name.to_owned(), partition, extent };
     changes.extend(log_extents.into_iter().map(extended));
+    let compacted = |(partition, compacted)| Change::LogCompacted { name: name.to_owned(), partition, compacted };
+    changes.extend(log_compacted.into_iter().map(compacted));
     changes
 }
 
@@ -218,6 +226,11 @@ mod tests {
                 name: "a".to_owned(),
                 partition: 1,
                 extent: Extent { last_segment: 3, end: 7, bound: 9 },
+            },
+            Change::LogCompacted {
+                name: "a".to_owned(),
+                partition: 0,
+                compacted: Compacted { round: 2, next_offset: 7, ..Compacted::default() },
             },
             Change::OffsetsCommitted { group: "g".to_owned(), offsets: vec![offset("a", 3), offset("b", 4)] },
             Change::ProducerInitialized {

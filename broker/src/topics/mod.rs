@@ -9,6 +9,7 @@ mod registry;
 mod setting;
 mod settings;
 mod table;
+mod upkeep;
 
 pub(crate) use leftovers::holds_records;
 pub(crate) use name::check_name;

@@ -16,9 +16,7 @@ use uuid::Uuid;
 use super::leftovers;
 use super::name::check_name;
 use super::settings::Settings;
-use crate::log::{
-    AppendRules, Extent, ExtentStore, Flush, Handles, Log, Opening, RecoveryError, Retention, SegmentStore,
-};
+use crate::log::{AppendRules, Extent, ExtentStore, Flush, Handles, Log, Opening, RecoveryError, SegmentStore};
 use crate::meta::{Change, Journal, TopicImage};
 use crate::topic_partition::TopicPartition;
 
@@ -31,21 +29,23 @@ pub(crate) struct Topic {
     pub(crate) name: String,
     pub(crate) id: Uuid,
     settings: RwLock<Settings>,
-    rules: RwLock<Arc<AppendRules>>,
+    pub(super) rules: RwLock<Arc<AppendRules>>,
     logs: RwLock<Vec<Arc<Log>>>,
 }
 
 /// All topics.
 #[derive(Debug)]
 pub(crate) struct Topics {
-    journal: Arc<Journal>,
+    pub(super) journal: Arc<Journal>,
     /// The folder of all logs; `None` in memory.
     folder: Option<PathBuf>,
     handles: Arc<Handles>,
     flush: Flush,
     by_name: RwLock<BTreeMap<String, Arc<Topic>>>,
     /// Held while topics are created, changed or deleted; never while records are read or written.
-    changing: Mutex<()>,
+    pub(super) changing: Mutex<()>,
+    /// Held while a log is compacted.
+    pub(super) compacting: Mutex<()>,
 }
 
 /// The error of a request about a topic: Kafka's code and a message.
@@ -76,6 +76,7 @@ impl Topics {
             flush,
             by_name: RwLock::default(),
             changing: Mutex::default(),
+            compacting: Mutex::default(),
         };
         for (name, image) in journal.read(|image| image.topics.clone()) {
             let topic = topics.open_topic(&name, &image, trusted, false)?;
@@ -217,57 +218,8 @@ impl Topics {
         log.delete_before(offset)
     }
 
-    /// Whether any topic wants its records to be forced to the disk at intervals.
-    pub(crate) fn want_syncs(&self) -> bool {
-        self.by_name.read().values().any(|topic| matches!(topic.rules.read().flush, Flush::Every(_)))
-    }
-
-    /// Forces to the disk what topics want there by now. Errors are logged: it is tried again.
-    pub(crate) fn sync_due(&self, now_ms: i64) {
-        for topic in self.all() {
-            let Flush::Every(interval) = topic.rules.read().flush else { continue };
-            let before_ms = now_ms.saturating_sub(i64::try_from(interval.as_millis()).unwrap_or(i64::MAX));
-            for (log, partition) in topic.logs().into_iter().zip(0..) {
-                if let Err(error) = log.sync_older(before_ms) {
-                    tracing::error!(topic = topic.name, partition, %error, "could not force a log to the disk");
-                }
-            }
-        }
-    }
-
-    /// Deletes the records that topics no longer keep. Errors are logged: it is tried again.
-    pub(crate) fn delete_expired(&self, now_ms: i64) {
-        for topic in self.all() {
-            let Some(retention) = topic.settings.read().retention() else { continue };
-            for (log, partition) in topic.logs().into_iter().zip(0..) {
-                if let Err(error) = self.delete_expired_of(&topic, partition, &log, &retention, now_ms) {
-                    tracing::warn!(topic = topic.name, partition, %error, "could not delete expired records");
-                }
-            }
-        }
-    }
-
-    fn delete_expired_of(
-        &self,
-        topic: &Topic,
-        partition: i32,
-        log: &Log,
-        retention: &Retention,
-        now_ms: i64,
-    ) -> Result<(), ResponseError> {
-        let (kept_from, ends) = (log.kept_from(retention, now_ms), log.ends());
-        if kept_from == ends.start {
-            return Ok(());
-        }
-        if kept_from == ends.end {
-            log.roll(&topic.rules.read())?;
-        }
-        self.delete_records(&topic.name, partition, kept_from)?;
-        tracing::info!(topic = topic.name, partition, from = ends.start, to = kept_from, "deleted expired records");
-        Ok(())
-    }
-
-    /// Closes all logs and forces them to the disk. Returns whether all of them succeeded.
+    /// Closes all logs and forces them to the disk, and waits until nothing is compacted any more: another process may use the folder
+    /// then. Returns whether all of them succeeded.
     pub(crate) fn close(&self) -> bool {
         let close = |log: &Arc<Log>| {
             log.close(ResponseError::NotLeaderOrFollower)
@@ -275,6 +227,7 @@ impl Topics {
         };
         let closed: Vec<bool> =
             self.all().iter().flat_map(|topic| topic.logs()).map(|log| close(&log).is_ok()).collect();
+        let _compacting = self.compacting.lock();
         closed.into_iter().all(|closed| closed)
     }
 
@@ -309,6 +262,7 @@ impl Topics {
                 fresh,
                 extent_store: self.folder.as_ref().map(|_| self.extent_store(topic_partition.clone())),
                 saved_extent: image.log_extents.get(&partition).copied(),
+                compacted: image.log_compacted.get(&partition).cloned().unwrap_or_default(),
                 topic_partition,
             };
             Log::open(opening).map(Arc::new)

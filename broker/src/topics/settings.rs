@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::setting::{Setting, SettingType, words};
 use super::table::{NEW_TOPIC_SETTINGS, SETTINGS};
-use crate::log::{AppendRules, Flush, Retention};
+use crate::log::{AppendRules, Compaction, Flush, Retention};
 
 /// The settings that were set for a topic; all others have their default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Settings {
         AppendRules {
             batch_bytes_max: self.number("max.message.bytes") as usize,
             segment_bytes: self.number("segment.bytes") as u64,
-            segment_ms: self.number("segment.ms"),
+            segment_ms: self.segment_ms(),
             index_interval_bytes: self.number("index.interval.bytes") as u64,
             append_time: self.text("message.timestamp.type") == "LogAppendTime",
             ahead_ms_max: self.number("message.timestamp.after.max.ms"),
@@ -117,6 +117,25 @@ impl Settings {
         let bytes_max = limit("retention.bytes").map(i64::cast_unsigned);
         let retention = Retention { age_ms_max: limit("retention.ms"), bytes_max };
         (self.has_policy("delete") && retention != Retention::default()).then_some(retention)
+    }
+
+    /// How it is compacted; `None` if it is not.
+    pub(crate) fn compaction(&self) -> Option<Compaction> {
+        let compaction = || Compaction {
+            dirty_ratio_min: self.text("min.cleanable.dirty.ratio").trim().parse().unwrap_or(0.5),
+            lag_ms_min: self.number("min.compaction.lag.ms"),
+            lag_ms_max: self.number("max.compaction.lag.ms"),
+            removals_ms: self.number("delete.retention.ms"),
+            segment_bytes: self.number("segment.bytes") as u64,
+            index_interval_bytes: self.number("index.interval.bytes") as u64,
+        };
+        self.has_policy("compact").then(compaction)
+    }
+
+    /// How much later than the first record of a segment its records may be, in ms: otherwise they could not be compacted in time.
+    fn segment_ms(&self) -> i64 {
+        let lag_ms_max = self.compaction().map_or(i64::MAX, |compaction| compaction.lag_ms_max);
+        self.number("segment.ms").min(lag_ms_max)
     }
 
     /// Whether this is what happens to old segments.

@@ -15,8 +15,8 @@ use super::job::{group_of, own_topics};
 use super::note::Note;
 use super::topics::{self, BYTES_MAX, CLEANUP, RETENTION, TIMESTAMP_TYPE, WORDS_BYTES};
 
-/// The size of the files in which the cluster keeps the records of an exchange.
-const EXCHANGE_SEGMENT_BYTES: i64 = 50 << 20;
+/// The size of the files in which the cluster keeps the records.
+const SEGMENT_BYTES: i64 = 50 << 20;
 
 /// Creates the topics of a query that do not exist, with the number of partitions of its output or, if there are some already, of
 /// those. Fails if they have different numbers, or if a changelog is missing although the query has run. Blocks.
@@ -98,15 +98,14 @@ fn has_run(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> Result<bool
 fn settings(is_changelog: bool, bytes_max: Option<&str>) -> BTreeMap<String, String> {
     let (cleanup, retention) = if is_changelog { ("compact", None) } else { ("delete", Some("-1")) };
     let kept = [(CLEANUP, Some(cleanup)), (RETENTION, retention), ("retention.bytes", retention)];
-    // Records of an exchange are deleted once they are read, which frees whole segments.
+    // Records of an exchange are deleted once they are read, which frees whole segments; only closed segments are compacted.
     let most = bytes_max.and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
-    let segment = EXCHANGE_SEGMENT_BYTES.max(most).to_string();
-    let segment = (!is_changelog).then_some(segment.as_str());
+    let segment = SEGMENT_BYTES.max(most).to_string();
     // The timestamp of a record of an exchange is the event time of its row.
     let settings = kept.into_iter().chain([
         (TIMESTAMP_TYPE, Some("CreateTime")),
         (BYTES_MAX, bytes_max),
-        ("segment.bytes", segment),
+        ("segment.bytes", Some(&segment)),
     ]);
     settings.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
 }
@@ -164,7 +163,7 @@ mod tests {
             assert_eq!(setting(TIMESTAMP_TYPE), Some("CreateTime"), "{name}");
             assert_eq!(setting(CLEANUP), Some(if is_changelog { "compact" } else { "delete" }), "{name}");
             assert_eq!(setting(RETENTION), (!is_changelog).then_some("-1"), "{name}");
-            assert_eq!(setting("segment.bytes"), (!is_changelog).then_some("52428800"), "{name}");
+            assert_eq!(setting("segment.bytes"), Some("52428800"), "{name}");
             assert_eq!(setting("retention.bytes"), (!is_changelog).then_some("-1"), "{name}");
         }
     }

@@ -92,6 +92,12 @@ struct Part {
 }
 
 impl Part {
+    /// All of a changelog, which is not empty.
+    fn new(store: (TaskId, usize), mark: Watermarks) -> Self {
+        let Watermarks { start, end, .. } = mark;
+        Self { store, first: start, start, next: start, end, loaded: 0, to_load: 0 }
+    }
+
     /// The number of records to restore.
     fn total(&self) -> u64 {
         self.to_load + u64::try_from(self.end - self.start).unwrap_or(0)
@@ -129,15 +135,7 @@ impl Restore {
                 // The first one has the stream times, too. No row may have come to the others, such as to one side of a join.
                 let must_exist = has_state && store == 0;
                 let Some(mark) = changelogs.mark(&partition, must_exist)? else { continue };
-                let mut part = Part {
-                    store: (id, store),
-                    first: mark.start,
-                    start: mark.start,
-                    next: mark.start,
-                    end: mark.end,
-                    loaded: 0,
-                    to_load: 0,
-                };
+                let mut part = Part::new((id, store), mark);
                 if let Some(shelf) = &shelf
                     && let Some(loading) = shelf.find(&partition, &changelogs.changelog(topic, mark)?, now_ms)
                 {
