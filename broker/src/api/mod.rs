@@ -5,6 +5,7 @@
 //! the response. Errors are reported in the response, for each topic or partition by itself. A response sets only the
 //! fields that exist in its version.
 
+pub(crate) mod absent;
 pub(crate) mod cluster;
 pub(crate) mod configs;
 pub(crate) mod fetch;

@@ -9,8 +9,8 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 
 use super::wire::{Route, WireError, read_body, write_answer};
 use crate::api::{
-    self, Call, cluster, configs, fetch, group_admin, group_offsets, log_dirs, membership, offsets, produce, quorum,
-    topics, transaction_admin, transactions, versions,
+    self, Call, absent, cluster, configs, fetch, group_admin, group_offsets, log_dirs, membership, offsets, produce,
+    quorum, topics, transaction_admin, transactions, versions,
 };
 
 type Answer = Result<Option<BytesMut>, WireError>;
@@ -64,6 +64,12 @@ async fn answer_directly(ask: Ask<'_>) -> Answer {
         ApiKey::DeleteGroups => ask.on_disk(group_admin::delete).await,
         ApiKey::IncrementalAlterConfigs => ask.on_disk(configs::alter_incrementally).await,
         ApiKey::OffsetDelete => ask.on_disk(group_offsets::delete).await,
+        ApiKey::ListPartitionReassignments => ask.at_once(absent::reassignments),
+        ApiKey::ElectLeaders => ask.at_once(absent::elect_leaders),
+        ApiKey::DescribeClientQuotas => ask.at_once(absent::quotas),
+        ApiKey::DescribeUserScramCredentials => ask.at_once(absent::credentials),
+        ApiKey::DescribeAcls => ask.at_once(absent::access_lists),
+        ApiKey::ListConfigResources => ask.at_once(absent::config_resources),
         ApiKey::DescribeQuorum => ask.at_once(quorum::describe),
         ApiKey::DescribeCluster => ask.at_once(cluster::describe),
         ApiKey::DescribeProducers => ask.at_once(transaction_admin::describe_producers),

@@ -3,6 +3,7 @@
 //! Separate from the unit tests because this is the boundary that clients see: messages are encoded and decoded in each
 //! version, so a field that a version lacks fails here.
 
+mod absent;
 mod admin;
 mod client;
 mod coverage;
