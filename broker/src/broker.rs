@@ -167,7 +167,7 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
     if !is_older {
         sign()?;
     }
-    let topics = Arc::new(Topics::open(&journal, logs, config.flush, trusted)?);
+    let topics = Arc::new(Topics::open(&journal, logs, &config, trusted)?);
     if is_older {
         topics.keep_all_records().map_err(|error| StartError::Topics(error.message))?;
     }

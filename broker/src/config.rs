@@ -2,6 +2,7 @@
 //!
 //! Separate so that every option and every limit is in one place.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -74,8 +75,11 @@ pub struct Config {
     pub default_partitions: i32,
     /// How long a new consumer group waits for more members before its first assignment, in ms.
     pub group_initial_delay_ms: u64,
-    /// How often expired records are deleted, in ms; at least 1.
+    /// How often expired records are deleted and logs are compacted, in ms; at least 1.
     pub retention_check_ms: u64,
+    /// The settings that topics have unless they are set for the topic, by their names as settings of topics. Others have Kafka's
+    /// defaults.
+    pub topic_defaults: BTreeMap<String, String>,
 }
 
 /// Where a broker stores its data.
@@ -123,6 +127,7 @@ impl Config {
             default_partitions: 1,
             group_initial_delay_ms: 0,
             retention_check_ms: RETENTION_CHECK_MS,
+            topic_defaults: BTreeMap::new(),
         }
     }
 }

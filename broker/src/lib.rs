@@ -75,6 +75,7 @@
 //! |---|---|---|
 //! | `broker` | starting and shutting down, from top to bottom | requests |
 //! | `config` | all options and all limits | who uses them |
+//! | `properties` | Kafka's names for the options | who uses them |
 //! | `start_error` | why a broker did not start | how it starts |
 //! | `descriptors` | how many files and sockets can be open, and how they are divided | files, sockets |
 //! | `failure` | tracks a lasting failure, so that it is logged when it starts and when it is over | what fails |
@@ -129,6 +130,7 @@ mod lock;
 mod log;
 mod meta;
 mod net;
+mod properties;
 mod start_error;
 mod topic_partition;
 mod topics;

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::args::LowArgs;
 use crate::ask::{Ask, Serve};
 use crate::check::{self, Reporter, Rules};
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
 use crate::demo::feeder::Feeder;
 use crate::demo::tour::tour;
 use crate::interrupt::Interrupt;
@@ -99,6 +99,9 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
         Ok(interrupt) => interrupt,
         Err(error) => return complain(&format!("could not listen for Ctrl-C: {error}"), Ending::Cluster),
     };
+    if let Err(message) = cluster::check(&options) {
+        return complain(&message, Ending::Usage);
+    }
     let cluster = match runtime.block_on(Cluster::open(&options)) {
         Ok(cluster) => cluster,
         Err(message) => return complain(&message, Ending::Cluster),

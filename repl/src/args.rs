@@ -85,10 +85,11 @@ pub enum Color {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Way {
     /// Runs only the broker, for other processes and other Kafka clients
+    #[command(after_help = BROKER_HELP)]
     Broker {
-        /// The address to listen on
-        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
-        listen: String,
+        /// The address to listen on [default: 127.0.0.1:9092, or that of the property listeners]
+        #[arg(long, value_name = "HOST:PORT")]
+        listen: Option<String>,
     },
     /// Applies files of statements and runs their persistent queries until SIGTERM or Ctrl-C
     Run {
@@ -134,6 +135,28 @@ const ABOUT: &str = "SQL over Kafka topics in one binary.
 
 Without arguments it starts a shell on a Kafka broker inside this process; with --bootstrap-server
 the same shell works on your cluster. Statements end with `;`. Type `help` in the shell.";
+
+const BROKER_HELP: &str = "\
+It is one Kafka broker for your laptop, your tests and for trying things out. Any Kafka client can use it: producers with
+idempotence and transactions, consumer groups, admin tools. Topics are kept in the data folder, and are there again after a
+restart or a kill -9. Use a real Kafka cluster for production data: here nothing is replicated, so a lost disk is lost data;
+there is no TLS and no user, so anyone who reaches the port can read and change everything; and one process is the limit.
+
+--config takes a file of Kafka's own properties, and --set single ones:
+  listeners, advertised.listeners, log.dirs, num.partitions, auto.create.topics.enable,
+  group.initial.rebalance.delay.ms, log.retention.check.interval.ms, and the defaults of all settings of topics by the
+  broker's names for them, such as log.retention.hours, log.segment.bytes, log.cleanup.policy, log.flush.interval.ms
+What the broker does not have, such as ssl.keystore.location or replica.fetch.max.bytes, is refused by name.
+
+Examples:
+  headwater broker
+      on 127.0.0.1:9092, with the topics that `headwater` without arguments uses
+  headwater broker --data ./topics --listen 127.0.0.1:19092
+      another folder and another port; port 0 takes a free one
+  headwater broker --set num.partitions=4 --set log.retention.hours=168
+      new topics have four partitions, and records are deleted after a week; without it they are kept
+  headwater broker --set listeners=PLAINTEXT://0.0.0.0:9092 --set advertised.listeners=PLAINTEXT://host.docker.internal:9092
+      for clients in containers; anyone in the network can reach it, too";
 
 const AFTER_HELP: &str = "\
 Examples:

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater_broker::{ADVICE, Broker, Config, Joined, StartError, running_broker};
+use headwater_broker::{ADVICE, Broker, Config, Joined, StartError, Storage, running_broker};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::options::{Location, Options, Work};
 
+/// The address of a broker that runs alone, unless another one is given.
+const LISTEN: &str = "127.0.0.1:9092";
 /// How often a process that joined checks whether the folder is still in use.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long to wait for a folder whose process is starting or ending.
@@ -29,8 +31,8 @@ pub struct Cluster {
 #[derive(Debug)]
 enum Hosting {
     External,
-    /// The broker of this process.
-    Own(Broker),
+    /// The broker of this process, and where its topics are.
+    Own(Broker, String),
     /// The broker of another process on the same folder.
     Joined(Successor),
 }
@@ -55,7 +57,10 @@ impl Cluster {
             Location::Memory => Config::in_memory(),
         };
         match &options.work {
-            Work::Broker { listen } => started(Config { listen: address(listen)?, ..config }).await,
+            Work::Broker { listen, properties } => {
+                let config = alone(config, listen.as_deref(), properties, options.is_data_given)?;
+                started(config).await
+            }
             _ => start_or_join(config).await,
         }
     }
@@ -67,10 +72,13 @@ impl Cluster {
 
     /// A one-line notice for the user, if any.
     pub fn notice(&self) -> Option<String> {
-        match self.hosting {
+        match &self.hosting {
             Hosting::External => None,
             Hosting::Joined(_) => Some(format!("using the broker of another headwater process, on {}", self.bootstrap)),
-            Hosting::Own(_) => Some(format!("a broker for any Kafka client listens on {}; {ADVICE}", self.bootstrap)),
+            Hosting::Own(_, place) => Some(format!(
+                "a broker for any Kafka client listens on {}, its topics {place}; {ADVICE}",
+                self.bootstrap
+            )),
         }
     }
 
@@ -78,7 +86,7 @@ impl Cluster {
     pub async fn close(self) {
         match self.hosting {
             Hosting::External => {}
-            Hosting::Own(broker) => broker.shutdown().await,
+            Hosting::Own(broker, _) => broker.shutdown().await,
             Hosting::Joined(heir) => heir.close().await,
         }
     }
@@ -95,7 +103,7 @@ async fn start_or_join(config: Config) -> Result<Cluster, String> {
             }
             // The other process is about to start its broker, or has just stopped it.
             Err(StartError::Locked { .. }) if begun.elapsed() < FOLDER_WAIT_MAX => {}
-            started => return ours(started),
+            started => return ours(started, &config.storage),
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
@@ -153,12 +161,40 @@ async fn is_free(folder: &Path) -> bool {
 }
 
 async fn started(config: Config) -> Result<Cluster, String> {
-    ours(Broker::start(config).await)
+    let storage = config.storage.clone();
+    ours(Broker::start(config).await, &storage)
 }
 
-fn ours(started: Result<Broker, StartError>) -> Result<Cluster, String> {
+fn ours(started: Result<Broker, StartError>, storage: &Storage) -> Result<Cluster, String> {
     let broker = started.map_err(|error| error.to_string())?;
-    Ok(Cluster { bootstrap: broker.address().to_string(), hosting: Hosting::Own(broker) })
+    let place = match storage {
+        Storage::Folder(folder) => format!("are in {}", folder.display()),
+        Storage::Memory => "are in memory and end with it".to_owned(),
+    };
+    Ok(Cluster { bootstrap: broker.address().to_string(), hosting: Hosting::Own(broker, place) })
+}
+
+/// Checks the properties of a broker. The error is text for the user.
+pub fn check(options: &Options) -> Result<(), String> {
+    let Work::Broker { properties, .. } = &options.work else { return Ok(()) };
+    let checked = Config::in_memory().with_properties(properties.iter().cloned());
+    checked.map(|_| ()).map_err(|problems| problems.join("\n"))
+}
+
+/// The config of a broker that runs alone: options of the command line count before properties.
+fn alone(
+    config: Config,
+    listen: Option<&str>,
+    properties: &[(String, String)],
+    is_data_given: bool,
+) -> Result<Config, String> {
+    let (storage, default) = (config.storage.clone(), Config { listen: address(LISTEN)?, ..config });
+    let config = default.with_properties(properties.iter().cloned()).map_err(|problems| problems.join("\n"))?;
+    let config = if is_data_given { Config { storage, ..config } } else { config };
+    match listen {
+        Some(listen) => Ok(Config { listen: address(listen)?, ..config }),
+        None => Ok(config),
+    }
 }
 
 fn address(listen: &str) -> Result<SocketAddr, String> {
@@ -213,6 +249,42 @@ mod tests {
         assert!(tokio::net::TcpStream::connect(&address).await.is_ok());
         second.close().await;
         assert_eq!(running_broker(folder.path()), None);
+    }
+
+    /// Goal: a broker that runs alone takes Kafka's own properties, options of the command line count before them, and what is wrong is
+    /// told, all of it.
+    #[tokio::test]
+    async fn a_broker_takes_kafka_s_own_properties() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = folder.path().join("server.properties");
+        let text =
+            format!("listeners=PLAINTEXT://127.0.0.1:0\nlog.dirs={}\nnum.partitions=3\n", other.path().display());
+        std::fs::write(&file, text).unwrap();
+        let config = |arguments: &[&str]| {
+            let arguments = [&["broker", "--config", file.to_str().unwrap()], arguments].concat();
+            let options = Options::resolve(
+                LowArgs::try_parse_from([&["headwater"], &arguments[..]].concat()).unwrap(),
+                &Surroundings {
+                    variables: [("HOME".to_owned(), "/home/u".to_owned())].into(),
+                    ..Surroundings::default()
+                },
+            );
+            let options = options.unwrap();
+            let Work::Broker { listen, properties } = &options.work else { panic!("it runs the broker") };
+            let base = match &options.location {
+                Location::Folder(folder) => Config::in_folder(folder),
+                _ => panic!("it has a folder"),
+            };
+            alone(base, listen.as_deref(), properties, options.is_data_given)
+        };
+        let from_file = config(&[]).unwrap();
+        assert_eq!((from_file.listen.port(), from_file.default_partitions), (0, 3));
+        assert_eq!(from_file.storage, Storage::Folder(other.path().into()));
+        let over = config(&["--set", "num.partitions=5", "--listen", "127.0.0.1:7", "--data", "/elsewhere"]).unwrap();
+        assert_eq!((over.listen.port(), over.default_partitions), (7, 5));
+        assert_eq!(over.storage, Storage::Folder("/elsewhere".into()));
+        let problems = config(&["--set", "ssl.key.location=k", "--set", "log.retention.ms=soon"]).unwrap_err();
+        assert_eq!(problems.lines().count(), 2, "{problems}");
     }
 
     #[tokio::test]

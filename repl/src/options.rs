@@ -41,6 +41,8 @@ pub struct Options {
     pub work: Work,
     /// Where the topics are.
     pub location: Location,
+    /// Whether a data folder was given.
+    pub is_data_given: bool,
     /// The folder for local snapshots of the state of persistent queries, and for what does not fit in memory, if there is one.
     pub state_folder: Option<PathBuf>,
     /// The service that definitions belong to.
@@ -81,8 +83,10 @@ pub enum Work {
     Demo,
     /// Run only the broker.
     Broker {
-        /// The address to listen on.
-        listen: String,
+        /// The address to listen on, if one was given.
+        listen: Option<String>,
+        /// Kafka's own properties, a later one of a name in place of an earlier one.
+        properties: Vec<(String, String)>,
     },
     /// Apply the statements that describe a service, and run its queries.
     Run {
@@ -116,9 +120,11 @@ pub enum Location {
 impl Options {
     /// Interprets the arguments. Fails when they contradict each other or a file cannot be read.
     pub fn resolve(low: LowArgs, around: &Surroundings) -> Result<Self, String> {
-        let mut settings = Settings::gather(&low.common)?;
-        settings.check_prefixes()?;
         let mut work = work(&low, around)?;
+        // Those of a broker are Kafka's own.
+        let is_broker = matches!(work, Work::Broker { .. });
+        let mut settings = if is_broker { Settings::default() } else { Settings::gather(&low.common)? };
+        settings.check_prefixes()?;
         let location = location(&low.common, &mut settings, &work, around)?;
         if let Location::Cluster(brokers) = &location {
             check_ports(brokers)?;
@@ -133,6 +139,7 @@ impl Options {
             work,
             state_folder: state_folder(&location, &low.common),
             location,
+            is_data_given: low.common.data.is_some(),
             service_id: service_id.unwrap_or_else(|| SERVICE_ID_DEFAULT.to_string()),
             state_memory: settings.state_memory,
             kafka: settings.kafka,
@@ -171,6 +178,7 @@ struct Settings {
 }
 
 impl Settings {
+    /// Those of the file and of the command line.
     fn gather(common: &Common) -> Result<Self, String> {
         let mut settings = Self::default();
         if let Some(path) = &common.config {
@@ -206,11 +214,22 @@ impl Settings {
     }
 }
 
+/// The properties of the file, and after them those of the command line.
+fn all_properties(common: &Common) -> Result<Vec<(String, String)>, String> {
+    let mut all = common.config.as_deref().map_or(Ok(Vec::new()), properties::read)?;
+    for argument in &common.set {
+        all.push(properties::pair(argument)?);
+    }
+    Ok(all)
+}
+
 fn work(low: &LowArgs, around: &Surroundings) -> Result<Work, String> {
     let has_scripts = !low.execute.is_empty() || !low.file.is_empty();
     match &low.way {
         Some(_) if has_scripts => Err("-e and -f cannot be used with a subcommand".into()),
-        Some(Way::Broker { listen }) => Ok(Work::Broker { listen: listen.clone() }),
+        Some(Way::Broker { listen }) => {
+            Ok(Work::Broker { listen: listen.clone(), properties: all_properties(&low.common)? })
+        }
         Some(Way::Demo) => Ok(Work::Demo),
         Some(Way::Run { files, until_idle, exit_on_failure }) => {
             let (until_idle, exit_on_failure) = (*until_idle, *exit_on_failure);
@@ -425,7 +444,9 @@ mod tests {
             work(&["-e", "a;", "-f", "x.sql", "-e", "b;"]),
             Work::Scripts { files: vec!["x.sql".into()], texts: vec!["a;".into(), "b;".into()] }
         );
-        assert_eq!(work(&["broker", "--listen", "h:1"]), Work::Broker { listen: "h:1".into() });
+        let broker =
+            Work::Broker { listen: Some("h:1".into()), properties: vec![("num.partitions".into(), "2".into())] };
+        assert_eq!(work(&["broker", "--listen", "h:1", "--set", "num.partitions=2"]), broker);
         let test = |arguments: &[&str]| match work(arguments) {
             Work::Test { rules, .. } => rules,
             other => panic!("{other:?}"),

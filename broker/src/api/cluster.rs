@@ -18,7 +18,7 @@ use kafka_protocol::messages::{
 use super::{Call, once, text, topic_name};
 use crate::config::TOPICS_MADE_MAX;
 use crate::core::BROKER_ID;
-use crate::topics::{Settings, Topic};
+use crate::topics::Topic;
 
 /// This broker.
 pub(crate) const BROKER: BrokerId = BrokerId(BROKER_ID);
@@ -83,7 +83,7 @@ fn check(name: &str) -> Result<std::sync::Arc<Topic>, ResponseError> {
 
 fn create_topic(call: &Call, name: &str) -> Result<std::sync::Arc<Topic>, ResponseError> {
     let topics = &call.core.topics;
-    let settings = Settings::for_new_topic([]).map_err(|_| ResponseError::UnknownServerError)?;
+    let settings = topics.settings_of_new([]).map_err(|error| error.code)?;
     match topics.create(name, call.core.config.default_partitions, settings, false) {
         Ok(_) => tracing::info!(topic = name, "created a topic automatically"),
         Err(error) if error.code == ResponseError::TopicAlreadyExists => {}

@@ -19,7 +19,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, once, text};
 use crate::core::BROKER_ID;
-use crate::topics::{Edit, SETTINGS, Setting, SettingType, Settings, TopicError};
+use crate::topics::{Edit, Origin, SETTINGS, Setting, SettingType, Settings, TopicError};
 
 /// The resource types of the protocol.
 const TOPIC: i8 = 2;
@@ -30,8 +30,12 @@ const SOURCE_TOPIC: i8 = 1;
 const SOURCE_STATIC_BROKER: i8 = 4;
 const SOURCE_DEFAULT: i8 = 5;
 
-pub(super) fn source(is_set: bool) -> i8 {
-    if is_set { SOURCE_TOPIC } else { SOURCE_DEFAULT }
+pub(super) fn source(origin: Origin) -> i8 {
+    match origin {
+        Origin::Topic => SOURCE_TOPIC,
+        Origin::Broker => SOURCE_STATIC_BROKER,
+        Origin::Default => SOURCE_DEFAULT,
+    }
 }
 
 /// What is returned with each config value.
@@ -89,23 +93,26 @@ fn topic_settings(call: &Call, name: &str) -> Result<Settings, TopicError> {
 }
 
 fn topic_config(settings: &Settings, setting: &'static Setting, shown: Shown) -> DescribeConfigsResourceResult {
-    let (value, is_set) = settings.value(setting);
+    let (value, origin) = settings.value(setting);
     DescribeConfigsResourceResult::default()
         .with_name(text(setting.name))
         .with_value(Some(text(value)))
-        .with_config_source(source(is_set))
-        .with_synonyms(if shown.synonyms { synonyms(setting, value, is_set) } else { Vec::new() })
+        .with_config_source(source(origin))
+        .with_synonyms(if shown.synonyms { synonyms(settings, setting) } else { Vec::new() })
         .with_config_type(setting.value_type.code())
         .with_documentation(shown.documentation.then(|| text(setting.doc)))
 }
 
 /// The value in effect, followed by the values it overrides.
-fn synonyms(setting: &Setting, value: &str, is_set: bool) -> Vec<DescribeConfigsSynonym> {
-    let synonym = |name: &str, value: &str, source| {
-        DescribeConfigsSynonym::default().with_name(text(name)).with_value(Some(text(value))).with_source(source)
+fn synonyms(settings: &Settings, setting: &Setting) -> Vec<DescribeConfigsSynonym> {
+    let synonym = |(value, origin): (&str, Origin)| {
+        let name = if origin == Origin::Topic { setting.name } else { setting.broker_name };
+        DescribeConfigsSynonym::default()
+            .with_name(text(name))
+            .with_value(Some(text(value)))
+            .with_source(source(origin))
     };
-    let own = is_set.then(|| synonym(setting.name, value, SOURCE_TOPIC));
-    own.into_iter().chain([synonym(setting.broker_name, setting.default, SOURCE_DEFAULT)]).collect()
+    settings.values(setting).map(synonym).collect()
 }
 
 fn broker_configs(call: &Call) -> Vec<(String, String, SettingType)> {
@@ -121,7 +128,10 @@ fn broker_configs(call: &Call) -> Vec<(String, String, SettingType)> {
         ("node.id".to_owned(), BROKER_ID.to_string(), int),
         ("num.partitions".to_owned(), config.default_partitions.to_string(), int),
     ];
-    let defaults = SETTINGS.iter().map(|one| (one.broker_name.to_owned(), one.default.to_owned(), one.value_type));
+    let defaults = SETTINGS.iter().map(|one| {
+        let value = config.topic_defaults.get(one.name).map_or(one.default, String::as_str);
+        (one.broker_name.to_owned(), value.to_owned(), one.value_type)
+    });
     configs.extend(defaults);
     configs
 }
@@ -153,10 +163,7 @@ pub(crate) fn alter(call: &Call, request: AlterConfigsRequest) -> AlterConfigsRe
         let given = resource.configs.iter();
         let given = given.map(|one| (one.name.to_string(), one.value.as_ref().map(StrBytes::to_string)));
         let target = (resource.resource_type, resource.resource_name.as_str());
-        let altered = configure(call, target, request.validate_only, |settings| {
-            *settings = Settings::new(given)?;
-            Ok(())
-        });
+        let altered = configure(call, target, request.validate_only, |settings| settings.replace(given));
         let (error_code, message) = outcome(altered);
         AlteredResource::default()
             .with_error_code(error_code)

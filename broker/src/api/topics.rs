@@ -72,8 +72,7 @@ fn create_topic(call: &Call, topic: &CreatableTopic, only_check: bool) -> Result
         .map_err(|problem| TopicError::new(ResponseError::InvalidTopicException, problem))?;
     let partitions = partitions(call, topic)?;
     let given = topic.configs.iter().map(|one| (one.name.to_string(), one.value.as_ref().map(StrBytes::to_string)));
-    let settings =
-        Settings::for_new_topic(given).map_err(|problem| TopicError::new(ResponseError::InvalidConfig, problem))?;
+    let settings = call.core.topics.settings_of_new(given)?;
     let id = call.core.topics.create(&topic.name, partitions, settings.clone(), only_check)?;
     Ok(Created { id, partitions, settings })
 }
@@ -113,11 +112,11 @@ fn created_answer(version: i16, answer: CreatableTopicResult, created: &Created)
         return answer;
     }
     let config = |setting| {
-        let (value, is_set) = created.settings.value(setting);
+        let (value, origin) = created.settings.value(setting);
         CreatableTopicConfigs::default()
             .with_name(text(setting.name))
             .with_value(Some(text(value)))
-            .with_config_source(source(is_set))
+            .with_config_source(source(origin))
     };
     answer
         .with_num_partitions(created.partitions)

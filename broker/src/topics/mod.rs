@@ -15,5 +15,5 @@ pub(crate) use leftovers::holds_records;
 pub(crate) use name::check_name;
 pub(crate) use registry::{Topic, TopicError, Topics};
 pub(crate) use setting::{Setting, SettingType};
-pub(crate) use settings::{Edit, Settings};
+pub(crate) use settings::{Edit, Origin, Settings};
 pub(crate) use table::SETTINGS;

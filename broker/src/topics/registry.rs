@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::leftovers;
 use super::name::check_name;
 use super::settings::Settings;
+use crate::config::Config;
 use crate::log::{AppendRules, Extent, ExtentStore, Flush, Handles, Log, Opening, RecoveryError, SegmentStore};
 use crate::meta::{Change, Journal, TopicImage};
 use crate::topic_partition::TopicPartition;
@@ -41,6 +42,8 @@ pub(crate) struct Topics {
     folder: Option<PathBuf>,
     handles: Arc<Handles>,
     flush: Flush,
+    /// The settings that topics have unless they are set for the topic.
+    defaults: Arc<BTreeMap<String, String>>,
     by_name: RwLock<BTreeMap<String, Arc<Topic>>>,
     /// Held while topics are created, changed or deleted; never while records are read or written.
     pub(super) changing: Mutex<()>,
@@ -66,14 +69,15 @@ impl Topics {
     pub(crate) fn open(
         journal: &Arc<Journal>,
         folder: Option<PathBuf>,
-        flush: Flush,
+        config: &Config,
         trusted: bool,
     ) -> Result<Topics, RecoveryError> {
         let topics = Topics {
             journal: Arc::clone(journal),
             folder,
             handles: Arc::default(),
-            flush,
+            flush: config.flush,
+            defaults: Arc::new(config.topic_defaults.clone()),
             by_name: RwLock::default(),
             changing: Mutex::default(),
             compacting: Mutex::default(),
@@ -96,6 +100,15 @@ impl Topics {
                 Ok(())
             })
         })
+    }
+
+    /// The settings of a new topic, of which these are given.
+    pub(crate) fn settings_of_new(
+        &self,
+        given: impl IntoIterator<Item = (String, Option<String>)>,
+    ) -> Result<Settings, TopicError> {
+        let settings = Settings::for_new_topic(given, &self.defaults);
+        settings.map_err(|problem| TopicError::new(ResponseError::InvalidConfig, problem))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Topic>> {
@@ -232,7 +245,7 @@ impl Topics {
     }
 
     fn open_topic(&self, name: &str, image: &TopicImage, trusted: bool, fresh: bool) -> Result<Topic, RecoveryError> {
-        let settings = Settings::from_journal(image.settings.clone());
+        let settings = Settings::of(image.settings.clone(), &self.defaults);
         let logs = self.open_logs(name, image, 0..image.partitions, trusted, fresh)?;
         Ok(Topic {
             name: name.to_owned(),
@@ -251,7 +264,7 @@ impl Topics {
         trusted: bool,
         fresh: bool,
     ) -> Result<Vec<Arc<Log>>, RecoveryError> {
-        let rules = Settings::from_journal(image.settings.clone()).append_rules(self.flush);
+        let rules = Settings::of(image.settings.clone(), &self.defaults).append_rules(self.flush);
         let open = |partition: i32| {
             let topic_partition = TopicPartition { topic: name.to_owned(), partition };
             let opening = Opening {

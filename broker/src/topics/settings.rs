@@ -3,16 +3,28 @@
 //! Separate because it does no I/O; all requests that touch settings end here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::setting::{Setting, SettingType, words};
 use super::table::{NEW_TOPIC_SETTINGS, SETTINGS};
 use crate::log::{AppendRules, Compaction, Flush, Retention};
 
-/// The settings that were set for a topic; all others have their default.
+/// The settings of a topic: those that were set, those that the broker sets for all topics, and Kafka's defaults for all others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     set: BTreeMap<String, String>,
+    defaults: Arc<BTreeMap<String, String>>,
+}
+
+/// Where the value of a setting comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was set for the topic.
+    Topic,
+    /// It was set for the broker.
+    Broker,
+    Default,
 }
 
 /// A change to a setting.
@@ -28,32 +40,33 @@ pub(crate) enum Edit {
 }
 
 impl Settings {
-    /// Settings from the journal.
-    pub(crate) fn from_journal(set: BTreeMap<String, String>) -> Settings {
-        Settings { set }
+    /// Settings that were set for a topic, beside those that the broker sets for all.
+    pub(crate) fn of(set: BTreeMap<String, String>, defaults: &Arc<BTreeMap<String, String>>) -> Settings {
+        Settings { set, defaults: Arc::clone(defaults) }
     }
 
     /// The settings of a new topic: those given, and those of [`NEW_TOPIC_SETTINGS`] that are not.
-    pub(crate) fn for_new_topic(given: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Settings, String> {
-        let mut settings = Settings::new(given)?;
+    pub(crate) fn for_new_topic(
+        given: impl IntoIterator<Item = (String, Option<String>)>,
+        defaults: &Arc<BTreeMap<String, String>>,
+    ) -> Result<Settings, String> {
+        let mut settings = Settings::of(BTreeMap::new(), defaults);
+        settings.replace(given)?;
         settings.keep_all_records();
         Ok(settings)
     }
 
-    /// Sets [`NEW_TOPIC_SETTINGS`], unless they are already set.
+    /// Sets [`NEW_TOPIC_SETTINGS`], unless they are already set, for the topic or the broker.
     pub(crate) fn keep_all_records(&mut self) {
-        for (name, value) in NEW_TOPIC_SETTINGS {
+        for (name, value) in NEW_TOPIC_SETTINGS.iter().filter(|(name, _)| !self.defaults.contains_key(*name)) {
             self.set.entry((*name).to_owned()).or_insert_with(|| (*value).to_owned());
         }
     }
 
-    /// The given settings; an unknown name or an invalid value is an error.
-    pub(crate) fn new(given: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Settings, String> {
-        let mut settings = Settings::default();
-        for (name, value) in given {
-            settings.edit(&name, value.map_or(Edit::Unset, Edit::Set))?;
-        }
-        Ok(settings)
+    /// Sets the given settings and no others; an unknown name or an invalid value is an error.
+    pub(crate) fn replace(&mut self, given: impl IntoIterator<Item = (String, Option<String>)>) -> Result<(), String> {
+        self.set.clear();
+        given.into_iter().try_for_each(|(name, value)| self.edit(&name, value.map_or(Edit::Unset, Edit::Set)))
     }
 
     /// Changes one setting.
@@ -78,12 +91,18 @@ impl Settings {
         &self.set
     }
 
-    /// The value in effect, and whether it was set.
-    pub(crate) fn value<'a>(&'a self, setting: &'a Setting) -> (&'a str, bool) {
-        match self.set.get(setting.name) {
-            Some(value) => (value, true),
-            None => (setting.default, false),
-        }
+    /// The value in effect, and where it comes from.
+    pub(crate) fn value<'a>(&'a self, setting: &'a Setting) -> (&'a str, Origin) {
+        self.values(setting).next().unwrap_or((setting.default, Origin::Default))
+    }
+
+    /// The value in effect, followed by the values that it overrides, each with where it comes from.
+    pub(crate) fn values<'a>(&'a self, setting: &'a Setting) -> impl Iterator<Item = (&'a str, Origin)> {
+        let of = |values: &'a BTreeMap<String, String>, origin| {
+            values.get(setting.name).map(|value| (value.as_str(), origin))
+        };
+        let given = [of(&self.set, Origin::Topic), of(&self.defaults, Origin::Broker)];
+        given.into_iter().flatten().chain([(setting.default, Origin::Default)])
     }
 
     /// The settings that the log needs.
@@ -103,7 +122,9 @@ impl Settings {
 
     /// When writes are forced to the disk, if `flush` says so for topics without such settings.
     fn flush(&self, flush: Flush) -> Flush {
-        let interval_ms = self.set.get("flush.ms").and_then(|ms| ms.trim().parse().ok());
+        let interval_ms =
+            find("flush.ms").map(|setting| self.value(setting)).filter(|(_, from)| *from != Origin::Default);
+        let interval_ms = interval_ms.and_then(|(ms, _)| ms.trim().parse().ok());
         match (self.number("flush.messages"), interval_ms) {
             (1, _) | (_, Some(0)) => Flush::EveryAppend,
             (_, Some(ms)) => Flush::Every(Duration::from_millis(ms)),
@@ -163,9 +184,9 @@ impl Settings {
         Ok(kept.collect::<Vec<_>>().join(","))
     }
 
-    fn list(&self, setting: &Setting) -> Result<&str, String> {
+    fn list<'a>(&'a self, setting: &'a Setting) -> Result<&'a str, String> {
         match setting.value_type {
-            SettingType::List(_) => Ok(self.set.get(setting.name).map_or(setting.default, String::as_str)),
+            SettingType::List(_) => Ok(self.value(setting).0),
             _ => Err(format!("Config value append is not allowed for config key: {}", setting.name)),
         }
     }
@@ -184,21 +205,23 @@ mod tests {
         let mut settings = Settings::default();
         let policy = find("cleanup.policy").expect("is in the table");
         settings.edit("cleanup.policy", Edit::Append("compact".to_owned())).expect("is a list");
-        assert_eq!(settings.value(policy), ("delete,compact", true));
+        assert_eq!(settings.value(policy), ("delete,compact", Origin::Topic));
         settings.edit("cleanup.policy", Edit::Append("compact".to_owned())).expect("is a list");
-        assert_eq!(settings.value(policy), ("delete,compact", true));
+        assert_eq!(settings.value(policy), ("delete,compact", Origin::Topic));
         settings.edit("cleanup.policy", Edit::Subtract("delete".to_owned())).expect("is a list");
-        assert_eq!(settings.value(policy), ("compact", true));
+        assert_eq!(settings.value(policy), ("compact", Origin::Topic));
         assert!(settings.append_rules(Flush::System).keys_required);
         settings.edit("cleanup.policy", Edit::Unset).expect("is known");
-        assert_eq!(settings.value(policy), ("delete", false));
+        assert_eq!(settings.value(policy), ("delete", Origin::Default));
     }
 
     #[test]
     fn a_topic_may_be_flushed_more_often_than_others() {
         let flush = |settings: &[(&str, &str)]| {
             let given = settings.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())));
-            Settings::new(given).expect("is legal").append_rules(Flush::System).flush
+            let mut settings = Settings::default();
+            settings.replace(given).expect("is legal");
+            settings.append_rules(Flush::System).flush
         };
         assert_eq!(flush(&[]), Flush::System);
         assert_eq!(flush(&[("flush.ms", "300")]), Flush::Every(Duration::from_millis(300)));
@@ -209,12 +232,32 @@ mod tests {
     #[test]
     fn a_new_topic_keeps_everything_until_it_is_told_otherwise() {
         let retention = find("retention.ms").expect("is in the table");
-        let mut settings = Settings::for_new_topic([]).expect("is legal");
-        assert_eq!(settings.value(retention), ("-1", true));
+        let mut settings = Settings::for_new_topic([], &Arc::default()).expect("is legal");
+        assert_eq!(settings.value(retention), ("-1", Origin::Topic));
         settings.edit("retention.ms", Edit::Unset).expect("is known");
-        assert_eq!(settings.value(retention), ("604800000", false));
+        assert_eq!(settings.value(retention), ("604800000", Origin::Default));
         let given = ("retention.ms".to_owned(), Some("5".to_owned()));
-        assert_eq!(Settings::for_new_topic([given]).expect("is legal").value(retention), ("5", true));
+        assert_eq!(
+            Settings::for_new_topic([given], &Arc::default()).expect("is legal").value(retention),
+            ("5", Origin::Topic)
+        );
+    }
+
+    #[test]
+    fn what_is_set_for_the_broker_counts_where_nothing_is_set_for_the_topic() {
+        let defaults = [("retention.ms", "9"), ("flush.ms", "0"), ("cleanup.policy", "compact")];
+        let defaults = Arc::new(defaults.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        let given = ("cleanup.policy".to_owned(), Some("delete".to_owned()));
+        let mut settings = Settings::for_new_topic([given], &defaults).expect("is legal");
+        let value = |settings: &Settings, name| {
+            let (value, origin) = settings.value(find(name).expect("is in the table"));
+            (value.to_owned(), origin)
+        };
+        assert_eq!(value(&settings, "retention.ms"), ("9".to_owned(), Origin::Broker));
+        assert_eq!(value(&settings, "cleanup.policy"), ("delete".to_owned(), Origin::Topic));
+        assert_eq!(settings.append_rules(Flush::System).flush, Flush::EveryAppend);
+        settings.edit("cleanup.policy", Edit::Unset).expect("is known");
+        assert!(settings.compaction().is_some());
     }
 
     #[test]

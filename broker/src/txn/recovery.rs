@@ -117,8 +117,9 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
+    use crate::config::Config;
+    use crate::log::Isolation;
     use crate::log::batch::testing;
-    use crate::log::{Flush, Isolation};
     use crate::meta::{CommittedOffset, DecidedTransaction, Journal, PartitionOffset};
     use crate::topics::Settings;
 
@@ -127,7 +128,7 @@ mod tests {
     /// A journal, a topic with an open transaction, and groups.
     fn stage() -> (Arc<Journal>, Topics, Groups, Arc<Notify>) {
         let journal = Arc::new(Journal::in_memory());
-        let topics = Topics::open(&journal, None, Flush::System, true).expect("opens");
+        let topics = Topics::open(&journal, None, &Config::in_memory(), true).expect("opens");
         topics.create("t", 1, Settings::default(), false).expect("creates");
         let (log, rules) = topics.log("t", 0).expect("is there");
         log.announce(PRODUCER).expect("may write");

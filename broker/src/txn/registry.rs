@@ -339,13 +339,13 @@ fn unavailable(_: std::io::Error) -> ResponseError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::Flush;
+    use crate::config::Config;
     use crate::topics::Settings;
 
     /// A journal, an empty topic, and groups.
     fn stage() -> (Arc<Journal>, Topics, Groups, Arc<Notify>) {
         let journal = Arc::new(Journal::in_memory());
-        let topics = Topics::open(&journal, None, Flush::System, true).expect("opens");
+        let topics = Topics::open(&journal, None, &Config::in_memory(), true).expect("opens");
         topics.create("t", 1, Settings::default(), false).expect("creates");
         let timer = Arc::new(Notify::new());
         let groups = Groups::open(&journal, 0, &timer);
