@@ -89,8 +89,8 @@ impl Broker {
     /// Must be called in a tokio runtime; the broker runs there. A test that blocks its thread in a client needs a
     /// runtime with several threads, because the broker must be able to answer meanwhile.
     ///
-    /// In memory there is nothing to read. Over a folder it reads the batch headers of all logs and, if the last
-    /// broker was not shut down cleanly, the last segment of every partition as a whole.
+    /// In memory there is nothing to read. Over a folder it reads the outlines of closed segments and the batch headers of
+    /// the last segment of every partition, and that as a whole if the last broker was not shut down cleanly.
     ///
     /// The future is boxed, so that the broker is compiled in this crate and not again in every crate that starts one.
     ///
@@ -222,6 +222,7 @@ async fn maintain(core: Arc<Core>) {
         on_disk(&core, move || {
             working.topics.delete_expired(now_ms());
             working.topics.compact(now_ms());
+            working.topics.write_outlines();
         })
         .await;
     }
@@ -256,6 +257,7 @@ async fn sync(core: Arc<Core>) {
 /// Closes the logs and the journal and unlocks the folder. The second call does nothing.
 fn close(core: &Core) {
     let Some(lock) = core.lock.lock().take() else { return };
+    core.topics.write_outlines();
     let synced = core.topics.close()
         & core.journal.close().inspect_err(|error| tracing::error!(%error, "could not sync the journal")).is_ok();
     if let Storage::Folder(folder) = &core.config.storage

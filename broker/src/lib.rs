@@ -103,6 +103,7 @@
 //! journal    one line for each change: topics, settings, committed offsets, producer ids, transactions, log extents
 //! logs/<topic id>/<partition>/<base offset>.log            batches as the producers compressed them
 //! logs/<topic id>/<partition>/<base offset>.<number>.log   what a compaction left of several such files
+//! logs/<topic id>/<partition>/<base offset>.outline        what is known of a closed one, so that a start need not read it
 //! orphaned/<topic id>/                              folders found in `logs` whose topic is not in the journal
 //! ```
 //!
@@ -114,8 +115,8 @@
 //! one. Expired segments are removed every ten seconds ([`Config::retention_check_ms`]), and closed segments of topics with the
 //! policy `compact` are compacted: of the records with one key only the last stays, at its offset, and records that remove a key
 //! go after `delete.retention.ms`. Compaction writes new files beside the old ones, needs about 30 MB of memory whatever the size
-//! of a log, and blocks neither reads nor writes. Indexes by offset and by timestamp are kept in memory and rebuilt from batch
-//! headers.
+//! of a log, and blocks neither reads nor writes. Indexes by offset and by timestamp are kept in memory; a start takes those of
+//! closed segments from their outlines, which are written at the next such time, and reads the batch headers of the others.
 
 mod api;
 mod broker;

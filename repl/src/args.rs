@@ -137,16 +137,20 @@ Without arguments it starts a shell on a Kafka broker inside this process; with 
 the same shell works on your cluster. Statements end with `;`. Type `help` in the shell.";
 
 const BROKER_HELP: &str = "\
-It is one Kafka broker for your laptop, your tests and for trying things out. Any Kafka client can use it: producers with
-idempotence and transactions, consumer groups, admin tools. Topics are kept in the data folder, and are there again after a
-restart or a kill -9. Use a real Kafka cluster for production data: here nothing is replicated, so a lost disk is lost data;
-there is no TLS and no user, so anyone who reaches the port can read and change everything; and one process is the limit.
+It is one Kafka broker for your laptop, your tests and for trying things out. Any Kafka client can
+use it: producers with idempotence and transactions, consumer groups, admin tools. Topics are kept
+in the data folder, and are there again after a restart or a kill -9.
 
---config takes a file of Kafka's own properties, and --set single ones:
-  listeners, advertised.listeners, log.dirs, num.partitions, auto.create.topics.enable,
-  group.initial.rebalance.delay.ms, log.retention.check.interval.ms, and the defaults of all settings of topics by the
-  broker's names for them, such as log.retention.hours, log.segment.bytes, log.cleanup.policy, log.flush.interval.ms
-What the broker does not have, such as ssl.keystore.location or replica.fetch.max.bytes, is refused by name.
+Use a real Kafka cluster for production data. Here nothing is replicated, so a lost disk is lost
+data; there is no TLS and no user, so anyone who reaches the port can read and change everything;
+and there is no second broker that goes on when this one ends.
+
+--config takes a file of Kafka's own properties, and --set single ones: listeners,
+advertised.listeners, log.dirs, num.partitions, auto.create.topics.enable,
+group.initial.rebalance.delay.ms, log.retention.check.interval.ms, and the defaults of all settings
+of topics by the broker's names for them, such as log.retention.hours, log.segment.bytes,
+log.cleanup.policy and log.flush.interval.ms. What the broker does not have, such as
+ssl.keystore.location or replica.fetch.max.bytes, is refused by name.
 
 Examples:
   headwater broker
@@ -154,8 +158,9 @@ Examples:
   headwater broker --data ./topics --listen 127.0.0.1:19092
       another folder and another port; port 0 takes a free one
   headwater broker --set num.partitions=4 --set log.retention.hours=168
-      new topics have four partitions, and records are deleted after a week; without it they are kept
-  headwater broker --set listeners=PLAINTEXT://0.0.0.0:9092 --set advertised.listeners=PLAINTEXT://host.docker.internal:9092
+      new topics have four partitions, and records are deleted after a week, not kept for ever
+  headwater broker --config server.properties
+      listeners=PLAINTEXT://0.0.0.0:9092, advertised.listeners=PLAINTEXT://host.docker.internal:9092:
       for clients in containers; anyone in the network can reach it, too";
 
 const AFTER_HELP: &str = "\

@@ -2,18 +2,39 @@
 //!
 //! Separate because it is small and does no I/O. There is an entry for the first batch after every `interval_bytes`,
 //! with the maximum timestamp before it. That maximum never decreases, so a timestamp can be found by binary search
-//! although the timestamps in a log are not sorted. The index is kept in memory and rebuilt from batch headers.
+//! although the timestamps in a log are not sorted. The index is kept in memory; that of a
+//! closed segment is also in its outline, and that of another one is rebuilt from batch headers.
 
+use bytes::{Buf, BufMut};
+
+/// An entry of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
+pub(crate) struct Entry {
     base_offset: i64,
     position: u64,
     /// The maximum timestamp of all batches before `position`.
     max_timestamp_before_ms: i64,
 }
 
+impl Entry {
+    /// The length of an entry in a file.
+    pub(crate) const BYTES: usize = 3 * size_of::<i64>();
+
+    /// The entry in so many bytes.
+    pub(crate) fn from_bytes(mut bytes: &[u8]) -> Entry {
+        let (base_offset, position, max_timestamp_before_ms) = (bytes.get_i64(), bytes.get_u64(), bytes.get_i64());
+        Entry { base_offset, position, max_timestamp_before_ms }
+    }
+
+    pub(crate) fn write(&self, to: &mut Vec<u8>) {
+        to.put_i64(self.base_offset);
+        to.put_u64(self.position);
+        to.put_i64(self.max_timestamp_before_ms);
+    }
+}
+
 /// The index of one segment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SparseIndex {
     entries: Vec<Entry>,
     interval_bytes: u64,
@@ -25,6 +46,15 @@ pub(crate) struct SparseIndex {
 impl SparseIndex {
     pub(crate) fn new(interval_bytes: u64) -> SparseIndex {
         SparseIndex { entries: Vec::new(), interval_bytes, max_timestamp_ms: i64::MIN, due: true }
+    }
+
+    /// The index of a closed segment.
+    pub(crate) fn with_entries(entries: Vec<Entry>, interval_bytes: u64, max_timestamp_ms: i64) -> SparseIndex {
+        SparseIndex { entries, interval_bytes, max_timestamp_ms, due: false }
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     /// Adds the batch that was appended to the segment.

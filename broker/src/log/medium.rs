@@ -15,6 +15,10 @@ use parking_lot::RwLock;
 
 use super::handles::{HandleId, Handles};
 
+/// The ending of the file beside a segment, and of one that is being written.
+const BESIDE: &str = "outline";
+const BESIDE_NEW: &str = "outline.new";
+
 /// When writes are forced to the disk.
 ///
 /// A broker that is killed loses nothing either way, because the operating system has the bytes. The difference shows
@@ -136,6 +140,28 @@ impl Medium {
         }
     }
 
+    /// Whether it is a file.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, Medium::File { .. })
+    }
+
+    /// Replaces the file beside a file, which goes with it.
+    pub(crate) fn write_beside(&self, bytes: &[u8]) -> io::Result<()> {
+        let Medium::File { path, .. } = self else { return Ok(()) };
+        let (beside, new) = (path.with_extension(BESIDE), path.with_extension(BESIDE_NEW));
+        std::fs::write(&new, bytes)?;
+        std::fs::rename(new, beside)
+    }
+
+    /// The file beside a file, if there is one.
+    pub(crate) fn read_beside(&self) -> io::Result<Option<Vec<u8>>> {
+        let Medium::File { path, .. } = self else { return Ok(None) };
+        match std::fs::read(path.with_extension(BESIDE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
     /// Whether it was not removed.
     pub(crate) fn exists(&self) -> bool {
         match self {
@@ -149,6 +175,9 @@ impl Medium {
         match self {
             Medium::File { path, id, handles } => {
                 handles.close(*id);
+                for beside in [BESIDE, BESIDE_NEW] {
+                    let _ = std::fs::remove_file(path.with_extension(beside)); // most often there is none
+                }
                 std::fs::remove_file(path)
             }
             Medium::Memory(blocks) => {

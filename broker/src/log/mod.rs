@@ -13,6 +13,7 @@ mod extent;
 mod handles;
 mod index;
 mod medium;
+mod outline;
 mod partition;
 mod produced;
 mod producer;
@@ -42,6 +43,8 @@ pub(crate) use transactions::Aborted;
 
 #[cfg(test)]
 mod loss_tests;
+#[cfg(test)]
+mod outline_tests;
 #[cfg(test)]
 mod retention_tests;
 #[cfg(test)]

@@ -312,7 +312,10 @@ impl State {
             self.transactions.ended(header.producer, commits, header.base_offset);
         } else if !header.is_control() {
             self.producers.appended(header, now_ms);
-            self.transactions.appended(header);
+            // Compaction leaves batches without records, whose transactions may have lost their ends.
+            if header.records > 0 {
+                self.transactions.appended(header);
+            }
         }
         self.end_offset = header.last_offset() + 1;
     }
@@ -421,13 +424,17 @@ impl State {
 
     /// Starts a new segment at the end.
     pub(super) fn begin_segment(&mut self, store: &SegmentStore, index_interval_bytes: u64) {
+        let ended = self.end_state();
+        if let Some(last) = self.segments.last_mut() {
+            last.ended = Some(ended);
+        }
         let name = SegmentName::appended(self.end_offset);
         self.segments.push(Segment::new(store, name, index_interval_bytes));
     }
 
     pub(super) fn move_start(&mut self, offset: i64) -> Vec<Segment> {
         self.start_offset = self.start_offset.max(offset);
-        self.transactions.forget_before(self.start_offset);
+        self.transactions.forget_ended_before(self.start_offset);
         self.lost.retain(|lost| lost.next_offset > self.start_offset);
         let whole = self.segments.partition_point(|segment| segment.base_offset <= self.start_offset);
         self.segments.drain(..whole.saturating_sub(1)).collect()

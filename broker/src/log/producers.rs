@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use kafka_protocol::ResponseError;
+use serde::{Deserialize, Serialize};
 
 use super::batch::BatchHeader;
 use super::producer::Producer;
@@ -44,12 +45,14 @@ pub(crate) struct LastBatches {
 }
 
 /// The state of all known producers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Producers {
     by_id: BTreeMap<i64, Remembered>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Remembered {
     epoch: i16,
     batches: VecDeque<Sequences>,
@@ -58,7 +61,8 @@ struct Remembered {
     last_timestamp_ms: i64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Sequences {
     first: i32,
     last: i32,

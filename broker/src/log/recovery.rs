@@ -1,4 +1,4 @@
-//! Opening an existing log: its state is rebuilt from the batch headers, a tail that a crash tore is truncated, damage
+//! Opening an existing log: its state is taken from the outlines of closed segments and rebuilt from the batch headers of all others, a tail that a crash tore is truncated, damage
 //! before valid batches is kept and reported, and so is what is missing.
 //!
 //! Separate because it runs once, and because of its promise: every acknowledged, undamaged batch is recovered, and no
@@ -11,6 +11,7 @@ use super::compaction::Compacted;
 use super::damage::{self, Damage};
 use super::extent::{Extent, ExtentStore, ExtentTracker, LostRange};
 use super::medium::Medium;
+use super::outline::Outline;
 use super::partition::{Log, State, Unsynced, remove_segments};
 use super::producers::Producers;
 use super::segment::{Headers, Segment};
@@ -96,9 +97,13 @@ impl Log {
             unsynced: Unsynced::default(),
             closed: None,
         };
-        for (at, name) in segments.iter().enumerate() {
+        for (at, (name, outline)) in segments.iter().zip(outlines(&store, &segments, index_interval_bytes)).enumerate()
+        {
             let new = || Segment::new(&store, *name, index_interval_bytes);
-            state.recover(new, segments.get(at + 1).map(|next| next.base_offset), trusted)?;
+            match outline {
+                Some(outline) => state.take_outlined(new(), outline),
+                None => state.recover(new, segments.get(at + 1).map(|next| next.base_offset), trusted)?,
+            }
         }
         state.miss_compacted();
         state.compare_with_saved_extent();
@@ -114,7 +119,36 @@ impl Log {
     }
 }
 
+/// The outlines with which segments need not be read: those up to the last one that has a state at its end, never that of the segment
+/// that is appended to.
+fn outlines(store: &SegmentStore, segments: &[SegmentName], index_interval_bytes: u64) -> Vec<Option<Outline>> {
+    let closed = &segments[..segments.len().saturating_sub(1)];
+    let read = |name: &SegmentName| Outline::read(&store.segment(*name), index_interval_bytes);
+    let mut outlines: Vec<Option<Outline>> = closed.iter().map(read).collect();
+    let has_state = |outline: &Option<Outline>| outline.as_ref().is_some_and(|outline| outline.facts.ended.is_some());
+    let known = outlines.iter().rposition(has_state).map_or(0, |last| last + 1);
+    outlines.truncate(known);
+    outlines.resize_with(segments.len(), || None);
+    outlines
+}
+
 impl State {
+    /// Takes over a segment as its outline says.
+    fn take_outlined(&mut self, mut segment: Segment, outline: Outline) {
+        self.skip_to(segment.base_offset);
+        let Outline { facts, index } = outline;
+        (segment.length, segment.next_offset, segment.first_ms) = (facts.bytes, facts.next_offset, facts.first_ms);
+        (segment.index, segment.is_outlined) = (index, true);
+        self.transactions.add_aborted(facts.aborted);
+        if let Some(ended) = &facts.ended {
+            self.producers = ended.producers.clone();
+            self.transactions.continue_with(ended.open.clone());
+        }
+        segment.ended = facts.ended;
+        self.end_offset = segment.next_offset;
+        self.segments.push(segment);
+    }
+
     /// Reads a segment; `next` is the base offset of the one after it. Only headers are read if the segment is trusted;
     /// as soon as they are inconsistent, checksums are verified as well.
     fn recover(&mut self, new: impl Fn() -> Segment, next: Option<i64>, trusted: bool) -> Result<(), RecoveryError> {
@@ -135,6 +169,7 @@ impl State {
         if segment.length < length {
             self.end_segment(&mut segment, length, next).map_err(failed)?;
         }
+        segment.ended = next.map(|_| self.end_state());
         self.segments.push(segment);
         Ok(())
     }
@@ -253,7 +288,7 @@ impl State {
     /// Reports what is missing after the start, and saves the extent of a log that an older version wrote.
     fn finish_recovery(&mut self) {
         let start_offset = self.start_offset;
-        self.transactions.forget_before(start_offset);
+        self.transactions.forget_ended_before(start_offset);
         self.lost.retain(|lost| lost.next_offset > start_offset);
         self.lost.iter().for_each(|lost| lost.report(&self.topic_partition));
         let Some(last) = self.segments.last().filter(|last| last.length > 0 && self.extent.saved().is_none()) else {

@@ -11,6 +11,7 @@ use super::batch::{BatchHeader, HEADER_BYTES};
 use super::damage::Damage;
 use super::index::SparseIndex;
 use super::medium::Medium;
+use super::outline::EndState;
 use super::store::{SegmentName, SegmentStore};
 use crate::topic_partition::TopicPartition;
 
@@ -33,6 +34,10 @@ pub(crate) struct Segment {
     pub(crate) first_ms: Option<i64>,
     /// The damaged ranges, in ascending order.
     pub(crate) damages: Vec<Damage>,
+    /// The state at its end, once it is closed; `None` if compaction wrote it and the one after it has the state.
+    pub(super) ended: Option<Arc<EndState>>,
+    /// Whether its outline is written.
+    pub(crate) is_outlined: bool,
     /// Whether something in it could not be read when it was to be compacted.
     pub(crate) is_unsound: bool,
 }
@@ -49,6 +54,8 @@ impl Segment {
             index: SparseIndex::new(index_interval_bytes),
             first_ms: None,
             damages: Vec::new(),
+            ended: None,
+            is_outlined: false,
             is_unsound: false,
         }
     }

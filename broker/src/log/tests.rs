@@ -14,7 +14,7 @@ use super::partition::{AppendRules, Ends};
 use super::*;
 use crate::topic_partition::TopicPartition;
 
-const PRODUCER: Producer = Producer { id: 7, epoch: 0 };
+pub(super) const PRODUCER: Producer = Producer { id: 7, epoch: 0 };
 
 pub(super) fn rules() -> AppendRules {
     AppendRules {
@@ -34,7 +34,7 @@ pub(super) fn small_segments() -> AppendRules {
     AppendRules { segment_bytes: 400, ..rules() }
 }
 
-fn open(folder: &Path) -> Log {
+pub(super) fn open(folder: &Path) -> Log {
     open_trusting(folder, false).expect("opens")
 }
 

@@ -5,15 +5,17 @@
 //! transactional records only from a producer that was announced, so a late record can never open a transaction that
 //! nobody will end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use kafka_protocol::ResponseError;
+use serde::{Deserialize, Serialize};
 
 use super::batch::BatchHeader;
 use super::producer::Producer;
 
 /// An aborted transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Aborted {
     pub(crate) producer_id: i64,
     pub(crate) first_offset: i64,
@@ -24,13 +26,18 @@ pub(crate) struct Aborted {
 /// The transactions of one partition.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartitionTransactions {
-    open: BTreeMap<i64, Open>,
+    open: OpenTransactions,
     /// In order of `last_offset`.
     aborted: Vec<Aborted>,
 }
 
-#[derive(Clone, Debug)]
-struct Open {
+/// The open transactions, by producer.
+pub(crate) type OpenTransactions = BTreeMap<i64, Open>;
+
+/// An open transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Open {
     epoch: i16,
     /// `None` until the producer has written something.
     first_offset: Option<i64>,
@@ -99,14 +106,31 @@ impl PartitionTransactions {
         self.aborted[first..].iter().filter(|aborted| aborted.first_offset < to).copied().collect()
     }
 
-    /// Removes the transactions that ended with these markers: nothing of them is left.
-    pub(crate) fn forget_ended_at(&mut self, markers: &BTreeSet<i64>) {
-        self.aborted.retain(|aborted| !markers.contains(&aborted.last_offset));
+    /// The open transactions.
+    pub(crate) fn open(&self) -> &OpenTransactions {
+        &self.open
     }
 
-    /// Removes the transactions that end before the start of the log.
-    pub(crate) fn forget_before(&mut self, start_offset: i64) {
-        self.aborted.retain(|aborted| aborted.last_offset >= start_offset);
+    /// Continues with these open transactions. Those that were only announced are not known any more.
+    pub(crate) fn continue_with(&mut self, open: OpenTransactions) {
+        self.open = open;
+        self.open.retain(|_, open| open.first_offset.is_some());
+    }
+
+    /// The aborted transactions whose markers are from `from` up to but not including `to`.
+    pub(crate) fn aborted_that_end(&self, from: i64, to: i64) -> Vec<Aborted> {
+        let [first, next] = [from, to].map(|at| self.aborted.partition_point(|aborted| aborted.last_offset < at));
+        self.aborted[first..next].to_vec()
+    }
+
+    /// Adds aborted transactions of the past, which end after those that are known.
+    pub(crate) fn add_aborted(&mut self, aborted: Vec<Aborted>) {
+        self.aborted.extend(aborted);
+    }
+
+    /// Removes the aborted transactions that ended before an offset: nothing is left of them.
+    pub(crate) fn forget_ended_before(&mut self, offset: i64) {
+        self.aborted.retain(|aborted| aborted.last_offset >= offset);
     }
 }
 

@@ -61,6 +61,17 @@ impl Topics {
         Ok(())
     }
 
+    /// Writes the outlines of closed segments, so that they need not be read at the next start. Errors are logged: it is tried again.
+    pub(crate) fn write_outlines(&self) {
+        for topic in self.all() {
+            for (log, partition) in topic.logs().into_iter().zip(0..) {
+                if let Err(error) = log.write_outlines() {
+                    tracing::warn!(topic = topic.name, partition, %error, "could not write the outline of a segment");
+                }
+            }
+        }
+    }
+
     /// Compacts the logs for which that is worth it.
     pub(crate) fn compact(&self, now_ms: i64) {
         for topic in self.all() {

@@ -1,6 +1,5 @@
 //! What a compaction comes to.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -17,8 +16,8 @@ pub(crate) struct Outcome {
     pub(super) rewritten: Rewritten,
     /// The segments of the log that were looked at; those that are kept come with `true`.
     pub(super) sources: Vec<(Arc<Medium>, bool)>,
-    /// The offsets of the ends of transactions that went.
-    pub(super) gone_markers: BTreeSet<i64>,
+    /// Nothing is left of the aborted transactions that ended before this offset.
+    pub(super) none_aborted_before: i64,
 }
 
 impl Outcome {

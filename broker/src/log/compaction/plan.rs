@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::medium::Medium;
+use super::super::outline::EndState;
 use super::super::partition::{Log, State};
 use super::super::producers::LastBatches;
 use super::super::segment::Segment;
@@ -50,6 +51,8 @@ pub(super) struct Source {
     pub(super) next_offset: i64,
     pub(super) medium: Arc<Medium>,
     pub(super) length: u64,
+    /// The state at its end.
+    pub(super) ended: Option<Arc<EndState>>,
     /// Whether it stays as it is, because something in it cannot be read.
     pub(super) is_kept: bool,
 }
@@ -93,6 +96,7 @@ impl State {
             next_offset,
             medium: Arc::clone(&segment.medium),
             length: segment.length,
+            ended: segment.ended.clone(),
             is_kept: segment.is_unsound || !segment.damages.is_empty(),
         };
         ready.map(source).collect()

@@ -22,14 +22,15 @@ impl Log {
     /// of it, and nothing may have removed segments since [`Log::can_be_replaced`].
     pub(crate) fn replace(&self, outcome: Outcome) -> Vec<Segment> {
         let mut state = self.state.lock();
-        let Outcome { compacted, rewritten, sources, gone_markers, .. } = outcome;
+        let Outcome { compacted, rewritten, sources, none_aborted_before, .. } = outcome;
         let old: Vec<Segment> = state.segments.drain(..sources.len()).collect();
         let (kept, removed): (Vec<_>, Vec<_>) = old.into_iter().zip(&sources).partition(|(_, (_, is_kept))| *is_kept);
         let segments = |some: Vec<(Segment, _)>| some.into_iter().map(|(segment, _)| segment);
         let rest = std::mem::take(&mut state.segments);
         state.segments = rewritten.into_segments().into_iter().chain(segments(kept)).chain(rest).collect();
         state.segments.sort_by_key(|segment| segment.base_offset);
-        state.transactions.forget_ended_at(&gone_markers);
+        // Whoever is told of one of them now would wait for its end, which may go any time.
+        state.transactions.forget_ended_before(none_aborted_before);
         state.compacted = compacted;
         if let Some(failures) = state.compaction_failures.succeeded(u64::MAX, i64::MAX) {
             let TopicPartition { topic, partition } = &state.topic_partition;

@@ -113,7 +113,8 @@ struct Rewrite<'p> {
     /// Whether a segment could not be looked at: something of any transaction may be left there.
     is_unsure: bool,
     rewritten: Rewritten,
-    gone_markers: BTreeSet<i64>,
+    /// The offset before which nothing is left of aborted transactions, once all before it was looked at.
+    none_aborted_before: i64,
     counts: Counts,
 }
 
@@ -129,7 +130,7 @@ impl<'p> Rewrite<'p> {
             left: BTreeSet::new(),
             is_unsure: false,
             rewritten: Rewritten::new(store.clone(), compacted.round + 1, segment_bytes, interval_bytes),
-            gone_markers: BTreeSet::new(),
+            none_aborted_before: next_offset,
             counts: Counts::default(),
         }
     }
@@ -144,6 +145,7 @@ impl<'p> Rewrite<'p> {
         for source in self.sources() {
             if source.is_kept {
                 self.is_unsure = true;
+                self.none_aborted_before = self.none_aborted_before.min(source.name.base_offset);
                 self.rewritten.end_segment()?;
                 continue;
             }
@@ -174,21 +176,18 @@ impl<'p> Rewrite<'p> {
             Thinned::Nothing if self.must_stay(header) => emptied(header, batch),
             Thinned::Nothing => return Ok(()),
         };
-        if header.is_transactional() {
+        let header = BatchHeader::parse(&left).ok_or(io::ErrorKind::InvalidData)?;
+        if header.is_transactional() && header.records > 0 {
             self.left.insert(header.producer.id);
         }
-        let header = BatchHeader::parse(&left).ok_or(io::ErrorKind::InvalidData)?;
         self.keep(&header, &left)
     }
 
     /// The end of a transaction stays while something of the transaction is left; otherwise as long as a removal of a key.
     fn marker(&mut self, header: &BatchHeader, batch: &Bytes) -> io::Result<()> {
         let is_left = self.left.remove(&header.producer.id) || self.is_unsure;
-        if is_left || header.base_offset >= self.removals_end || self.must_stay(header) {
-            return self.keep(header, batch);
-        }
-        self.gone_markers.insert(header.base_offset);
-        Ok(())
+        let stays = is_left || header.base_offset >= self.removals_end || self.must_stay(header);
+        if stays { self.keep(header, batch) } else { Ok(()) }
     }
 
     /// Whether a batch stays although it has no records.
@@ -235,8 +234,11 @@ impl<'p> Rewrite<'p> {
         self.rewritten.add(first.unwrap_or(header.base_offset), header, batch)
     }
 
-    fn outcome(self) -> Outcome {
+    fn outcome(mut self) -> Outcome {
         let sources: Vec<&Source> = self.sources().collect();
+        if let Some(last) = sources.last().filter(|last| !last.is_kept) {
+            self.rewritten.set_end_state(last.ended.clone());
+        }
         let kept = sources.iter().filter(|source| source.is_kept);
         let kept = kept.map(|source| (source.name, source.length));
         let written = |segment: &Segment| (segment.name(), segment.length);
@@ -258,7 +260,7 @@ impl<'p> Rewrite<'p> {
             },
             counts: self.counts,
             sources: sources.iter().map(|source| (Arc::clone(&source.medium), source.is_kept)).collect(),
-            gone_markers: self.gone_markers,
+            none_aborted_before: self.none_aborted_before,
             rewritten: self.rewritten,
         }
     }

@@ -4,10 +4,12 @@
 //! since the segments that they replace are removed then.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 
 use super::super::batch::BatchHeader;
+use super::super::outline::EndState;
 use super::super::segment::Segment;
 use super::super::store::{SegmentName, SegmentStore};
 
@@ -68,6 +70,13 @@ impl Rewritten {
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.end_segment()?;
         self.segments.last().map_or(Ok(()), |last| last.medium.sync_name())
+    }
+
+    /// Sets the state of the log at the end of the last segment.
+    pub(super) fn set_end_state(&mut self, ended: Option<Arc<EndState>>) {
+        if let Some(last) = self.segments.last_mut() {
+            last.ended = ended;
+        }
     }
 
     pub(super) fn segments(&self) -> &[Segment] {

@@ -15,7 +15,7 @@ use super::*;
 /// values. Producers go on with their sequence numbers.
 #[test]
 fn readers_see_what_they_would_see_without_it() {
-    for seed in 0..100 {
+    for seed in SEEDS {
         let mut world = World::new(seed);
         for _ in 0..250 {
             world.step();
@@ -23,6 +23,8 @@ fn readers_see_what_they_would_see_without_it() {
         world.finish();
     }
 }
+
+const SEEDS: std::ops::Range<u64> = 0..100;
 
 struct World {
     rng: StdRng,
@@ -122,6 +124,9 @@ impl World {
     /// All transactions end with the broker.
     fn restart(&mut self) {
         let before = self.kept.log.ends();
+        if self.rng.random_bool(0.5) {
+            self.kept.log.write_outlines().expect("writes");
+        }
         self.kept.restart();
         assert_eq!(self.kept.log.ends(), before, "seed {}", self.seed);
     }
