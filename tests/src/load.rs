@@ -20,9 +20,20 @@ const RECORDS_PER_POLL: u64 = 1_000;
 /// Creates a topic that keeps everything (`retention.ms=-1`, because generated records are older than any retention),
 /// with the cluster's default number of replicas. Fails when the topic exists.
 pub fn create_topic(bootstrap: &str, topic: &str, partitions: i32) -> Result<(), Box<dyn Error>> {
+    create_topic_with(bootstrap, topic, partitions, &[])
+}
+
+/// The same with further settings.
+pub fn create_topic_with(
+    bootstrap: &str,
+    topic: &str,
+    partitions: i32,
+    settings: &[(&str, &str)],
+) -> Result<(), Box<dyn Error>> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
     let replication = TopicReplication::Fixed(-1);
     let new = NewTopic::new(topic, partitions, replication).set("retention.ms", "-1");
+    let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
     let options = AdminOptions::new().operation_timeout(Some(WAIT_MAX));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let made = runtime.block_on(admin.create_topics([&new], &options))?;

@@ -8,6 +8,7 @@
 //! ```
 
 mod bounded;
+mod broker;
 mod continuous;
 mod copy;
 mod feed;
@@ -62,6 +63,7 @@ Then for example:
       queries with state; the joins need the topic that bids --auctions-topic auctions writes
   bench latency --bootstrap-server 127.0.0.1:29110
   bench restore --bootstrap-server 127.0.0.1:29110 --keys 10000000
+  bench broker --bootstrap-server 127.0.0.1:29110 --pairs 3
 
 The headwater beside this program is measured; HEADWATER_BIN names another one. Benchmarks write to
 topics bench_... and delete them. Figures from a machine that does other work say little.";
@@ -72,6 +74,8 @@ enum Command {
     Bare(Bare),
     /// Measure bounded SELECTs over the bids and the baseline reader, in pairs
     Bounded(bounded::Arguments),
+    /// Measure the embedded broker and a real Kafka: writing, reading, latency, CPU and memory
+    Broker(broker::Arguments),
     /// Copy a topic with librdkafka in transactions of one second, without decoding: the baseline of exactly-once
     /// queries
     Copy(copy::Arguments),
@@ -119,6 +123,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Bare(arguments) => run_bare(&arguments),
         Command::Bounded(arguments) => bounded::run(&arguments),
+        Command::Broker(arguments) => broker::run(&arguments),
         Command::Copy(arguments) => copy::run(&arguments),
         Command::Continuous(arguments) => continuous::run(&arguments),
         Command::Latency(arguments) => latency::run(&arguments),

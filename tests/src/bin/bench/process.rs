@@ -48,6 +48,12 @@ pub fn status(pid: u32) -> Result<Status, Box<dyn Error>> {
     Ok(Status { resident_bytes: number("VmRSS:")? * 1_024.0, threads: number("Threads:")?, open_files })
 }
 
+/// The largest resident size of a process so far. Fails when it has ended.
+pub fn peak_bytes(pid: u32) -> Result<f64, Box<dyn Error>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    find_number(&text, "VmHWM:").map(|kib| kib * 1_024.0).ok_or_else(|| format!("process {pid} has no peak").into())
+}
+
 fn find_number(status: &str, name: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
