@@ -40,6 +40,9 @@
 //! # }
 //! ```
 //!
+//! The same tests of clients in Go (franz-go), Java, Python (confluent-kafka) and C (kcat) pass on it and on Apache Kafka: records with
+//! every compression, transactions, groups and administration, byte for byte.
+//!
 //! # What it does not do
 //!
 //! It is not a place for production data ([`ADVICE`]):
