@@ -137,17 +137,18 @@ fn read(arguments: &Arguments, side: &Side<'_>, topic: &str) -> Result<(), Box<d
     }
 }
 
-/// Remembers how long each acknowledgement took, in µs.
+/// Remembers how long each acknowledgement took that counts, in µs.
 #[derive(Clone, Default)]
 struct Delays(Arc<Mutex<Vec<u64>>>);
 
 impl ClientContext for Delays {}
 
 impl ProducerContext for Delays {
-    type DeliveryOpaque = Box<Instant>;
+    /// When it was sent, if it counts.
+    type DeliveryOpaque = Box<Option<Instant>>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Instant>) {
-        if result.is_ok() {
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Option<Instant>>) {
+        if let (Ok(_), Some(sent)) = (result, *sent) {
             let delay = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.0.lock().expect("nobody panicked").push(delay);
         }
@@ -162,13 +163,16 @@ fn p99_ms(arguments: &Arguments, side: &Side<'_>, topic: &str) -> Result<f64, Bo
     config.set("bootstrap.servers", side.bootstrap).set("enable.idempotence", "true").set("linger.ms", "1");
     let producer: BaseProducer<Delays> = config.create_with_context(delays.clone())?;
     let (value, begun, all) = (vec![b'v'; arguments.bytes], Instant::now(), arguments.rate * arguments.seconds);
-    for number in 0..all {
+    // Those of the first second wait for connections.
+    let first = arguments.rate;
+    for number in 0..first + all {
         let due = Duration::from_secs_f64(number as f64 / arguments.rate as f64);
         while begun.elapsed() < due {
             producer.poll(Duration::ZERO);
             thread::sleep(Duration::from_micros(100));
         }
-        let record = BaseRecord::with_opaque_to(topic, Box::new(Instant::now())).key(&[0; 8][..]).payload(&value[8..]);
+        let sent = (number >= first).then(Instant::now);
+        let record = BaseRecord::with_opaque_to(topic, Box::new(sent)).key(&[0; 8][..]).payload(&value[8..]);
         let sent: KafkaResult<()> = producer.send(record).map_err(|(error, _)| error);
         sent?;
     }
