@@ -5,16 +5,14 @@
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use headwater_tests::binary;
 use headwater_tests::load::{self, Load};
 use headwater_tests::nexmark::Bids;
 use headwater_tests::usage::{Run, measure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
+use crate::embedded::Embedded;
 use crate::shell::{Shell, records_read, sum_of};
 use crate::table::{Table, Target};
 
@@ -151,7 +149,7 @@ fn embedded(arguments: &Arguments) -> Result<Vec<f64>, Box<dyn Error>> {
 /// Writes the records through an embedded broker in its own process, so that the measured ones start with a filled
 /// folder.
 fn fill(arguments: &Arguments, folder: PathBuf) -> Result<(), Box<dyn Error>> {
-    let _broker = Broker::start(&arguments.embedded_listen, folder)?;
+    let _broker = Embedded::start(&arguments.embedded_listen, &folder, &[])?;
     load::create_topic(&arguments.embedded_listen, "bids", 1)?;
     let mut load = Load::open(&arguments.embedded_listen, "bids", "none")?;
     let mut json = Vec::new();
@@ -162,25 +160,4 @@ fn fill(arguments: &Arguments, folder: PathBuf) -> Result<(), Box<dyn Error>> {
     }
     load.finish()?;
     Ok(())
-}
-
-/// `headwater broker` as a child process; dropping it stops it and waits for it.
-struct Broker(Child);
-
-impl Broker {
-    fn start(listen: &str, folder: PathBuf) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(binary::headwater());
-        command.args(["broker", "--listen", listen, "--data"]).arg(folder).stdin(Stdio::null()).stdout(Stdio::null());
-        Ok(Self(command.spawn()?))
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let asked = i32::try_from(self.0.id()).map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM));
-        if !matches!(asked, Ok(Ok(()))) {
-            let _ = self.0.kill();
-        }
-        let _ = self.0.wait();
-    }
 }

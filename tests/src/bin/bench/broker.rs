@@ -2,29 +2,28 @@
 
 use std::error::Error;
 use std::fs;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use headwater_tests::bare;
 use headwater_tests::load::{self, Load};
 use headwater_tests::scratch::Scratch;
-use headwater_tests::{bare, binary};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::error::KafkaResult;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
+use crate::embedded::Embedded;
 use crate::process;
 use crate::table::{Table, Target};
 
 const MEGABYTE: f64 = 1_048_576.0;
-const START_WAIT_MAX: Duration = Duration::from_secs(30);
 const DELIVERY_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How often the embedded broker looks for something to compact.
+const CHECK: &str = "log.retention.check.interval.ms=1000";
 /// Keys of the compacted topic.
 const KEYS: u64 = 100_000;
 
@@ -75,10 +74,10 @@ struct Measured {
 /// Measures, and prints the table.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let embedded = Embedded::start(&arguments.embedded_listen, folder.path())?;
+    let embedded = Embedded::start(&arguments.embedded_listen, folder.path(), &[CHECK])?;
     let kafka_pid = arguments.kafka_pid.map_or_else(kafka_pid, Ok)?;
     let kafka = Side { bootstrap: &arguments.bootstrap_server, pid: kafka_pid };
-    let own = Side { bootstrap: &arguments.embedded_listen, pid: embedded.0.id() };
+    let own = Side { bootstrap: &arguments.embedded_listen, pid: embedded.pid() };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..arguments.pairs {
         theirs.push(measure(arguments, &kafka)?);
@@ -230,34 +229,4 @@ fn kafka_pid() -> Result<u32, Box<dyn Error>> {
     let file = process::parts().join("clusters/plain-1/1.pid");
     let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}; give --kafka-pid", file.display()))?;
     Ok(text.trim().parse()?)
-}
-
-/// `headwater broker` as a child process, which is stopped when this is dropped.
-struct Embedded(Child);
-
-impl Embedded {
-    fn start(listen: &str, folder: &std::path::Path) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(binary::headwater());
-        command.args(["broker", "--listen", listen, "--data"]).arg(folder);
-        command.args(["--set", "log.retention.check.interval.ms=1000"]).stdin(Stdio::null()).stdout(Stdio::null());
-        let started = Self(command.spawn()?);
-        let begun = Instant::now();
-        while std::net::TcpStream::connect(listen).is_err() {
-            if begun.elapsed() > START_WAIT_MAX {
-                return Err(format!("the broker on {listen} did not start").into());
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        Ok(started)
-    }
-}
-
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        let asked = i32::try_from(self.0.id()).map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM));
-        if !matches!(asked, Ok(Ok(()))) {
-            let _ = self.0.kill();
-        }
-        let _ = self.0.wait();
-    }
 }

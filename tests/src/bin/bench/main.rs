@@ -11,6 +11,7 @@ mod bounded;
 mod broker;
 mod continuous;
 mod copy;
+mod embedded;
 mod feed;
 mod functions;
 mod idle;
