@@ -34,7 +34,7 @@ const OTHER_UNITS: &[(&str, &str, i64)] = &[
     ("log.roll.hours", "segment.ms", HOUR_MS),
 ];
 
-/// Why properties begin with these words are refused.
+/// Why properties that begin with these words are refused.
 const REFUSED: &[(&[&str], &str)] = &[
     (
         &["ssl.", "sasl.", "security.", "authorizer.", "super.users", "listener.security."],

@@ -177,8 +177,11 @@ fn ours(started: Result<Broker, StartError>, storage: &Storage) -> Result<Cluste
 /// Checks the properties of a broker. The error is text for the user.
 pub fn check(options: &Options) -> Result<(), String> {
     let Work::Broker { properties, .. } = &options.work else { return Ok(()) };
-    let checked = Config::in_memory().with_properties(properties.iter().cloned());
-    checked.map(|_| ()).map_err(|problems| problems.join("\n"))
+    with_properties(Config::in_memory(), properties).map(|_| ())
+}
+
+fn with_properties(config: Config, properties: &[(String, String)]) -> Result<Config, String> {
+    config.with_properties(properties.iter().cloned()).map_err(|problems| problems.join("\n"))
 }
 
 /// The config of a broker that runs alone: options of the command line count before properties.
@@ -189,7 +192,7 @@ fn alone(
     is_data_given: bool,
 ) -> Result<Config, String> {
     let (storage, default) = (config.storage.clone(), Config { listen: address(LISTEN)?, ..config });
-    let config = default.with_properties(properties.iter().cloned()).map_err(|problems| problems.join("\n"))?;
+    let config = with_properties(default, properties)?;
     let config = if is_data_given { Config { storage, ..config } } else { config };
     match listen {
         Some(listen) => Ok(Config { listen: address(listen)?, ..config }),

@@ -15,12 +15,9 @@ use kafka_protocol::messages::{
     ListPartitionReassignmentsResponse,
 };
 
+use super::configs::{BROKER, TOPIC};
 use super::{Call, once, text};
 use crate::core::BROKER_ID;
-
-/// The types of resources that have configs.
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
 
 /// The reassignments of partitions to other brokers: there are never any.
 pub(crate) fn reassignments(_: &Call, _: ListPartitionReassignmentsRequest) -> ListPartitionReassignmentsResponse {

@@ -22,8 +22,8 @@ use crate::core::BROKER_ID;
 use crate::topics::{Edit, Origin, SETTINGS, Setting, SettingType, Settings, TopicError};
 
 /// The resource types of the protocol.
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+pub(super) const TOPIC: i8 = 2;
+pub(super) const BROKER: i8 = 4;
 
 /// The config sources of the protocol: where a value comes from.
 const SOURCE_TOPIC: i8 = 1;

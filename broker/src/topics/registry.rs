@@ -44,7 +44,7 @@ pub(crate) struct Topics {
     flush: Flush,
     /// The settings that topics have unless they are set for the topic.
     defaults: Arc<BTreeMap<String, String>>,
-    by_name: RwLock<BTreeMap<String, Arc<Topic>>>,
+    pub(super) by_name: RwLock<BTreeMap<String, Arc<Topic>>>,
     /// Held while topics are created, changed or deleted; never while records are read or written.
     pub(super) changing: Mutex<()>,
     /// Held while a log is compacted.

@@ -1,6 +1,6 @@
 //! What happens to the logs of topics by itself: records are forced to the disk, deleted when they expire, and compacted.
 //!
-//! Separate because no client asks for it. It is done now and then, by one thread; errors are logged, and it is tried again.
+//! Separate because no client asks for it. It is done now and then; errors are logged, and it is tried again.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::meta::Change;
 impl Topics {
     /// Whether any topic wants its records to be forced to the disk at intervals.
     pub(crate) fn want_syncs(&self) -> bool {
-        self.all().iter().any(|topic| matches!(topic.rules.read().flush, Flush::Every(_)))
+        self.by_name.read().values().any(|topic| matches!(topic.rules.read().flush, Flush::Every(_)))
     }
 
     /// Forces to the disk what topics want there by now. Errors are logged: it is tried again.

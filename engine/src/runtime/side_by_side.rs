@@ -31,11 +31,8 @@ pub(super) fn side_by_side<T: Send>(
         return work().map_err(fault);
     }
     let done = thread::scope(|scope| {
-        let start = |_| {
-            let name = thread::current().name().map_or_else(|| "task".to_owned(), |name| format!("{name}+"));
-            // What a thread that cannot be started would have done is done by the others.
-            thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn_scoped(scope, work).ok()
-        };
+        // What a thread that cannot be started would have done is done by the others.
+        let start = |_| helper().spawn_scoped(scope, work).ok();
         let others: Vec<_> = (1..threads).filter_map(start).collect();
         let own = work();
         let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
@@ -49,13 +46,18 @@ pub(super) fn beside<T, U: Send>(own: impl FnOnce() -> T, other: impl FnOnce() -
     let other = Mutex::new(Some(other));
     let work = || other.lock().take().map(|other| other());
     thread::scope(|scope| {
-        let name = thread::current().name().map_or_else(|| "task".to_owned(), |name| format!("{name}+"));
-        let started = thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn_scoped(scope, work).ok();
+        let started = helper().spawn_scoped(scope, work).ok();
         let own = own();
         let done = started.and_then(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         // A thread that could not be started leaves the work to this one.
         (own, done.or_else(work).expect("the work is done once"))
     })
+}
+
+/// A thread that is named after this one.
+fn helper() -> thread::Builder {
+    let name = thread::current().name().map_or_else(|| "task".to_owned(), |name| format!("{name}+"));
+    thread::Builder::new().name(name).stack_size(STACK_BYTES)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl Log {
         let rest = std::mem::take(&mut state.segments);
         state.segments = rewritten.into_segments().into_iter().chain(segments(kept)).chain(rest).collect();
         state.segments.sort_by_key(|segment| segment.base_offset);
-        // Whoever is told of one of them now would wait for its end, which may go any time.
+        // A reader that is told of one of them now would wait for its marker, which may be removed at any time.
         state.transactions.forget_ended_before(none_aborted_before);
         state.compacted = compacted;
         if let Some(failures) = state.compaction_failures.succeeded(u64::MAX, i64::MAX) {
