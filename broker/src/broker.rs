@@ -75,8 +75,9 @@ async fn start(config: Config) -> Result<Broker, StartError> {
     let timing = tokio::spawn(run_timer(Arc::clone(&core)));
     let maintaining = tokio::spawn(maintain(Arc::clone(&core)));
     let syncing = tokio::spawn(sync(Arc::clone(&core)));
+    let expiring = tokio::spawn(expire_offsets(Arc::clone(&core)));
     tracing::info!(%address, topics = core.topics.all().len(), "broker started");
-    Ok(Broker { address, core, tasks: vec![serving, timing, maintaining, syncing] })
+    Ok(Broker { address, core, tasks: vec![serving, timing, maintaining, syncing, expiring] })
 }
 
 fn io_error(address: SocketAddr, error: tokio::task::JoinError) -> StartError {
@@ -172,7 +173,7 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
         topics.keep_all_records().map_err(|error| StartError::Topics(error.message))?;
     }
     let cluster_id = sign()?;
-    let groups = Groups::open(&journal, config.group_initial_delay_ms, &timer);
+    let groups = Groups::open(&journal, config.group_initial_delay_ms, &timer, now_ms());
     let transactions = Transactions::open(&journal, &timer);
     transactions.recover(&topics, &groups, now_ms());
     if let Some(lock) = &mut lock {
@@ -225,6 +226,17 @@ async fn maintain(core: Arc<Core>) {
             working.topics.write_outlines();
         })
         .await;
+    }
+}
+
+/// Deletes expired offsets now and then until the task is aborted; by default they do not expire.
+async fn expire_offsets(core: Arc<Core>) {
+    let Some(retention_ms) = core.config.offsets_retention_ms else { return };
+    let retention_ms = i64::try_from(retention_ms).unwrap_or(i64::MAX);
+    loop {
+        tokio::time::sleep(Duration::from_millis(core.config.offsets_retention_check_ms.max(1))).await;
+        let working = Arc::clone(&core);
+        on_disk(&core, move || working.groups.expire_offsets(now_ms().saturating_sub(retention_ms))).await;
     }
 }
 

@@ -42,6 +42,9 @@ pub(crate) const PRODUCER_IDLE_MS_MAX: i64 = 24 * 3_600 * 1_000;
 /// it.
 const RETENTION_CHECK_MS: u64 = 10_000;
 
+/// How often expired offsets are deleted by default, in ms: as in Kafka.
+const OFFSETS_RETENTION_CHECK_MS: u64 = 600_000;
+
 /// The configuration of a broker.
 ///
 /// Begin with [`Config::in_memory`] or [`Config::in_folder`] and change what should be different:
@@ -77,6 +80,15 @@ pub struct Config {
     pub group_initial_delay_ms: u64,
     /// How often expired records are deleted and logs are compacted, in ms; at least 1.
     pub retention_check_ms: u64,
+    /// How long committed offsets are kept that no member of their group needs any more, in ms; with `None`, for ever, like the
+    /// records. In Kafka it is a week, after which a consumer silently begins at its `auto.offset.reset`.
+    ///
+    /// The time counts from the commit of an offset, and from when the last member left. With members, only offsets of topics that
+    /// none of them subscribes to expire. What the broker does not know counts as needed until it starts: that is so for members that
+    /// it had when it ended, and for offsets that earlier versions committed.
+    pub offsets_retention_ms: Option<u64>,
+    /// How often expired offsets are deleted, in ms; at least 1.
+    pub offsets_retention_check_ms: u64,
     /// The settings that topics have unless they are set for the topic, by their names as settings of topics. Others have Kafka's
     /// defaults.
     pub topic_defaults: BTreeMap<String, String>,
@@ -127,6 +139,8 @@ impl Config {
             default_partitions: 1,
             group_initial_delay_ms: 0,
             retention_check_ms: RETENTION_CHECK_MS,
+            offsets_retention_ms: None,
+            offsets_retention_check_ms: OFFSETS_RETENTION_CHECK_MS,
             topic_defaults: BTreeMap::new(),
         }
     }

@@ -59,7 +59,8 @@
 //! [`Config::in_memory`] and [`Config::in_folder`] listen on a free loopback port, create missing topics with one
 //! partition when a client asks for them, leave it to the operating system when writes reach the disk, and let a new
 //! consumer group start without waiting for more members. A new topic keeps all records (`retention.ms` is -1) and
-//! accepts timestamps in the future; its other settings have Kafka's defaults. See [`Config`] for all options.
+//! accepts timestamps in the future; its other settings have Kafka's defaults. Committed offsets do not expire, unless
+//! [`Config::offsets_retention_ms`] says so. See [`Config`] for all options.
 //!
 //! # How it fails
 //!
@@ -103,7 +104,7 @@
 //! joined     locked by the processes that use the broker of another process
 //! addresses  the addresses at which such processes expect the next broker
 //! clean      exists after a clean shutdown: checksums need not be verified again
-//! journal    one line for each change: topics, settings, committed offsets, producer ids, transactions, log extents
+//! journal    one line for each change: topics, settings, groups, committed offsets, producer ids, transactions, log extents
 //! logs/<topic id>/<partition>/<base offset>.log            batches as the producers compressed them
 //! logs/<topic id>/<partition>/<base offset>.<number>.log   what a compaction left of several such files
 //! logs/<topic id>/<partition>/<base offset>.outline        what is known of a closed one, so that a start need not read it

@@ -58,8 +58,9 @@ const REFUSED: &[(&[&str], &str)] = &[
 
 impl Config {
     /// Changes options by Kafka's names for them: `listeners`, `advertised.listeners`, `log.dirs`, `num.partitions`,
-    /// `auto.create.topics.enable`, `group.initial.rebalance.delay.ms`, `log.retention.check.interval.ms`, and the broker's names of all
-    /// settings of topics, such as `log.retention.ms` and `log.segment.bytes`.
+    /// `auto.create.topics.enable`, `group.initial.rebalance.delay.ms`, `log.retention.check.interval.ms`,
+    /// `offsets.retention.minutes`, `offsets.retention.check.interval.ms`, and the broker's names of all settings of topics, such as
+    /// `log.retention.ms` and `log.segment.bytes`.
     ///
     /// ```
     /// use headwater_broker::Config;
@@ -108,6 +109,8 @@ impl Config {
             }
             "group.initial.rebalance.delay.ms" => self.group_initial_delay_ms = number(value, 0)?,
             "log.retention.check.interval.ms" => self.retention_check_ms = number(value, 1)?,
+            "offsets.retention.minutes" => self.offsets_retention_ms = minutes(value)?,
+            "offsets.retention.check.interval.ms" => self.offsets_retention_check_ms = number(value, 1)?,
             name if ONES.contains(&name) => {
                 if value.trim() != "1" {
                     return Err(format!("it can only be 1, not {value}: there is one broker"));
@@ -149,6 +152,15 @@ fn not(value: &str, expected: &str) -> String {
 fn number<T: FromStr + PartialOrd + std::fmt::Display>(value: &str, min: T) -> Result<T, String> {
     let number: T = value.trim().parse().map_err(|_| not(value, "a whole number"))?;
     if number < min { Err(format!("it must be at least {min}, not {value}")) } else { Ok(number) }
+}
+
+/// A number of minutes as ms; -1 is no limit, which Kafka does not have here.
+fn minutes(value: &str) -> Result<Option<u64>, String> {
+    if value.trim() == "-1" {
+        return Ok(None);
+    }
+    let minutes: u32 = number(value, 1)?;
+    Ok(Some(u64::from(minutes) * MINUTE_MS.unsigned_abs()))
 }
 
 /// A number of units as ms; -1 stays, which is no limit.
@@ -205,6 +217,8 @@ mod tests {
             ("auto.create.topics.enable", "FALSE"),
             ("group.initial.rebalance.delay.ms", "3000"),
             ("log.retention.check.interval.ms", "500"),
+            ("offsets.retention.minutes", "10080"),
+            ("offsets.retention.check.interval.ms", "1000"),
             ("log.segment.bytes", "1048576"),
             ("log.retention.hours", "1"),
             ("log.retention.minutes", "2"),
@@ -218,10 +232,12 @@ mod tests {
         assert_eq!(config.storage, Storage::Folder("/data/kafka".into()));
         assert_eq!((config.default_partitions, config.auto_create_topics), (3, false));
         assert_eq!((config.group_initial_delay_ms, config.retention_check_ms), (3_000, 500));
+        assert_eq!((config.offsets_retention_ms, config.offsets_retention_check_ms), (Some(604_800_000), 1_000));
         let defaults = [("retention.ms", "120000"), ("segment.bytes", "1048576"), ("segment.ms", "86400000")];
         let defaults = defaults.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(config.topic_defaults, defaults.into());
         let exact = with(&[("log.retention.hours", "1"), ("log.retention.ms", "7")]).expect("both are known");
+        assert_eq!(with(&[("offsets.retention.minutes", "-1")]).expect("is no limit").offsets_retention_ms, None);
         assert_eq!(exact.topic_defaults["retention.ms"], "7", "the most exact one counts");
     }
 
@@ -237,6 +253,8 @@ mod tests {
             ("log.retention.hours", "x", "whole number"),
             ("num.partitions", "0", "at least 1"),
             ("auto.create.topics.enable", "perhaps", "true or false"),
+            ("offsets.retention.minutes", "0", "at least 1"),
+            ("offsets.retention.minutes", "1.5", "whole number"),
             ("listeners", "SSL://h:1", "only PLAINTEXT"),
             ("listeners", "PLAINTEXT://h:1,PLAINTEXT://h:2", "only one"),
             ("listeners", "nonsense", "host:port"),

@@ -18,6 +18,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, once, text};
+use crate::config::Config;
 use crate::core::BROKER_ID;
 use crate::topics::{Edit, Origin, SETTINGS, Setting, SettingType, Settings, TopicError};
 
@@ -127,6 +128,12 @@ fn broker_configs(call: &Call) -> Vec<(String, String, SettingType)> {
         ("log.retention.check.interval.ms".to_owned(), config.retention_check_ms.to_string(), at_least_1),
         ("node.id".to_owned(), BROKER_ID.to_string(), int),
         ("num.partitions".to_owned(), config.default_partitions.to_string(), int),
+        ("offsets.retention.check.interval.ms".to_owned(), config.offsets_retention_check_ms.to_string(), at_least_1),
+        (
+            "offsets.retention.minutes".to_owned(),
+            offsets_retention_minutes(config),
+            SettingType::Int(-1, i64::from(i32::MAX)),
+        ),
     ];
     let defaults = SETTINGS.iter().map(|one| {
         let value = config.topic_defaults.get(one.name).map_or(one.default, String::as_str);
@@ -134,6 +141,11 @@ fn broker_configs(call: &Call) -> Vec<(String, String, SettingType)> {
     });
     configs.extend(defaults);
     configs
+}
+
+/// Kafka's unit; -1 means for ever.
+fn offsets_retention_minutes(config: &Config) -> String {
+    config.offsets_retention_ms.map_or("-1".to_owned(), |ms| ms.div_ceil(60_000).to_string())
 }
 
 fn broker_config(name: String, value: String, value_type: SettingType) -> DescribeConfigsResourceResult {

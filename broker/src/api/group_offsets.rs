@@ -2,9 +2,6 @@
 //!
 //! Separate from membership because a consumer can commit offsets without being a member.
 
-use std::collections::BTreeSet;
-
-use bytes::{Buf, Bytes};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
@@ -21,7 +18,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, code, once, text, topic_name};
 use crate::clock::now_ms;
-use crate::group::{Caller, Group, GroupState, Offsets};
+use crate::group::{Caller, Offsets, subscribed_topics};
 use crate::meta::{CommittedOffset, PartitionOffset};
 use crate::topic_partition::TopicPartition;
 
@@ -82,7 +79,10 @@ pub(super) fn checked_offset(
     if metadata.as_ref().is_some_and(|text| text.len() > METADATA_BYTES_MAX) {
         return Err(ResponseError::OffsetMetadataTooLarge);
     }
-    Ok(PartitionOffset { at, committed: CommittedOffset { offset, leader_epoch, metadata } })
+    Ok(PartitionOffset {
+        at,
+        committed: CommittedOffset { offset, leader_epoch, metadata, committed_ms: Some(now_ms()) },
+    })
 }
 
 /// A group and the partitions whose offsets are requested; `None` for all.
@@ -133,7 +133,7 @@ fn fetched_one(offsets: &Offsets, at: TopicPartition, stable: bool) -> FetchedOf
     if stable && offsets.is_unstable(&at) {
         return (at, Err(ResponseError::UnstableOffsetCommit));
     }
-    let none = CommittedOffset { offset: -1, leader_epoch: -1, metadata: Some(String::new()) };
+    let none = CommittedOffset { offset: -1, leader_epoch: -1, metadata: Some(String::new()), committed_ms: None };
     let committed = offsets.committed().get(&at).cloned().unwrap_or(none);
     (at, Ok(committed))
 }
@@ -190,9 +190,11 @@ fn parts(committed: Result<CommittedOffset, ResponseError>) -> (i64, i32, Option
 
 /// Deletes a group's offsets for topics that no member subscribes to.
 pub(crate) fn delete(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
-    let Some(subscribed) = call.core.groups.inspect(&request.group_id, |view| subscribed_topics(view.group)) else {
+    let subscribed = call.core.groups.inspect(&request.group_id, |view| subscribed_topics(view.group));
+    let Some(subscribed) = subscribed else {
         return OffsetDeleteResponse::default().with_error_code(ResponseError::GroupIdNotFound.code());
     };
+    let subscribed = subscribed.unwrap_or_default();
     let mut deleted = Vec::new();
     let topics = request.topics.into_iter().map(|topic| {
         let partition = |index: i32| {
@@ -212,40 +214,4 @@ pub(crate) fn delete(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteR
     let topics = topics.collect();
     let result = call.core.groups.delete_offsets(&request.group_id, deleted);
     OffsetDeleteResponse::default().with_error_code(code(&result)).with_topics(topics)
-}
-
-/// The topics that the members of a consumer group subscribe to, as far as their metadata can be read.
-fn subscribed_topics(group: &Group) -> BTreeSet<String> {
-    if group.protocol_type() != "consumer" || group.state() == GroupState::Empty {
-        return BTreeSet::new();
-    }
-    group.members().flat_map(|member| subscribed(member.metadata(group.protocol()))).collect()
-}
-
-/// The topics in a consumer's subscription: in every version, a list after the version number. Bytes that are not a
-/// subscription yield no topics; they come from a client, so no length in them is trusted.
-fn subscribed(mut metadata: Bytes) -> Vec<String> {
-    let mut topics = Vec::new();
-    let (Ok(_version), Ok(count)) = (metadata.try_get_i16(), metadata.try_get_i32()) else { return topics };
-    for _ in 0..count {
-        let Ok(length) = metadata.try_get_i16() else { break };
-        let Some(name) = usize::try_from(length).ok().filter(|length| *length <= metadata.len()) else { break };
-        topics.push(String::from_utf8_lossy(&metadata.split_to(name)).into_owned());
-    }
-    topics
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn subscriptions_are_read_as_far_as_they_go() {
-        let read = |bytes: &'static [u8]| subscribed(Bytes::from_static(bytes));
-        assert_eq!(read(b"\0\x03\0\0\0\x02\0\x01a\0\x02bcrest"), ["a", "bc"]);
-        assert_eq!(read(b"\0\0\x7f\xff\xff\xff\0\x01a"), ["a"]);
-        assert_eq!(read(b"\0\0\0\0\0\x01\x7f\xffa"), [""; 0]);
-        assert_eq!(read(b"\0\0\xff\xff\xff\xff"), [""; 0]);
-        assert_eq!(read(b"\0"), [""; 0]);
-    }
 }

@@ -16,6 +16,7 @@ use kafka_protocol::ResponseError;
 
 use super::member::Member;
 use super::request::{Caller, Leaver, Reply, Sync, SyncReply, Token};
+use crate::meta::Membership;
 
 /// The state of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub(crate) struct Group {
     pub(super) protocol_type: String,
     pub(super) protocol: Option<String>,
     pub(super) leader: String,
+    /// When the last member left; `None` while there are members, or if there never were any.
+    pub(super) empty_since_ms: Option<i64>,
     pub(super) members: BTreeMap<String, Member>,
     /// Member ids that were handed out but not used yet, with the time at which they expire.
     pub(super) promised: BTreeMap<String, i64>,
@@ -66,11 +69,23 @@ impl Group {
             protocol_type: String::new(),
             protocol: None,
             leader: String::new(),
+            empty_since_ms: None,
             members: BTreeMap::new(),
             promised: BTreeMap::new(),
             replies: VecDeque::new(),
             initial_delay_ms: i64::try_from(initial_delay_ms).unwrap_or(i64::MAX),
         }
+    }
+
+    /// A group that the last broker had: its members are gone, and if there were any until the end, the last one has left now.
+    pub(super) fn restored(initial_delay_ms: u64, membership: &Membership, had_members: bool, now_ms: i64) -> Group {
+        let empty_since_ms = membership.empty_since_ms.or(had_members.then_some(now_ms));
+        Group { protocol_type: membership.protocol_type.clone(), empty_since_ms, ..Group::new(initial_delay_ms) }
+    }
+
+    /// What the journal keeps of the group besides its offsets.
+    pub(super) fn membership(&self) -> Membership {
+        Membership { protocol_type: self.protocol_type.clone(), empty_since_ms: self.empty_since_ms }
     }
 
     pub(crate) fn state(&self) -> GroupState {

@@ -127,6 +127,7 @@ impl Group {
 
     fn wait_for_generation(&mut self, id: &str, join: &Join, token: Token, now_ms: i64) {
         self.protocol_type.clone_from(&join.protocol_type);
+        self.empty_since_ms = None;
         let former = self.members.get_mut(id).and_then(|member| member.joining.replace(token));
         if let Some(former) = former {
             let reply = JoinReply::refused(ResponseError::RebalanceInProgress, id);

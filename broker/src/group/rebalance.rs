@@ -66,6 +66,7 @@ impl Group {
     fn wait_for_static_members(&mut self, now_ms: i64) {
         if self.members.is_empty() {
             self.state = GroupState::Empty;
+            self.empty_since_ms = Some(now_ms);
             self.protocol = None;
             self.leader.clear();
         } else {

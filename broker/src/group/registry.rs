@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use super::coordinator::Group;
 use super::offsets::Offsets;
 use super::request::{Caller, Join, JoinReply, Leaver, Reply, Sync, SyncReply, Token};
-use crate::meta::{Change, Journal, PartitionOffset};
+use crate::meta::{Change, GroupImage, Journal, Membership, PartitionOffset};
 use crate::topic_partition::TopicPartition;
 
 /// All groups by id.
@@ -32,6 +32,8 @@ pub(crate) struct Groups {
 struct Slot {
     group: Group,
     offsets: Offsets,
+    /// What the journal has.
+    noted: Membership,
     waiting: BTreeMap<Token, oneshot::Sender<Reply>>,
     next_token: u64,
     /// The slot was removed from the map; whoever still holds it must look the group up again.
@@ -47,10 +49,10 @@ pub(crate) struct GroupView<'a> {
 
 impl Groups {
     /// Opens the groups in the journal.
-    pub(crate) fn open(journal: &Arc<Journal>, initial_delay_ms: u64, timer: &Arc<Notify>) -> Groups {
+    pub(crate) fn open(journal: &Arc<Journal>, initial_delay_ms: u64, timer: &Arc<Notify>, now_ms: i64) -> Groups {
         let kept = journal.read(|image| image.groups.clone());
-        let slot = |offsets| Arc::new(Mutex::new(Slot::new(initial_delay_ms, Offsets::from_journal(offsets))));
-        let by_id = kept.into_iter().map(|(id, offsets)| (id, slot(offsets))).collect();
+        let slot = |image| Arc::new(Mutex::new(Slot::restored(initial_delay_ms, image, now_ms)));
+        let by_id = kept.into_iter().map(|(id, image)| (id, slot(image))).collect();
         Groups { journal: Arc::clone(journal), initial_delay_ms, timer: Arc::clone(timer), by_id: Mutex::new(by_id) }
     }
 
@@ -96,6 +98,7 @@ impl Groups {
     /// Removes a member from its group.
     pub(crate) fn leave(&self, group: &str, leaver: &Leaver, now_ms: i64) -> Result<(), ResponseError> {
         let left = self.change_known(group, |slot| slot.group.handle_leave(leaver, now_ms));
+        self.timer.notify_one();
         left.unwrap_or(Err(ResponseError::UnknownMemberId))
     }
 
@@ -169,13 +172,38 @@ impl Groups {
 
     /// Deletes a group's offsets for some partitions.
     pub(crate) fn delete_offsets(&self, group: &str, partitions: Vec<TopicPartition>) -> Result<(), ResponseError> {
-        let deleted = self.change_known(group, |slot| {
-            let partitions_of_group = partitions.clone();
-            self.write_to_journal(Change::OffsetsDeleted { group: group.to_owned(), partitions: partitions_of_group })?;
-            slot.offsets.delete(&partitions);
-            Ok(())
-        });
+        let deleted = self.change_known(group, |slot| self.delete_offsets_of(group, slot, partitions));
         deleted.unwrap_or(Err(ResponseError::GroupIdNotFound))
+    }
+
+    fn delete_offsets_of(
+        &self,
+        group: &str,
+        slot: &mut Slot,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<(), ResponseError> {
+        self.write_to_journal(Change::OffsetsDeleted { group: group.to_owned(), partitions: partitions.clone() })?;
+        slot.offsets.delete(&partitions);
+        Ok(())
+    }
+
+    /// Deletes the committed offsets that nobody has needed since `before_ms`, and groups of which nothing is left. Errors are logged:
+    /// it is tried again.
+    pub(crate) fn expire_offsets(&self, before_ms: i64) {
+        for group in self.ids() {
+            self.change_known(&group, |slot| {
+                let expired = slot.group.expired(&slot.offsets, before_ms);
+                let offsets = expired.len();
+                if offsets == 0 {
+                    return;
+                }
+                match self.delete_offsets_of(&group, slot, expired) {
+                    Ok(()) => tracing::info!(group, offsets, "deleted expired offsets"),
+                    Err(error) => tracing::warn!(group, %error, "could not delete expired offsets"),
+                }
+            });
+        }
+        self.remove_unused();
     }
 
     /// Removes all offsets of a deleted topic; the deletion is already in the journal.
@@ -190,20 +218,44 @@ impl Groups {
         self.slots().iter().filter_map(|slot| slot.lock().group.poll_timeout()).min()
     }
 
-    /// Handles everything that is due, and removes groups without members and offsets.
+    /// Handles everything that is due, notes in the journal which groups have members, and removes those without members and offsets.
     pub(crate) fn handle_timeouts(&self, now_ms: i64) {
-        for slot in self.slots() {
-            let mut slot = slot.lock();
-            if slot.group.poll_timeout().is_some_and(|deadline_ms| deadline_ms <= now_ms) {
-                slot.group.handle_timeout(now_ms);
-                slot.send_replies();
-            }
+        for group in self.ids() {
+            self.change_known(&group, |slot| {
+                if slot.group.poll_timeout().is_some_and(|deadline_ms| deadline_ms <= now_ms) {
+                    slot.group.handle_timeout(now_ms);
+                }
+                self.note_membership(&group, slot);
+            });
         }
-        self.by_id.lock().retain(|_, slot| {
+        self.remove_unused();
+    }
+
+    /// Joining and leaving do not wait for the journal. A broker that is killed in between does not know the latest change; its next
+    /// start has the members join again before any offset expires.
+    fn note_membership(&self, group: &str, slot: &mut Slot) {
+        let membership = slot.group.membership();
+        if membership == slot.noted {
+            return;
+        }
+        let change = Change::GroupMembersChanged { group: group.to_owned(), membership: membership.clone() };
+        if self.write_to_journal(change).is_ok() {
+            slot.noted = membership;
+        }
+    }
+
+    fn remove_unused(&self) {
+        self.by_id.lock().retain(|group, slot| {
             let mut slot = slot.lock();
-            slot.removed = slot.group.is_empty() && slot.offsets.is_empty();
+            slot.removed = slot.group.is_empty() && slot.offsets.is_empty() && self.forget(group);
             !slot.removed
         });
+    }
+
+    /// Has the journal forget a group. Returns false if that fails; it is tried again.
+    fn forget(&self, group: &str) -> bool {
+        let is_known = self.journal.read(|image| image.groups.contains_key(group));
+        !is_known || self.write_to_journal(Change::GroupDeleted { group: group.to_owned() }).is_ok()
     }
 
     fn slots(&self) -> Vec<Arc<Mutex<Slot>>> {
@@ -213,7 +265,7 @@ impl Groups {
     /// Changes a group, which is created if it does not exist, and sends the resulting replies.
     fn change<T>(&self, group: &str, mut change: impl FnMut(&mut Slot) -> T) -> T {
         loop {
-            let fresh = || Arc::new(Mutex::new(Slot::new(self.initial_delay_ms, Offsets::default())));
+            let fresh = || Arc::new(Mutex::new(Slot::new(Group::new(self.initial_delay_ms))));
             let slot = Arc::clone(self.by_id.lock().entry(group.to_owned()).or_insert_with(fresh));
             let mut slot = slot.lock();
             if !slot.removed {
@@ -243,9 +295,19 @@ impl Groups {
 }
 
 impl Slot {
-    fn new(initial_delay_ms: u64, offsets: Offsets) -> Slot {
-        let group = Group::new(initial_delay_ms);
-        Slot { group, offsets, waiting: BTreeMap::new(), next_token: 0, removed: false }
+    fn new(group: Group) -> Slot {
+        let (offsets, noted, waiting) = Default::default();
+        Slot { group, offsets, noted, waiting, next_token: 0, removed: false }
+    }
+
+    /// A group of the last broker.
+    fn restored(initial_delay_ms: u64, image: GroupImage, now_ms: i64) -> Slot {
+        let GroupImage { membership: noted, offsets } = image;
+        // Earlier versions wrote no times and noted no members: there may have been some until now.
+        let is_dated = offsets.values().all(|committed| committed.committed_ms.is_some());
+        let had_members = !noted.protocol_type.is_empty() || !is_dated;
+        let group = Group::restored(initial_delay_ms, &noted, had_members, now_ms);
+        Slot { offsets: Offsets::from_journal(offsets), noted, ..Slot::new(group) }
     }
 
     fn wait(&mut self) -> (Token, oneshot::Receiver<Reply>) {

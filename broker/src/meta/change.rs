@@ -17,6 +17,9 @@ pub(crate) struct CommittedOffset {
     pub(crate) offset: i64,
     pub(crate) leader_epoch: i32,
     pub(crate) metadata: Option<String>,
+    /// When it was committed, in ms since the Unix epoch; earlier versions did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) committed_ms: Option<i64>,
 }
 
 /// A committed offset with its partition.
@@ -26,6 +29,17 @@ pub(crate) struct PartitionOffset {
     pub(crate) at: TopicPartition,
     #[serde(flatten)]
     pub(crate) committed: CommittedOffset,
+}
+
+/// Whether a group has members, as far as it decides when committed offsets expire. The members themselves are not kept: they join
+/// again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Membership {
+    /// The protocol type of the members; empty if there never were any.
+    pub(crate) protocol_type: String,
+    /// When the last member left, in ms since the Unix epoch; `None` while there are members, or if there never were any.
+    pub(crate) empty_since_ms: Option<i64>,
 }
 
 /// A transaction whose outcome is decided, with what remains to be done until it has ended everywhere.
@@ -93,6 +107,11 @@ pub(crate) enum Change {
     OffsetsDeleted {
         group: String,
         partitions: Vec<TopicPartition>,
+    },
+    /// The first member of a group has joined, or the last one has left.
+    GroupMembersChanged {
+        group: String,
+        membership: Membership,
     },
     GroupDeleted {
         group: String,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::change::{Change, CommittedOffset, DecidedTransaction, PartitionOffset};
+use super::change::{Change, CommittedOffset, DecidedTransaction, Membership, PartitionOffset};
 use crate::log::{Compacted, Extent};
 use crate::topic_partition::TopicPartition;
 
@@ -16,8 +16,7 @@ use crate::topic_partition::TopicPartition;
 pub(crate) struct Image {
     pub(crate) cluster: Option<ClusterImage>,
     pub(crate) topics: BTreeMap<String, TopicImage>,
-    /// Committed offsets by group.
-    pub(crate) groups: BTreeMap<String, BTreeMap<TopicPartition, CommittedOffset>>,
+    pub(crate) groups: BTreeMap<String, GroupImage>,
     pub(crate) next_producer_id: i64,
     pub(crate) transactional_ids: BTreeMap<String, TransactionalIdImage>,
     /// Topics that were deleted since the journal was last rewritten: their folders can be removed, unlike those of
@@ -56,6 +55,14 @@ impl TopicImage {
     }
 }
 
+/// A group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GroupImage {
+    pub(crate) membership: Membership,
+    /// The committed offsets.
+    pub(crate) offsets: BTreeMap<TopicPartition, CommittedOffset>,
+}
+
 /// A transactional id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TransactionalIdImage {
@@ -92,10 +99,13 @@ impl Image {
             }),
             Change::OffsetsCommitted { group, offsets } => self.commit(group, offsets),
             Change::OffsetsDeleted { group, partitions } => {
-                let offsets = self.groups.entry(group).or_default();
+                let offsets = &mut self.groups.entry(group).or_default().offsets;
                 for at in &partitions {
                     offsets.remove(at);
                 }
+            }
+            Change::GroupMembersChanged { group, membership } => {
+                self.groups.entry(group).or_default().membership = membership;
             }
             Change::GroupDeleted { group } => {
                 self.groups.remove(&group);
@@ -121,13 +131,7 @@ impl Image {
         let mut changes: Vec<Change> = self.cluster.iter().map(cluster_change).collect();
         changes.push(Change::ProducerIdsReserved { next: self.next_producer_id });
         changes.extend(self.topics.iter().flat_map(|(name, topic)| topic_changes(name, topic)));
-        changes.extend(self.groups.iter().map(|(group, offsets)| {
-            let offset = |(at, committed): (&TopicPartition, &CommittedOffset)| PartitionOffset {
-                at: at.clone(),
-                committed: committed.clone(),
-            };
-            Change::OffsetsCommitted { group: group.clone(), offsets: offsets.iter().map(offset).collect() }
-        }));
+        changes.extend(self.groups.iter().flat_map(|(id, group)| group_changes(id, group)));
         changes.extend(self.transactional_ids.iter().flat_map(|(id, image)| transaction_changes(id, image)));
         changes
     }
@@ -141,14 +145,14 @@ impl Image {
     /// Committed offsets are deleted with their topic; otherwise a new topic of the same name would inherit them.
     fn delete_topic(&mut self, name: &str) {
         self.deleted_topics.extend(self.topics.remove(name).map(|topic| topic.id));
-        for offsets in self.groups.values_mut() {
-            offsets.retain(|at, _| at.topic != name);
+        for group in self.groups.values_mut() {
+            group.offsets.retain(|at, _| at.topic != name);
         }
     }
 
     fn commit(&mut self, group: String, offsets: Vec<PartitionOffset>) {
         let known = self.groups.entry(group).or_default();
-        known.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
+        known.offsets.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
     }
 
     fn decide(&mut self, transactional_id: &str, ended: DecidedTransaction) {
@@ -185,6 +189,16 @@ fn topic_changes(name: &str, topic: &TopicImage) -> Vec<Change> {
     changes
 }
 
+fn group_changes(id: &str, image: &GroupImage) -> Vec<Change> {
+    let GroupImage { membership, offsets } = image.clone();
+    let offset = |(at, committed)| PartitionOffset { at, committed };
+    let offsets = offsets.into_iter().map(offset).collect();
+    let mut changes = vec![Change::OffsetsCommitted { group: id.to_owned(), offsets }];
+    let had_members = membership != Membership::default();
+    changes.extend(had_members.then(|| Change::GroupMembersChanged { group: id.to_owned(), membership }));
+    changes
+}
+
 fn transaction_changes(id: &str, image: &TransactionalIdImage) -> Vec<Change> {
     let TransactionalIdImage { producer_id, producer_epoch, timeout_ms, open, decided } = image.clone();
     let transactional_id = id.to_owned();
@@ -204,7 +218,7 @@ mod tests {
     use super::*;
 
     fn offset(topic: &str, offset: i64) -> PartitionOffset {
-        let committed = CommittedOffset { offset, leader_epoch: -1, metadata: None };
+        let committed = CommittedOffset { offset, leader_epoch: -1, metadata: None, committed_ms: Some(7) };
         PartitionOffset { at: TopicPartition::new(topic, 0), committed }
     }
 
@@ -233,6 +247,10 @@ mod tests {
                 compacted: Compacted { round: 2, next_offset: 7, ..Compacted::default() },
             },
             Change::OffsetsCommitted { group: "g".to_owned(), offsets: vec![offset("a", 3), offset("b", 4)] },
+            Change::GroupMembersChanged {
+                group: "g".to_owned(),
+                membership: Membership { protocol_type: "consumer".to_owned(), empty_since_ms: Some(8) },
+            },
             Change::ProducerInitialized {
                 transactional_id: "t".to_owned(),
                 producer_id: 5,
@@ -264,16 +282,16 @@ mod tests {
     #[test]
     fn offsets_of_a_transaction_count_when_it_has_ended() {
         let mut image = filled();
-        assert_eq!(image.groups["g"][&TopicPartition::new("a", 0)].offset, 3);
+        assert_eq!(image.groups["g"].offsets[&TopicPartition::new("a", 0)].offset, 3);
         image.apply(Change::TransactionEnded { transactional_id: "t".to_owned() });
-        assert_eq!(image.groups["g"][&TopicPartition::new("a", 0)].offset, 9);
+        assert_eq!(image.groups["g"].offsets[&TopicPartition::new("a", 0)].offset, 9);
     }
 
     #[test]
     fn a_topic_takes_its_committed_offsets_with_it() {
         let mut image = filled();
         image.apply(Change::TopicDeleted { name: "a".to_owned() });
-        let left: Vec<_> = image.groups["g"].keys().map(|at| at.topic.as_str()).collect();
+        let left: Vec<_> = image.groups["g"].offsets.keys().map(|at| at.topic.as_str()).collect();
         assert_eq!(left, ["b"]);
     }
 }

@@ -134,12 +134,12 @@ mod tests {
         log.announce(PRODUCER).expect("may write");
         log.append(&testing::batch(PRODUCER, 0, 1, 0, true), &rules, 0).expect("appends");
         let timer = Arc::new(Notify::new());
-        let groups = Groups::open(&journal, 0, &timer);
+        let groups = Groups::open(&journal, 0, &timer, 0);
         (journal, topics, groups, timer)
     }
 
     fn outcome(commit: bool) -> DecidedTransaction {
-        let committed = CommittedOffset { offset: 9, leader_epoch: -1, metadata: None };
+        let committed = CommittedOffset { offset: 9, leader_epoch: -1, metadata: None, committed_ms: None };
         let at = TopicPartition::new("t", 0);
         DecidedTransaction {
             producer_id: PRODUCER.id,
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!((read.ends.stable, read.aborted), (2, Some(Vec::new())), "it is committed");
         let at = TopicPartition::new("t", 0);
         assert_eq!(groups.inspect("g", |view| view.offsets.committed()[&at].offset), Some(9));
-        assert_eq!(journal.read(|image| image.groups["g"][&at].offset), 9);
+        assert_eq!(journal.read(|image| image.groups["g"].offsets[&at].offset), 9);
         assert_eq!(transactions.inspect("x", |one| one.state_name()), Some("CompleteCommit"));
     }
 

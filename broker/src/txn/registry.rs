@@ -348,7 +348,7 @@ mod tests {
         let topics = Topics::open(&journal, None, &Config::in_memory(), true).expect("opens");
         topics.create("t", 1, Settings::default(), false).expect("creates");
         let timer = Arc::new(Notify::new());
-        let groups = Groups::open(&journal, 0, &timer);
+        let groups = Groups::open(&journal, 0, &timer, 0);
         (journal, topics, groups, timer)
     }
 

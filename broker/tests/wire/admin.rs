@@ -210,6 +210,8 @@ fn exercise_describe_configs(client: &mut Client) {
         assert_eq!(describe(client, version, TOPIC, "nowhere").0, UNKNOWN_TOPIC);
         let (error, configs) = describe(client, version, BROKER, "1");
         assert!(error == 0 && configs.iter().all(|config| config.read_only));
+        let retention = configs.iter().find(|config| &*config.name == "offsets.retention.minutes").expect("is shown");
+        assert_eq!(retention.value.as_deref(), Some("-1"), "offsets are kept for ever");
         assert_eq!(describe(client, version, BROKER, "77").0, ResponseError::InvalidRequest.code());
         assert_eq!(describe(client, version, 99, "x").0, ResponseError::InvalidRequest.code());
     }

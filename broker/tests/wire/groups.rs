@@ -1,6 +1,9 @@
 //! Consumer groups and their offsets.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use headwater_broker::Config;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
@@ -258,6 +261,34 @@ fn a_member_that_falls_silent_is_replaced() {
     let second = two.call(2, &join_request("g", ""));
     assert_eq!((second.error_code, &second.leader), (0, &second.member_id));
     assert_eq!(heartbeat(&mut one, 1, "g", &silent.member_id, 1), ResponseError::UnknownMemberId.code());
+}
+
+/// Goal: offsets that nobody needs leave, and those of a member stay. Method: a group with a member and one that never had any, until the
+/// member leaves, too.
+#[test]
+fn offsets_that_nobody_needs_expire() {
+    let config = Config { offsets_retention_ms: Some(100), offsets_retention_check_ms: 10, ..Config::in_memory() };
+    let fixture = Fixture::start(config);
+    let mut client = fixture.connect();
+    client.create_topic("subscribed", 1);
+    let joined = join(&mut client, 2, "members");
+    sync(&mut client, 1, "members", &joined);
+    assert_eq!(commit(&mut client, 7, "members", ("subscribed", 0), 5, (&joined.member_id, 1)), 0);
+    assert_eq!(commit(&mut client, 7, "nobody", ("subscribed", 0), 6, ("", -1)), 0);
+    let listed = |client: &mut Client| {
+        let answer = client.call(4, &ListGroupsRequest::default());
+        answer.groups.iter().map(|one| one.group_id.to_string()).collect::<Vec<_>>()
+    };
+    while listed(&mut client).len() == 2 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(listed(&mut client), ["members"]);
+    assert_eq!(committed(&mut client, 7, "nobody", ("subscribed", 0), false).0, -1);
+    assert_eq!(committed(&mut client, 7, "members", ("subscribed", 0), false).0, 5);
+    assert_eq!(leave(&mut client, 2, "members", &joined.member_id), 0);
+    while !listed(&mut client).is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
