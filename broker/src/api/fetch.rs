@@ -6,16 +6,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
-use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
-use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, PartitionData};
+use kafka_protocol::messages::{FetchRequest, TopicName};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Call, check_leader_epoch, isolation};
 use crate::config::FETCH_WAIT_MS_MAX;
-use crate::log::{Aborted, Fetched, Isolation, Log};
+use crate::log::{Aborted, Fetched, Isolation, Log, Slice};
+
+/// A topic of a response.
+#[derive(Debug)]
+pub(crate) struct FetchedTopic {
+    pub(crate) name: TopicName,
+    pub(crate) partitions: Vec<FetchedPartition>,
+}
+
+/// A partition of a response: its records, and everything else about it.
+#[derive(Debug)]
+pub(crate) struct FetchedPartition {
+    pub(crate) data: PartitionData,
+    pub(crate) records: Slice,
+}
 
 /// A partition that the request asks for.
 struct RequestedPartition {
@@ -33,7 +48,7 @@ struct FetchLimits {
 }
 
 /// Waits until `min_bytes` are available or the maximum wait time has passed, then reads.
-pub(crate) async fn fetch(call: &Call, request: FetchRequest) -> FetchResponse {
+pub(crate) async fn fetch(call: &Call, request: FetchRequest) -> Vec<FetchedTopic> {
     let limits = FetchLimits {
         isolation: isolation(request.isolation_level),
         bytes_max: usize::try_from(request.max_bytes).unwrap_or(0).min(call.core.answers.fetch_bytes_max()),
@@ -45,7 +60,7 @@ pub(crate) async fn fetch(call: &Call, request: FetchRequest) -> FetchResponse {
     wait_for_bytes(&requested, limits.isolation, min_bytes, Instant::now() + wait).await;
     let topics = requested.iter().map(|requested| requested.topic).collect::<Vec<_>>();
     let read = super::on_disk(&call.core, move || read_all(requested, limits)).await;
-    FetchResponse::default().with_responses(by_topic(names, topics, read))
+    by_topic(names, topics, read)
 }
 
 fn requested(call: &Call, request: FetchRequest) -> Vec<RequestedPartition> {
@@ -86,7 +101,7 @@ fn is_enough(requested: &[RequestedPartition], isolation: Isolation, min_bytes: 
     bytes >= min_bytes
 }
 
-fn read_all(requested: Vec<RequestedPartition>, limits: FetchLimits) -> Vec<PartitionData> {
+fn read_all(requested: Vec<RequestedPartition>, limits: FetchLimits) -> Vec<FetchedPartition> {
     let mut left = limits.bytes_max;
     let mut nothing_yet = true;
     let mut read = Vec::with_capacity(requested.len());
@@ -97,26 +112,32 @@ fn read_all(requested: Vec<RequestedPartition>, limits: FetchLimits) -> Vec<Part
         let bytes = fetched.as_ref().map_or(0, |fetched| fetched.records.len());
         left = left.saturating_sub(bytes);
         nothing_yet &= bytes == 0;
-        read.push(partition_data(one.partition.partition, fetched));
+        read.push(fetched_partition(one.partition.partition, fetched));
     }
     read
 }
 
-fn partition_data(partition: i32, fetched: Result<Fetched, ResponseError>) -> PartitionData {
-    let answer = PartitionData::default().with_partition_index(partition);
+fn fetched_partition(partition: i32, fetched: Result<Fetched, ResponseError>) -> FetchedPartition {
+    let data = PartitionData::default().with_partition_index(partition);
     match fetched {
-        Ok(fetched) => answer
-            .with_high_watermark(fetched.ends.end)
-            .with_last_stable_offset(fetched.ends.stable)
-            .with_log_start_offset(fetched.ends.start)
-            .with_aborted_transactions(fetched.aborted.map(|aborted| aborted.iter().map(aborted_transaction).collect()))
-            .with_records(Some(fetched.records)),
-        Err(error) => answer
-            .with_error_code(error.code())
-            .with_high_watermark(-1)
-            .with_last_stable_offset(-1)
-            .with_log_start_offset(-1)
-            .with_records(Some(bytes::Bytes::new())),
+        Ok(fetched) => FetchedPartition {
+            data: data
+                .with_high_watermark(fetched.ends.end)
+                .with_last_stable_offset(fetched.ends.stable)
+                .with_log_start_offset(fetched.ends.start)
+                .with_aborted_transactions(
+                    fetched.aborted.map(|aborted| aborted.iter().map(aborted_transaction).collect()),
+                ),
+            records: fetched.records,
+        },
+        Err(error) => FetchedPartition {
+            data: data
+                .with_error_code(error.code())
+                .with_high_watermark(-1)
+                .with_last_stable_offset(-1)
+                .with_log_start_offset(-1),
+            records: Slice::Bytes(Bytes::new()),
+        },
     }
 }
 
@@ -125,9 +146,9 @@ fn aborted_transaction(aborted: &Aborted) -> AbortedTransaction {
 }
 
 /// Groups the partitions by topic, in the order of the request.
-fn by_topic(names: Vec<TopicName>, topics: Vec<usize>, read: Vec<PartitionData>) -> Vec<FetchableTopicResponse> {
-    let answer = |name| FetchableTopicResponse::default().with_topic(name);
-    let mut answers: Vec<FetchableTopicResponse> = names.into_iter().map(answer).collect();
+fn by_topic(names: Vec<TopicName>, topics: Vec<usize>, read: Vec<FetchedPartition>) -> Vec<FetchedTopic> {
+    let topic = |name| FetchedTopic { name, partitions: Vec::new() };
+    let mut answers: Vec<FetchedTopic> = names.into_iter().map(topic).collect();
     for (topic, data) in topics.into_iter().zip(read) {
         answers[topic].partitions.push(data);
     }

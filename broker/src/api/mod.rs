@@ -29,6 +29,8 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
 
+pub(crate) use fetch::{FetchedPartition, FetchedTopic};
+
 use crate::config::Storage;
 use crate::core::Core;
 use crate::log::Isolation;

@@ -82,6 +82,15 @@ impl SparseIndex {
         after.checked_sub(1).map_or(0, |at| self.entries[at].position)
     }
 
+    /// The position of the last known batch that begins before the offset `limit` and ends at `end` at the latest; the start if
+    /// none is known.
+    pub(crate) fn position_within(&self, limit: i64, end: u64) -> u64 {
+        let before_limit = self.entries.partition_point(|entry| entry.base_offset < limit);
+        // The last entry up to `end` may be of a batch that ends after it; the one before it is not.
+        let before_end = self.entries.partition_point(|entry| entry.position <= end).saturating_sub(1);
+        before_limit.min(before_end).checked_sub(1).map_or(0, |at| self.entries[at].position)
+    }
+
     /// A position before which every batch is older than `timestamp_ms`.
     pub(crate) fn position_of_time(&self, timestamp_ms: i64) -> u64 {
         let after = self.entries.partition_point(|entry| entry.max_timestamp_before_ms < timestamp_ms);
@@ -106,6 +115,13 @@ mod tests {
     fn an_offset_is_found_from_the_entry_in_front_of_it() {
         let index = index(&[1, 2, 3, 4, 5]);
         assert_eq!([0, 1, 2, 3, 4, 9].map(|offset| index.position_of(offset)), [0, 0, 20, 20, 40, 40]);
+    }
+
+    #[test]
+    fn a_batch_within_is_whole() {
+        let index = index(&[1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!([0, 19, 20, 39, 40, 59, 60, 99].map(|end| index.position_within(9, end)), [0, 0, 0, 0, 20, 20, 40, 40]);
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|limit| index.position_within(limit, 99)), [0, 0, 0, 20, 20, 40]);
     }
 
     #[test]

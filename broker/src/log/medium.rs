@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
 
 use super::handles::{HandleId, Handles};
+use super::slice::{FileRange, Slice};
 
 /// The ending of the file beside a segment, and of one that is being written.
 const BESIDE: &str = "outline";
@@ -90,6 +91,16 @@ impl Medium {
                 Ok(bytes.freeze())
             }
             Medium::Memory(blocks) => read_blocks(&blocks.read(), position, length),
+        }
+    }
+
+    /// Exactly `length` bytes: of a file, the range.
+    pub(crate) fn slice_at(&self, position: u64, length: usize) -> io::Result<Slice> {
+        match self {
+            Medium::File { path, id, handles } => {
+                Ok(Slice::File(FileRange::new(handles.get(*id, path, false)?, position, length)))
+            }
+            Medium::Memory(_) => self.read_at(position, length).map(Slice::Bytes),
         }
     }
 

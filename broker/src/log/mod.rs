@@ -23,6 +23,7 @@ mod record;
 mod recovery;
 mod retention;
 mod segment;
+mod slice;
 mod store;
 mod transactions;
 mod waiters;
@@ -38,6 +39,7 @@ pub(crate) use read::{Fetched, Isolation, TimedOffset};
 pub(crate) use recovery::Opening;
 pub use recovery::RecoveryError;
 pub(crate) use retention::Retention;
+pub(crate) use slice::{FileRange, Slice};
 pub(crate) use store::{SegmentStore, make_folder};
 pub(crate) use transactions::Aborted;
 

@@ -14,10 +14,14 @@ use super::batch::{BatchHeader, HEADER_BYTES};
 use super::medium::Medium;
 use super::partition::{Ends, Log, State};
 use super::record;
-use super::segment::Headers;
+use super::segment::{Headers, Segment};
+use super::slice::Slice;
 use super::transactions::Aborted;
 use crate::clock::now_ms;
 use crate::topic_partition::TopicPartition;
+
+/// The number of bytes from which on they are not read here, but sent from the file. Tests send little.
+const FILE_BYTES_MIN: u64 = if cfg!(test) { 150 } else { 64 << 10 };
 
 /// Which records a reader sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +36,7 @@ pub(crate) enum Isolation {
 #[derive(Debug)]
 pub(crate) struct Fetched {
     /// Whole batches; the first may begin before the requested offset.
-    pub(crate) records: Bytes,
+    pub(crate) records: Slice,
     pub(crate) ends: Ends,
     /// The aborted transactions among the records, for readers of committed records.
     pub(crate) aborted: Option<Vec<Aborted>>,
@@ -51,6 +55,8 @@ struct Part {
     medium: Arc<Medium>,
     position: u64,
     end: u64,
+    /// The position of a batch as near to the end of what is to be read as the index knows one.
+    near_end: u64,
 }
 
 impl Log {
@@ -75,14 +81,15 @@ impl Log {
         at_least_one: bool,
     ) -> Result<Fetched, ResponseError> {
         let (ends, (records, read_to)) = loop {
-            let (ends, limit, parts) = {
+            let (ends, range, parts) = {
                 let state = self.state.lock();
                 let limit = state.limit(offset, isolation)?;
                 state.check_damage(offset)?;
-                let parts = if offset < limit { state.parts(offset) } else { Vec::new() };
-                (state.ends(), limit, parts)
+                let range = BatchRange { from: offset, limit, bytes_max, at_least_one };
+                let parts = if offset < limit { state.parts(&range) } else { Vec::new() };
+                (state.ends(), range, parts)
             };
-            match first_filled(&parts, &BatchRange { from: offset, limit, bytes_max, at_least_one }) {
+            match first_filled(&parts, &range) {
                 Ok(found) => break (ends, found),
                 Err(_) if self.has_replaced(&parts) => {}
                 Err(error) => return Err(self.gone_or_broken(offset, &error)),
@@ -195,34 +202,35 @@ impl State {
         if offset >= next { segment.length } else { segment.index.position_of(offset) }
     }
 
-    /// The parts to read from the segment that contains `offset` on; the offset itself may be missing there.
-    fn parts(&self, offset: i64) -> Vec<Part> {
-        let first = self.segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
-        let position = |segment: &super::segment::Segment| segment.index.position_of(offset);
-        self.parts_from(first, |_| true, position)
+    /// The parts to read from the segment that contains the first offset on; the offset itself may be missing there.
+    fn parts(&self, range: &BatchRange) -> Vec<Part> {
+        let first = self.segments.partition_point(|segment| segment.base_offset <= range.from).saturating_sub(1);
+        let runs = self.segments[first..].iter().flat_map(|segment| {
+            let near_end = |start: u64, end: u64| {
+                let end = end.min(start.saturating_add(range.bytes_max as u64));
+                segment.index.position_within(range.limit, end)
+            };
+            runs(segment, segment.index.position_of(range.from), near_end)
+        });
+        runs.collect()
     }
 
     fn parts_of_time(&self, timestamp_ms: i64) -> Vec<Part> {
-        let new_enough = |segment: &super::segment::Segment| segment.index.max_timestamp_ms() >= timestamp_ms;
-        self.parts_from(0, new_enough, |segment| segment.index.position_of_time(timestamp_ms))
-    }
-
-    fn parts_from(
-        &self,
-        first: usize,
-        wanted: impl Fn(&super::segment::Segment) -> bool,
-        position: impl Fn(&super::segment::Segment) -> u64,
-    ) -> Vec<Part> {
-        let segments = self.segments[first..].iter().filter(|segment| segment.length > 0 && wanted(segment));
-        segments.flat_map(|segment| runs(segment, position(segment))).collect()
+        let new_enough = self.segments.iter().filter(|segment| segment.index.max_timestamp_ms() >= timestamp_ms);
+        let runs = new_enough
+            .flat_map(|segment| runs(segment, segment.index.position_of_time(timestamp_ms), |start, _| start));
+        runs.collect()
     }
 }
 
-/// The undamaged parts of a segment from a position on.
-fn runs(segment: &super::segment::Segment, position: u64) -> Vec<Part> {
+/// The undamaged parts of a segment from a position on. `near_end` is given the start and end of each.
+fn runs(segment: &Segment, position: u64, near_end: impl Fn(u64, u64) -> u64) -> Vec<Part> {
     let behind = segment.damages.iter().map(|damage| damage.to).filter(|to| *to > position);
     let starts = std::iter::once(position).chain(behind).filter(|start| *start < segment.length);
-    let part = |start| Part { medium: Arc::clone(&segment.medium), position: start, end: segment.run_end(start) };
+    let part = |start| {
+        let end = segment.run_end(start);
+        Part { medium: Arc::clone(&segment.medium), position: start, end, near_end: near_end(start, end) }
+    };
     starts.map(part).filter(|part| part.position < part.end).collect()
 }
 
@@ -236,13 +244,13 @@ struct BatchRange {
 }
 
 /// The batches of the first part that has any, and the offset after the last one.
-fn first_filled(parts: &[Part], range: &BatchRange) -> io::Result<(Bytes, i64)> {
+fn first_filled(parts: &[Part], range: &BatchRange) -> io::Result<(Slice, i64)> {
     for part in parts {
         if let Some((position, first)) = part.find(range.from)? {
             return part.read(position, &first, range);
         }
     }
-    Ok((Bytes::new(), range.from))
+    Ok((Slice::Bytes(Bytes::new()), range.from))
 }
 
 /// The first record at or after a timestamp, in order of offset.
@@ -270,15 +278,32 @@ impl Part {
         }
     }
 
-    fn read(&self, position: u64, first: &BatchHeader, range: &BatchRange) -> io::Result<(Bytes, i64)> {
+    fn read(&self, position: u64, first: &BatchHeader, range: &BatchRange) -> io::Result<(Slice, i64)> {
         let fits = first.bytes <= range.bytes_max || range.at_least_one;
         if !fits || first.base_offset >= range.limit {
-            return Ok((Bytes::new(), range.from));
+            return Ok((Slice::Bytes(Bytes::new()), range.from));
         }
         let length = (range.bytes_max.max(first.bytes) as u64).min(self.end - position);
+        if length >= FILE_BYTES_MIN {
+            let (end, read_to) = self.end_of_batches(position, first, position + length, range.limit)?;
+            return Ok((self.medium.slice_at(position, (end - position) as usize)?, read_to));
+        }
         let bytes = self.medium.read_at(position, length as usize)?;
         let (length, read_to) = whole_batches(&bytes, range.limit);
-        Ok((bytes.slice(..length), read_to))
+        Ok((Slice::Bytes(bytes.slice(..length)), read_to))
+    }
+
+    /// The end of the last whole batch up to `end` that starts before `limit`, and the offset after it.
+    fn end_of_batches(&self, position: u64, first: &BatchHeader, end: u64, limit: i64) -> io::Result<(u64, i64)> {
+        let mut last = (position + first.bytes as u64, first.last_offset() + 1);
+        let mut headers = Headers::new(&self.medium, self.near_end.max(last.0), end);
+        while let Some((position, header)) = headers.next()? {
+            if header.base_offset >= limit {
+                break;
+            }
+            last = (position + header.bytes as u64, header.last_offset() + 1);
+        }
+        Ok(last)
     }
 
     fn find_time(&self, timestamp_ms: i64, start_offset: i64) -> io::Result<Option<TimedOffset>> {

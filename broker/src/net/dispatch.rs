@@ -3,26 +3,29 @@
 //! Separate because every request is found in this one list, in the order of the documentation. A request is answered
 //! in one of three ways: immediately; on a thread that may block on the disk; or after waiting for an event.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable};
 
+use super::answer::Answer;
+use super::fetched::write_fetched;
 use super::wire::{Route, WireError, read_body, write_answer};
 use crate::api::{
     self, Call, absent, cluster, configs, fetch, group_admin, group_offsets, log_dirs, membership, offsets, produce,
     quorum, topics, transaction_admin, transactions, versions,
 };
+use crate::log::Slice;
 
-type Answer = Result<Option<BytesMut>, WireError>;
+type Answered = Result<Option<Answer>, WireError>;
 
 /// Answers a request; `None` if the client wants no response.
-pub(super) async fn answer(call: &Call, route: Route, frame: Bytes) -> Answer {
+pub(super) async fn answer(call: &Call, route: Route, frame: Bytes) -> Answered {
     let ask = Ask { call, route, frame };
     match route.key {
         ApiKey::Produce => ask.produce().await,
         ApiKey::Fetch => {
             let request = ask.read()?;
-            ask.write(&fetch::fetch(call, request).await)
+            write_fetched(route, fetch::fetch(call, request).await).map(Some)
         }
         ApiKey::JoinGroup => {
             let request = ask.read()?;
@@ -37,7 +40,7 @@ pub(super) async fn answer(call: &Call, route: Route, frame: Bytes) -> Answer {
     }
 }
 
-async fn answer_directly(ask: Ask<'_>) -> Answer {
+async fn answer_directly(ask: Ask<'_>) -> Answered {
     match ask.route.key {
         ApiKey::ListOffsets => ask.on_disk(offsets::list).await,
         ApiKey::Metadata => ask.on_disk(cluster::metadata).await,
@@ -91,16 +94,21 @@ impl Ask<'_> {
         read_body(&mut self.frame.clone(), self.route)
     }
 
-    fn write<T: Encodable>(&self, answer: &T) -> Answer {
-        write_answer(self.route, answer, self.route.version).map(Some)
+    fn write<T: Encodable>(&self, answer: &T) -> Answered {
+        self.write_version(answer, self.route.version)
     }
 
-    fn at_once<Q: Decodable, A: Encodable>(self, handle: impl FnOnce(&Call, Q) -> A) -> Answer {
+    fn write_version<T: Encodable>(&self, answer: &T, version: i16) -> Answered {
+        let frame = write_answer(self.route, answer, version)?;
+        Ok(Some(Answer::new(vec![Slice::Bytes(frame.freeze())])))
+    }
+
+    fn at_once<Q: Decodable, A: Encodable>(self, handle: impl FnOnce(&Call, Q) -> A) -> Answered {
         let request = self.read()?;
         self.write(&handle(self.call, request))
     }
 
-    async fn on_disk<Q, A>(self, handle: impl FnOnce(&Call, Q) -> A + Send + 'static) -> Answer
+    async fn on_disk<Q, A>(self, handle: impl FnOnce(&Call, Q) -> A + Send + 'static) -> Answered
     where
         Q: Decodable + Send + 'static,
         A: Encodable + Send + 'static,
@@ -111,7 +119,7 @@ impl Ask<'_> {
         self.write(&answer)
     }
 
-    async fn produce(self) -> Answer {
+    async fn produce(self) -> Answered {
         let request: kafka_protocol::messages::ProduceRequest = self.read()?;
         let wants_answer = request.acks != 0;
         let answer = self.on_disk(produce::produce).await?;
@@ -119,9 +127,9 @@ impl Ask<'_> {
     }
 
     /// An unsupported version of ApiVersions is answered in version 0, with the supported versions.
-    fn api_versions(self) -> Answer {
+    fn api_versions(self) -> Answered {
         let known = super::API_VERSIONS.offers(self.route.version);
         let version = if known { self.route.version } else { 0 };
-        write_answer(self.route, &versions::versions(known), version).map(Some)
+        self.write_version(&versions::versions(known), version)
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Separate because only this module knows how requests arrive and how responses leave; what they mean is in `api`.
 
+mod answer;
 mod apis;
 mod connection;
 mod dispatch;
+mod fetched;
 mod frame;
 mod listener;
 mod refusal;

@@ -28,6 +28,8 @@ pub(super) enum WireError {
     RequestTimeout,
     #[error("timed out waiting for the client to read a response")]
     ResponseTimeout,
+    #[error("could not read a segment for a response: {0}")]
+    Segment(std::io::Error),
     #[error("API {key} version {version} is not supported")]
     Unsupported { key: i16, version: i16 },
     #[error("invalid request: {0}")]
@@ -102,6 +104,6 @@ fn malformed(error: impl std::fmt::Display) -> WireError {
     WireError::Malformed(error.to_string())
 }
 
-fn encoding_error(error: impl std::fmt::Display) -> WireError {
+pub(super) fn encoding_error(error: impl std::fmt::Display) -> WireError {
     WireError::Encoding(error.to_string())
 }

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use headwater_broker::Config;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use kafka_protocol::messages::{
@@ -245,4 +247,66 @@ fn requests_sent_ahead_are_answered_in_order() {
             <kafka_protocol::messages::ProduceResponse as kafka_protocol::protocol::Decodable>::decode(&mut frame, 9);
         assert_eq!(answer.expect("decodes").responses[0].partition_responses[0].base_offset, offset);
     }
+}
+
+/// Goal: what is sent from files is what was written, whatever the sizes of batches and of the read. Method: partitions with
+/// small, middle and large batches, read in one request each time, from offsets inside batches too.
+#[test]
+fn large_reads_are_whole_batches() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fixture = Fixture::start(Config::in_folder(folder.path()));
+    let mut client = fixture.connect();
+    client.create_topic("large", 3);
+    let written: Vec<Bytes> = (0..).zip([20, 700, 9_000]).map(|(at, records)| fill(&mut client, at, records)).collect();
+    for bytes_max in [70_000, 100_000, 300_000, 1 << 20] {
+        for version in 4..=12 {
+            let mut read = [(); 3].map(|()| BytesMut::new());
+            while let Some(found) = fetch_all(&mut client, version, bytes_max, &read) {
+                read.iter_mut().zip(found).for_each(|(read, found)| read.extend_from_slice(&found));
+            }
+            assert!(read.iter().zip(&written).all(|(read, written)| read == written), "{bytes_max} {version}");
+        }
+    }
+}
+
+/// Fills a partition with batches of so many records, about 600 kB, and returns them as they are stored.
+fn fill(client: &mut Client, partition: i32, records: i32) -> Bytes {
+    let mut stored = BytesMut::new();
+    while stored.len() < 600_000 {
+        let mut bytes = BytesMut::from(&batch(&Batch { records, ..Batch::default() })[..]);
+        let answer = client.produce(9, ("large", partition), bytes.clone().freeze());
+        assert_eq!(answer.error_code, 0);
+        bytes[..8].copy_from_slice(&answer.base_offset.to_be_bytes());
+        bytes[12..16].copy_from_slice(&0_i32.to_be_bytes()); // the leader epoch
+        stored.extend_from_slice(&bytes);
+    }
+    stored.freeze()
+}
+
+/// The next batches of each partition, from the last offset of those before on; `None` when all is read.
+fn fetch_all(client: &mut Client, version: i16, bytes_max: i32, read: &[BytesMut]) -> Option<Vec<Bytes>> {
+    let partitions = (0..).zip(read).map(|(partition, read)| {
+        FetchPartition::default()
+            .with_partition(partition)
+            .with_fetch_offset(next_offset(read))
+            .with_partition_max_bytes(bytes_max)
+    });
+    let topics = vec![FetchTopic::default().with_topic(topic("large")).with_partitions(partitions.collect())];
+    let answer = client.call(version, &FetchRequest::default().with_max_bytes(1 << 30).with_topics(topics));
+    let partitions = &answer.responses[0].partitions;
+    let found: Vec<Bytes> = partitions.iter().map(|partition| partition.records.clone().unwrap_or_default()).collect();
+    assert!(found.iter().all(|found| found.len() <= bytes_max.max(200_000) as usize), "not too much");
+    found.iter().any(|found| !found.is_empty()).then_some(found)
+}
+
+/// The offset after the last batch.
+fn next_offset(mut batches: &[u8]) -> i64 {
+    let mut next = 0;
+    while !batches.is_empty() {
+        let base = i64::from_be_bytes(batches[..8].try_into().expect("8 bytes"));
+        let length = i32::from_be_bytes(batches[8..12].try_into().expect("4 bytes"));
+        next = base + 1 + i64::from(i32::from_be_bytes(batches[23..27].try_into().expect("4 bytes")));
+        batches = &batches[12 + length as usize..];
+    }
+    next
 }

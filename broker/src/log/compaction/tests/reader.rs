@@ -28,7 +28,7 @@ impl Reader {
         let mut aborted = fetched.aborted.expect("is told which are aborted");
         aborted.sort_by_key(|aborted| aborted.first_offset);
         let mut aborted = aborted.into_iter().peekable();
-        let mut records = fetched.records;
+        let mut records = fetched.records.read();
         while let Some(header) = BatchHeader::parse(&records) {
             let batch = records.split_to(header.bytes);
             assert!(header.checksum_fits(&batch) && header.last_offset() >= self.next_offset);
