@@ -3,6 +3,7 @@
 //! * [`bare`]: the reader that is the baseline of bounded reads;
 //! * [`binary`]: the paths of the built programs;
 //! * [`continuous`]: random continuous queries, and whether their answers depend on the records alone;
+//! * [`embedded`]: the embedded broker as a child process;
 //! * [`load`]: writes records to a topic;
 //! * [`nexmark`]: generated bids and auctions, without I/O;
 //! * [`optimizer`]: random queries, and whether their answers are correct;
@@ -15,6 +16,7 @@
 pub mod bare;
 pub mod binary;
 pub mod continuous;
+pub mod embedded;
 pub mod load;
 pub mod nexmark;
 pub mod optimizer;

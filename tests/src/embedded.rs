@@ -1,0 +1,104 @@
+//! `headwater broker` as a child process: what it is started with, and the process.
+//!
+//! Apart because several programs start one, some of them again and again in the same place.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::binary;
+
+/// Ports below those that clients are given by chance: the broker comes back to its port after it was killed.
+const PORTS: std::ops::Range<u16> = 21_000..32_000;
+const START_WAIT_MAX: Duration = Duration::from_secs(60);
+const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// What a broker is started with: where it listens and keeps its data.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The address that it listens on.
+    pub listen: SocketAddr,
+    /// The folder of its data.
+    pub folder: PathBuf,
+    /// Further properties, each NAME=VALUE.
+    pub properties: Vec<String>,
+}
+
+impl Site {
+    /// A folder and a free loopback port.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let first = std::process::id() as u16 % (PORTS.end - PORTS.start);
+        let ports = (PORTS.start + first..PORTS.end).chain(PORTS);
+        let free = ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+        let listen = SocketAddr::from(([127, 0, 0, 1], free.ok_or_else(|| io::Error::other("no port is free"))?));
+        Ok(Self { listen, folder: folder.into(), properties: Vec::new() })
+    }
+
+    /// Starts a broker, whose messages go to `stderr`, and waits until it accepts connections.
+    pub fn start(&self, stderr: Stdio) -> io::Result<Embedded> {
+        let mut command = Command::new(binary::headwater());
+        command.arg("broker").arg("--listen").arg(self.listen.to_string()).arg("--data").arg(&self.folder);
+        command.args(self.properties.iter().flat_map(|property| ["--set", property]));
+        let mut started = Embedded(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn()?);
+        let begun = Instant::now();
+        while TcpStream::connect(self.listen).is_err() {
+            started.check()?;
+            if begun.elapsed() > START_WAIT_MAX {
+                return Err(io::Error::other(format!("the broker on {} did not start", self.listen)));
+            }
+            thread::sleep(LOOK_INTERVAL);
+        }
+        Ok(started)
+    }
+}
+
+/// A broker; dropping it stops it and waits for it.
+#[derive(Debug)]
+pub struct Embedded(Child);
+
+impl Embedded {
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Its standard error, if that was piped; once.
+    pub fn take_stderr(&mut self) -> Option<ChildStderr> {
+        self.0.stderr.take()
+    }
+
+    /// Fails if it has ended by itself.
+    pub fn check(&mut self) -> io::Result<()> {
+        match self.0.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(io::Error::other(format!("the broker ended with {status}"))),
+        }
+    }
+
+    /// Kills it (kill -9) and waits until its process is gone. Fails if it had ended before.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.check()?;
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        if !matches!(self.0.try_wait(), Ok(None)) {
+            return;
+        }
+        let asked = i32::try_from(self.0.id()).map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM));
+        if !matches!(asked, Ok(Ok(()))) {
+            let _ = self.0.kill();
+        }
+        let _ = self.0.wait();
+    }
+}
