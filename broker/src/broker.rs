@@ -17,14 +17,15 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::api::on_disk;
+use crate::boot::boot_id;
 use crate::clock::now_ms;
 use crate::config::{Config, Storage};
 use crate::core::{Answers, Core};
-use crate::group::Groups;
+use crate::group::{Groups, Timeouts};
 use crate::listen::listen_for_all;
 use crate::lock::{FolderLock, LockError, remember, running_broker};
 use crate::log::{Flush, make_folder};
-use crate::meta::{FORMAT, Journal};
+use crate::meta::{Change, FORMAT, Journal};
 use crate::net;
 use crate::start_error::StartError;
 use crate::topics::{Topics, holds_records};
@@ -173,9 +174,18 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
         topics.keep_all_records().map_err(|error| StartError::Topics(error.message))?;
     }
     let cluster_id = sign()?;
-    let groups = Groups::open(&journal, config.group_initial_delay_ms, &timer, now_ms());
+    let timeouts = Timeouts {
+        initial_delay_ms: config.group_initial_delay_ms,
+        session_timeout_ms: config.consumer_session_timeout_ms,
+    };
+    let groups = Groups::open(&journal, timeouts, &timer, now_ms());
     let transactions = Transactions::open(&journal, &timer);
-    transactions.recover(&topics, &groups, now_ms());
+    let boot_id = boot_id();
+    let is_whole = trusted || boot_id.is_some() && journal.read(|image| image.boot_id == boot_id);
+    transactions.recover(&topics, &groups, is_whole, now_ms());
+    if let Some(boot_id) = boot_id.filter(|id| journal.read(|image| image.boot_id.as_ref() != Some(id))) {
+        journal.write(Change::MachineStarted { boot_id }).map_err(failed)?;
+    }
     if let Some(lock) = &mut lock {
         lock.write_address(address).map_err(failed)?;
     }

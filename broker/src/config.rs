@@ -45,6 +45,12 @@ const RETENTION_CHECK_MS: u64 = 10_000;
 /// How often expired offsets are deleted by default, in ms: as in Kafka.
 const OFFSETS_RETENTION_CHECK_MS: u64 = 600_000;
 
+/// How often members of groups with the protocol of KIP-848 send heartbeats, in ms. In Kafka it is every five seconds, and so long
+/// partitions wait for their next reader.
+const CONSUMER_HEARTBEAT_MS: u32 = 1_000;
+/// How long such a member can be silent, in ms: as in Kafka.
+const CONSUMER_SESSION_TIMEOUT_MS: u64 = 45_000;
+
 /// The configuration of a broker.
 ///
 /// Begin with [`Config::in_memory`] or [`Config::in_folder`] and change what should be different:
@@ -78,6 +84,11 @@ pub struct Config {
     pub default_partitions: i32,
     /// How long a new consumer group waits for more members before its first assignment, in ms.
     pub group_initial_delay_ms: u64,
+    /// How often members of consumer groups with the protocol of KIP-848 (`group.protocol=consumer`) send heartbeats, in ms. A
+    /// partition gets from one member to the next within two or three of them.
+    pub consumer_heartbeat_ms: u32,
+    /// How long such a member can be silent before its partitions go to others, in ms.
+    pub consumer_session_timeout_ms: u64,
     /// How often expired records are deleted and logs are compacted, in ms; at least 1.
     pub retention_check_ms: u64,
     /// How long committed offsets are kept that no member of their group needs any more, in ms; with `None`, for ever, like the
@@ -138,6 +149,8 @@ impl Config {
             auto_create_topics: true,
             default_partitions: 1,
             group_initial_delay_ms: 0,
+            consumer_heartbeat_ms: CONSUMER_HEARTBEAT_MS,
+            consumer_session_timeout_ms: CONSUMER_SESSION_TIMEOUT_MS,
             retention_check_ms: RETENTION_CHECK_MS,
             offsets_retention_ms: None,
             offsets_retention_check_ms: OFFSETS_RETENTION_CHECK_MS,

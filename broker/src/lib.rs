@@ -3,7 +3,7 @@
 //! [`Broker::start`] starts one, in memory or over a folder, and any Kafka client can then connect to
 //! [`Broker::address`]: librdkafka and its bindings, the Java client, or the console tools. The broker supports
 //! idempotent and transactional producers, long-polling fetches, both isolation levels, consumer groups with the classic
-//! protocol, and the admin requests for topics, configs, groups, transactions and offsets.
+//! protocol and with that of KIP-848, and the admin requests for topics, configs, groups, transactions and offsets.
 //!
 //! ```
 //! use std::time::Duration;
@@ -50,8 +50,11 @@
 //! * There is one broker, so there is no replication. The replication factor is always 1.
 //! * There is no TLS, no authentication and no authorization: anyone who can reach the port can read and change
 //!   everything. It therefore listens on loopback by default.
-//! * The newer protocols are not supported: consumer groups of KIP-848, share groups, the second transaction protocol,
-//!   and fetch sessions. Clients fall back to the older versions by themselves.
+//! * Share groups, the second transaction protocol and fetch sessions are not supported. Clients fall back to the older
+//!   versions by themselves.
+//! * All members of a group use one protocol, the classic one or that of KIP-848 (`group.protocol=consumer`); a group without members
+//!   can change it. Kafka also has both in one group while its members are being upgraded. An unknown member of a group that does not
+//!   exist is told that it is unknown, as after a restart, so that it joins again; Kafka says that there is no such group.
 //! * It runs on Unix only.
 //!
 //! # Defaults
@@ -71,7 +74,8 @@
 //! A broker that is killed loses nothing that was acknowledged, because the operating system has it. What survives a power
 //! failure depends on [`Flush`]. A full disk fails the write (`KAFKA_STORAGE_ERROR`) and leaves the log as it was. Records
 //! whose file is missing are reported at start; reading their offsets fails (`CORRUPT_MESSAGE`), and none of these offsets
-//! is assigned again. A transaction that was open when the broker ended is aborted and its producer is fenced.
+//! is assigned again. A transaction that was open when the broker ended goes on with the next one; after a power failure,
+//! which may have taken something of it, it is aborted and its producer is fenced.
 //!
 //! # Modules
 //!
@@ -89,7 +93,7 @@
 //! | `api/*` | the handlers, one file for each family of APIs: from Kafka's messages to the modules below and back | sockets, files |
 //! | `topics` | topics by name, their settings and the logs of their partitions | the protocol, groups, transactions |
 //! | `log` | raw batches in segments, the state of producers, the offsets of a log | topics, the protocol |
-//! | `group` | members, generations, committed offsets; `coordinator` does no I/O | logs, sockets |
+//! | `group` | members, assignments, committed offsets; `coordinator` (the classic protocol) and `consumer` (KIP-848) do no I/O | logs, sockets |
 //! | `txn` | transactional ids and how a transaction ends; `transaction` does no I/O | the protocol, batches |
 //! | `meta` | the journal of all metadata | who decides the changes |
 //! | `topic_partition` | the name of a partition | everything else |
@@ -123,6 +127,7 @@
 //! closed segments from their outlines, which are written at the next such time, and reads the batch headers of the others.
 
 mod api;
+mod boot;
 mod broker;
 mod clock;
 mod config;

@@ -58,7 +58,8 @@ const REFUSED: &[(&[&str], &str)] = &[
 
 impl Config {
     /// Changes options by Kafka's names for them: `listeners`, `advertised.listeners`, `log.dirs`, `num.partitions`,
-    /// `auto.create.topics.enable`, `group.initial.rebalance.delay.ms`, `log.retention.check.interval.ms`,
+    /// `auto.create.topics.enable`, `group.initial.rebalance.delay.ms`, `group.consumer.heartbeat.interval.ms`,
+    /// `group.consumer.session.timeout.ms`, `log.retention.check.interval.ms`,
     /// `offsets.retention.minutes`, `offsets.retention.check.interval.ms`, and the broker's names of all settings of topics, such as
     /// `log.retention.ms` and `log.segment.bytes`.
     ///
@@ -108,6 +109,8 @@ impl Config {
                     value.to_ascii_lowercase().parse().map_err(|_| not(value, "true or false"))?;
             }
             "group.initial.rebalance.delay.ms" => self.group_initial_delay_ms = number(value, 0)?,
+            "group.consumer.heartbeat.interval.ms" => self.consumer_heartbeat_ms = number(value, 1)?,
+            "group.consumer.session.timeout.ms" => self.consumer_session_timeout_ms = number(value, 1)?,
             "log.retention.check.interval.ms" => self.retention_check_ms = number(value, 1)?,
             "offsets.retention.minutes" => self.offsets_retention_ms = minutes(value)?,
             "offsets.retention.check.interval.ms" => self.offsets_retention_check_ms = number(value, 1)?,
@@ -216,6 +219,8 @@ mod tests {
             ("num.partitions", "3"),
             ("auto.create.topics.enable", "FALSE"),
             ("group.initial.rebalance.delay.ms", "3000"),
+            ("group.consumer.heartbeat.interval.ms", "2000"),
+            ("group.consumer.session.timeout.ms", "20000"),
             ("log.retention.check.interval.ms", "500"),
             ("offsets.retention.minutes", "10080"),
             ("offsets.retention.check.interval.ms", "1000"),
@@ -232,6 +237,7 @@ mod tests {
         assert_eq!(config.storage, Storage::Folder("/data/kafka".into()));
         assert_eq!((config.default_partitions, config.auto_create_topics), (3, false));
         assert_eq!((config.group_initial_delay_ms, config.retention_check_ms), (3_000, 500));
+        assert_eq!((config.consumer_heartbeat_ms, config.consumer_session_timeout_ms), (2_000, 20_000));
         assert_eq!((config.offsets_retention_ms, config.offsets_retention_check_ms), (Some(604_800_000), 1_000));
         let defaults = [("retention.ms", "120000"), ("segment.bytes", "1048576"), ("segment.ms", "86400000")];
         let defaults = defaults.map(|(name, value)| (name.to_owned(), value.to_owned()));

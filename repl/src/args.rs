@@ -147,7 +147,8 @@ and there is no second broker that goes on when this one ends.
 
 --config takes a file of Kafka's own properties, and --set single ones: listeners,
 advertised.listeners, log.dirs, num.partitions, auto.create.topics.enable,
-group.initial.rebalance.delay.ms, log.retention.check.interval.ms, offsets.retention.minutes,
+group.initial.rebalance.delay.ms, group.consumer.session.timeout.ms,
+group.consumer.heartbeat.interval.ms, log.retention.check.interval.ms, offsets.retention.minutes,
 offsets.retention.check.interval.ms, and the defaults of all settings of topics by the broker's
 names for them, such as log.retention.hours, log.segment.bytes, log.cleanup.policy and
 log.flush.interval.ms. What the broker does not have, such as ssl.keystore.location or

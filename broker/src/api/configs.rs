@@ -124,6 +124,16 @@ fn broker_configs(call: &Call) -> Vec<(String, String, SettingType)> {
         ("auto.create.topics.enable".to_owned(), config.auto_create_topics.to_string(), SettingType::Boolean),
         ("broker.id".to_owned(), BROKER_ID.to_string(), int),
         ("default.replication.factor".to_owned(), "1".to_owned(), int),
+        (
+            "group.consumer.heartbeat.interval.ms".to_owned(),
+            config.consumer_heartbeat_ms.to_string(),
+            SettingType::Int(1, i64::from(i32::MAX)),
+        ),
+        (
+            "group.consumer.session.timeout.ms".to_owned(),
+            config.consumer_session_timeout_ms.to_string(),
+            SettingType::Int(1, i64::from(i32::MAX)),
+        ),
         ("group.initial.rebalance.delay.ms".to_owned(), config.group_initial_delay_ms.to_string(), int),
         ("log.retention.check.interval.ms".to_owned(), config.retention_check_ms.to_string(), at_least_1),
         ("node.id".to_owned(), BROKER_ID.to_string(), int),

@@ -13,10 +13,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, code, once, text};
-use crate::group::{Group, GroupState, GroupView, Member};
-
-/// The only group type that the broker supports.
-const GROUP_TYPE: &str = "classic";
+use crate::group::{Group, GroupState, Member, Members};
 
 /// Lists all groups, or those in the given states and of the given types.
 pub(crate) fn list(call: &Call, request: ListGroupsRequest) -> ListGroupsResponse {
@@ -24,22 +21,27 @@ pub(crate) fn list(call: &Call, request: ListGroupsRequest) -> ListGroupsRespons
         filter.is_empty() || filter.iter().any(|one| one.eq_ignore_ascii_case(value))
     };
     let listed = |id: String| {
-        let (state, protocol_type) =
-            call.core.groups.inspect(&id, |view| (view.group.state().name(), view.group.protocol_type().to_owned()))?;
-        let shown = wanted(&request.states_filter, state) && wanted(&request.types_filter, GROUP_TYPE);
+        let (state, group_type, protocol_type) = call.core.groups.inspect(&id, |view| {
+            (view.members.state_name(), view.members.type_name(), view.members.protocol_type().to_owned())
+        })?;
+        let shown = wanted(&request.states_filter, state) && wanted(&request.types_filter, group_type);
         let group = ListedGroup::default().with_group_id(GroupId(text(id))).with_protocol_type(text(protocol_type));
         let group = if call.version >= 4 { group.with_group_state(text(state)) } else { group };
-        let group = if call.version >= 5 { group.with_group_type(text(GROUP_TYPE)) } else { group };
+        let group = if call.version >= 5 { group.with_group_type(text(group_type)) } else { group };
         shown.then_some(group)
     };
     ListGroupsResponse::default().with_groups(call.core.groups.ids().into_iter().filter_map(listed).collect())
 }
 
-/// Describes groups with their members and assignments.
+/// Describes classic groups with their members and assignments.
 pub(crate) fn describe(call: &Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
     let describe_one = |id: GroupId| {
-        let described = call.core.groups.inspect(&id, |view: GroupView<'_>| described(call.version, view.group));
-        described.unwrap_or_else(|| dead(call.version, &id)).with_group_id(id)
+        let described = call.core.groups.inspect(&id, |view| match view.members {
+            Members::Classic(group) => described(call.version, group),
+            Members::Consumer(_) => dead(call.version, format!("Group {} is not a classic group.", id.as_str())),
+        });
+        let unknown = || dead(call.version, format!("Group {} not found.", id.as_str()));
+        described.unwrap_or_else(unknown).with_group_id(id)
     };
     let groups = once(request.groups, GroupId::clone);
     DescribeGroupsResponse::default().with_groups(groups.into_iter().map(describe_one).collect())
@@ -64,14 +66,13 @@ fn described(version: i16, group: &Group) -> DescribedGroup {
         .with_members(group.members().map(member).collect())
 }
 
-/// A group that does not exist: an error since version 6, the state "Dead" before.
-fn dead(version: i16, id: &GroupId) -> DescribedGroup {
+/// A classic group that does not exist: an error since version 6, the state "Dead" before.
+fn dead(version: i16, message: String) -> DescribedGroup {
     let dead = DescribedGroup::default().with_group_state(text("Dead"));
     if version < 6 {
         return dead;
     }
-    dead.with_error_code(ResponseError::GroupIdNotFound.code())
-        .with_error_message(Some(text(format!("Group {} not found.", id.as_str()))))
+    dead.with_error_code(ResponseError::GroupIdNotFound.code()).with_error_message(Some(text(message)))
 }
 
 /// Deletes groups without members, together with their offsets.

@@ -18,7 +18,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, code, once, text, topic_name};
 use crate::clock::now_ms;
-use crate::group::{Caller, Offsets, subscribed_topics};
+use crate::group::{Caller, GroupView, Offsets};
 use crate::meta::{CommittedOffset, PartitionOffset};
 use crate::topic_partition::TopicPartition;
 
@@ -103,6 +103,11 @@ pub(crate) fn fetch(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResp
         return OffsetFetchResponse::default().with_topics(topics.map(old_topic).collect());
     }
     let groups = once(request.groups, |group| group.group_id.clone()).into_iter().map(|group| {
+        let member_id = group.member_id.as_ref().map(StrBytes::as_str);
+        let check = |view: GroupView<'_>| view.members.check_fetch(member_id, group.member_epoch);
+        if let Some(Err(error)) = call.core.groups.inspect(&group.group_id, check) {
+            return OffsetFetchResponseGroup::default().with_error_code(error.code()).with_group_id(group.group_id);
+        }
         let partitions = group.topics.map(|topics| {
             topics.iter().flat_map(|topic| partitions_of(&topic.name, &topic.partition_indexes)).collect()
         });
@@ -190,7 +195,7 @@ fn parts(committed: Result<CommittedOffset, ResponseError>) -> (i64, i32, Option
 
 /// Deletes a group's offsets for topics that no member subscribes to.
 pub(crate) fn delete(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
-    let subscribed = call.core.groups.inspect(&request.group_id, |view| subscribed_topics(view.group));
+    let subscribed = call.core.groups.inspect(&request.group_id, |view| view.members.subscribed_topics());
     let Some(subscribed) = subscribed else {
         return OffsetDeleteResponse::default().with_error_code(ResponseError::GroupIdNotFound.code());
     };

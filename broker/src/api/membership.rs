@@ -34,7 +34,7 @@ pub(crate) async fn join(call: &Call, request: JoinGroupRequest) -> JoinGroupRes
 }
 
 /// Metadata and assignments stay in memory for as long as the member stays in the group, so their size is limited.
-fn is_too_large(group: &str, bytes: usize) -> bool {
+pub(super) fn is_too_large(group: &str, bytes: usize) -> bool {
     let too_large = bytes > MEMBER_BYTES_MAX;
     if too_large {
         tracing::warn!(group, bytes, limit = MEMBER_BYTES_MAX, "refused a member's metadata or assignments: too large");

@@ -8,6 +8,7 @@
 pub(crate) mod absent;
 pub(crate) mod cluster;
 pub(crate) mod configs;
+pub(crate) mod consumer_groups;
 pub(crate) mod fetch;
 pub(crate) mod group_admin;
 pub(crate) mod group_offsets;

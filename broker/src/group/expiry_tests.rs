@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::super::registry::Groups;
+use super::super::registry::{Groups, Timeouts};
 use super::super::request::{Caller, Join, Leaver, Sync};
 use crate::meta::{Change, CommittedOffset, Journal, Membership, PartitionOffset};
 use crate::topic_partition::TopicPartition;
@@ -65,7 +65,7 @@ impl Stage {
 }
 
 fn open(journal: &Arc<Journal>, now_ms: i64) -> Groups {
-    let groups = Groups::open(journal, 0, &Arc::new(Notify::new()), now_ms);
+    let groups = Groups::open(journal, Timeouts::default(), &Arc::new(Notify::new()), now_ms);
     groups.handle_timeouts(now_ms);
     groups
 }

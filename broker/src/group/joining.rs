@@ -10,7 +10,7 @@ use super::member::Member;
 use super::request::{Join, JoinReply, Reply, SyncReply, Token};
 
 /// The maximum number of members in a group.
-const MEMBERS_MAX: usize = 1_000;
+pub(super) const MEMBERS_MAX: usize = 1_000;
 /// The maximum is Kafka's; its minimum is 6 s, but shorter timeouts are useful in tests.
 const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<i32> = 1..=1_800_000;
 

@@ -11,7 +11,9 @@ use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
+use super::consumer::{Catalog, Heartbeat, HeartbeatReply, Refusal};
 use super::coordinator::Group;
+use super::members::Members;
 use super::offsets::Offsets;
 use super::request::{Caller, Join, JoinReply, Leaver, Reply, Sync, SyncReply, Token};
 use crate::meta::{Change, GroupImage, Journal, Membership, PartitionOffset};
@@ -21,16 +23,25 @@ use crate::topic_partition::TopicPartition;
 #[derive(Debug)]
 pub(crate) struct Groups {
     journal: Arc<Journal>,
-    initial_delay_ms: u64,
+    timeouts: Timeouts,
     /// Notified when the next deadline may have moved closer.
     timer: Arc<Notify>,
     by_id: Mutex<BTreeMap<String, Arc<Mutex<Slot>>>>,
 }
 
+/// The times of all groups.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timeouts {
+    /// How long a new classic group waits for more members.
+    pub(crate) initial_delay_ms: u64,
+    /// How long a member of a group with the protocol of KIP-848 can be silent.
+    pub(crate) session_timeout_ms: u64,
+}
+
 /// A group with its offsets and waiting requests.
 #[derive(Debug)]
 struct Slot {
-    group: Group,
+    members: Members,
     offsets: Offsets,
     /// What the journal has.
     noted: Membership,
@@ -43,17 +54,17 @@ struct Slot {
 /// A read-only view of a group.
 #[derive(Debug)]
 pub(crate) struct GroupView<'a> {
-    pub(crate) group: &'a Group,
+    pub(crate) members: &'a Members,
     pub(crate) offsets: &'a Offsets,
 }
 
 impl Groups {
     /// Opens the groups in the journal.
-    pub(crate) fn open(journal: &Arc<Journal>, initial_delay_ms: u64, timer: &Arc<Notify>, now_ms: i64) -> Groups {
+    pub(crate) fn open(journal: &Arc<Journal>, timeouts: Timeouts, timer: &Arc<Notify>, now_ms: i64) -> Groups {
         let kept = journal.read(|image| image.groups.clone());
-        let slot = |image| Arc::new(Mutex::new(Slot::restored(initial_delay_ms, image, now_ms)));
+        let slot = |image| Arc::new(Mutex::new(Slot::restored(timeouts, image, now_ms)));
         let by_id = kept.into_iter().map(|(id, image)| (id, slot(image))).collect();
-        Groups { journal: Arc::clone(journal), initial_delay_ms, timer: Arc::clone(timer), by_id: Mutex::new(by_id) }
+        Groups { journal: Arc::clone(journal), timeouts, timer: Arc::clone(timer), by_id: Mutex::new(by_id) }
     }
 
     /// Joins a group and waits for the next generation.
@@ -62,12 +73,16 @@ impl Groups {
         let mut join = Some(join);
         let reply = self.change(group, |slot| {
             let (token, reply) = slot.wait();
+            let classic = slot.members.become_classic(self.timeouts.initial_delay_ms)?;
             if let Some(join) = join.take() {
-                slot.group.handle_join(join, token, now_ms);
+                classic.handle_join(join, token, now_ms);
             }
-            reply
+            Some(reply)
         });
         self.timer.notify_one();
+        let Some(reply) = reply else {
+            return JoinReply::refused(ResponseError::InconsistentGroupProtocol, &member_id);
+        };
         match reply.await {
             Ok(Reply::Join(reply)) => reply,
             // A later request of the same member replaced this one.
@@ -79,10 +94,10 @@ impl Groups {
     pub(crate) async fn sync(&self, group: &str, sync: Sync, now_ms: i64) -> SyncReply {
         let waiting = self.change_known(group, |slot| {
             let (token, reply) = slot.wait();
-            slot.group.handle_sync(sync, token, now_ms);
-            reply
+            slot.members.classic()?.handle_sync(sync, token, now_ms);
+            Some(reply)
         });
-        let Some(waiting) = waiting else { return SyncReply::refused(ResponseError::UnknownMemberId) };
+        let Some(waiting) = waiting.flatten() else { return SyncReply::refused(ResponseError::UnknownMemberId) };
         match waiting.await {
             Ok(Reply::Sync(reply)) => reply,
             _ => SyncReply::refused(ResponseError::RebalanceInProgress),
@@ -91,13 +106,40 @@ impl Groups {
 
     /// Extends a member's session.
     pub(crate) fn heartbeat(&self, group: &str, caller: &Caller, now_ms: i64) -> Result<(), ResponseError> {
-        let heard = self.change_known(group, |slot| slot.group.handle_heartbeat(caller, now_ms));
-        heard.unwrap_or(Err(ResponseError::UnknownMemberId))
+        let heard = self.change_known(group, |slot| Some(slot.members.classic()?.handle_heartbeat(caller, now_ms)));
+        heard.flatten().unwrap_or(Err(ResponseError::UnknownMemberId))
+    }
+
+    /// Handles a heartbeat of the protocol of KIP-848. In a group that does not exist a member is unknown, and joins again: after a
+    /// restart nothing is known of a group without offsets.
+    pub(crate) fn consumer_heartbeat(
+        &self,
+        group: &str,
+        beat: &Heartbeat,
+        catalog: &dyn Catalog,
+        now_ms: i64,
+    ) -> Result<HeartbeatReply, Refusal> {
+        let beaten = |slot: &mut Slot| match slot.members.become_consumer(self.timeouts.session_timeout_ms) {
+            Some(consumers) => consumers.handle_heartbeat(beat, catalog, now_ms),
+            None => {
+                let message = format!("Group {group} is not a consumer group.");
+                Err(Refusal::new(ResponseError::GroupIdNotFound, message))
+            }
+        };
+        let reply = match beat.joins() {
+            true => self.change(group, beaten),
+            false => self.change_known(group, beaten).unwrap_or_else(|| Err(Refusal::unknown_member(&beat.member_id))),
+        };
+        // Only these bring a deadline closer, or change who is a member.
+        if beat.epoch <= 0 || reply.as_ref().is_ok_and(|reply| reply.assignment.is_some()) {
+            self.timer.notify_one();
+        }
+        reply
     }
 
     /// Removes a member from its group.
     pub(crate) fn leave(&self, group: &str, leaver: &Leaver, now_ms: i64) -> Result<(), ResponseError> {
-        let left = self.change_known(group, |slot| slot.group.handle_leave(leaver, now_ms));
+        let left = self.change_known(group, |slot| slot.members.handle_leave(leaver, now_ms));
         self.timer.notify_one();
         left.unwrap_or(Err(ResponseError::UnknownMemberId))
     }
@@ -111,7 +153,7 @@ impl Groups {
         now_ms: i64,
     ) -> Result<(), ResponseError> {
         self.change(group, |slot| {
-            slot.group.handle_commit(caller, false, now_ms)?;
+            slot.members.handle_commit(caller, false, now_ms)?;
             if !offsets.is_empty() {
                 self.write_to_journal(Change::OffsetsCommitted { group: group.to_owned(), offsets: offsets.to_vec() })?;
                 slot.offsets.commit(offsets.to_vec());
@@ -130,10 +172,15 @@ impl Groups {
         now_ms: i64,
     ) -> Result<(), ResponseError> {
         self.change(group, |slot| {
-            slot.group.handle_commit(caller, true, now_ms)?;
+            slot.members.handle_commit(caller, true, now_ms)?;
             slot.offsets.prepare(producer_id, offsets.to_vec());
             Ok(())
         })
+    }
+
+    /// Stores the pending offsets of a transaction that goes on after a restart; they were checked before it.
+    pub(crate) fn resume(&self, group: &str, producer_id: i64, offsets: &[PartitionOffset]) {
+        self.change(group, |slot| slot.offsets.prepare(producer_id, offsets.to_vec()));
     }
 
     /// The offsets that a transaction would commit in a group.
@@ -148,7 +195,7 @@ impl Groups {
 
     /// Calls `inspect` with a view of a group; `None` if there is no such group.
     pub(crate) fn inspect<T>(&self, group: &str, inspect: impl FnOnce(GroupView<'_>) -> T) -> Option<T> {
-        self.change_known(group, |slot| inspect(GroupView { group: &slot.group, offsets: &slot.offsets }))
+        self.change_known(group, |slot| inspect(GroupView { members: &slot.members, offsets: &slot.offsets }))
     }
 
     /// The ids of all groups.
@@ -161,7 +208,7 @@ impl Groups {
         let mut by_id = self.by_id.lock();
         let slot = by_id.get(group).cloned().ok_or(ResponseError::GroupIdNotFound)?;
         let mut slot = slot.lock();
-        if !slot.group.is_empty() {
+        if !slot.members.is_empty() {
             return Err(ResponseError::NonEmptyGroup);
         }
         self.write_to_journal(Change::GroupDeleted { group: group.to_owned() })?;
@@ -192,7 +239,7 @@ impl Groups {
     pub(crate) fn expire_offsets(&self, before_ms: i64) {
         for group in self.ids() {
             self.change_known(&group, |slot| {
-                let expired = slot.group.expired(&slot.offsets, before_ms);
+                let expired = slot.members.expired(&slot.offsets, before_ms);
                 let offsets = expired.len();
                 if offsets == 0 {
                     return;
@@ -215,15 +262,15 @@ impl Groups {
 
     /// When [`Groups::handle_timeouts`] must be called next.
     pub(crate) fn poll_timeout(&self) -> Option<i64> {
-        self.slots().iter().filter_map(|slot| slot.lock().group.poll_timeout()).min()
+        self.slots().iter().filter_map(|slot| slot.lock().members.poll_timeout()).min()
     }
 
     /// Handles everything that is due, notes in the journal which groups have members, and removes those without members and offsets.
     pub(crate) fn handle_timeouts(&self, now_ms: i64) {
         for group in self.ids() {
             self.change_known(&group, |slot| {
-                if slot.group.poll_timeout().is_some_and(|deadline_ms| deadline_ms <= now_ms) {
-                    slot.group.handle_timeout(now_ms);
+                if slot.members.poll_timeout().is_some_and(|deadline_ms| deadline_ms <= now_ms) {
+                    slot.members.handle_timeout(now_ms);
                 }
                 self.note_membership(&group, slot);
             });
@@ -234,7 +281,7 @@ impl Groups {
     /// Joining and leaving do not wait for the journal. A broker that is killed in between does not know the latest change; its next
     /// start has the members join again before any offset expires.
     fn note_membership(&self, group: &str, slot: &mut Slot) {
-        let membership = slot.group.membership();
+        let membership = slot.members.membership();
         if membership == slot.noted {
             return;
         }
@@ -247,7 +294,7 @@ impl Groups {
     fn remove_unused(&self) {
         self.by_id.lock().retain(|group, slot| {
             let mut slot = slot.lock();
-            slot.removed = slot.group.is_empty() && slot.offsets.is_empty() && self.forget(group);
+            slot.removed = slot.members.is_empty() && slot.offsets.is_empty() && self.forget(group);
             !slot.removed
         });
     }
@@ -265,7 +312,7 @@ impl Groups {
     /// Changes a group, which is created if it does not exist, and sends the resulting replies.
     fn change<T>(&self, group: &str, mut change: impl FnMut(&mut Slot) -> T) -> T {
         loop {
-            let fresh = || Arc::new(Mutex::new(Slot::new(Group::new(self.initial_delay_ms))));
+            let fresh = || Arc::new(Mutex::new(Slot::new(Group::new(self.timeouts.initial_delay_ms))));
             let slot = Arc::clone(self.by_id.lock().entry(group.to_owned()).or_insert_with(fresh));
             let mut slot = slot.lock();
             if !slot.removed {
@@ -297,16 +344,16 @@ impl Groups {
 impl Slot {
     fn new(group: Group) -> Slot {
         let (offsets, noted, waiting) = Default::default();
-        Slot { group, offsets, noted, waiting, next_token: 0, removed: false }
+        Slot { members: Members::Classic(group), offsets, noted, waiting, next_token: 0, removed: false }
     }
 
     /// A group of the last broker.
-    fn restored(initial_delay_ms: u64, image: GroupImage, now_ms: i64) -> Slot {
+    fn restored(timeouts: Timeouts, image: GroupImage, now_ms: i64) -> Slot {
         let GroupImage { membership: noted, offsets } = image;
         // Earlier versions wrote no times and noted no members: there may have been some until now.
         let is_dated = offsets.values().all(|committed| committed.committed_ms.is_some());
         let had_members = !noted.protocol_type.is_empty() || !is_dated;
-        let group = Group::restored(initial_delay_ms, &noted, had_members, now_ms);
+        let group = Group::restored(timeouts.initial_delay_ms, &noted, had_members, now_ms);
         Slot { offsets: Offsets::from_journal(offsets), noted, ..Slot::new(group) }
     }
 
@@ -320,7 +367,8 @@ impl Slot {
     }
 
     fn send_replies(&mut self) {
-        while let Some((token, reply)) = self.group.poll_reply() {
+        let Some(group) = self.members.classic() else { return };
+        while let Some((token, reply)) = group.poll_reply() {
             if let Some(sender) = self.waiting.remove(&token) {
                 let _ = sender.send(reply); // the client is gone; its session will end
             }

@@ -9,10 +9,10 @@ use bytes::{Buf, Bytes};
 use super::coordinator::Group;
 
 /// The protocol type of consumers; other members, such as the workers of Kafka Connect, have metadata of their own.
-const CONSUMER: &str = "consumer";
+pub(super) const CONSUMER: &str = "consumer";
 
 /// The topics that the members of a consumer group subscribe to; `None` if the metadata of a member cannot be read.
-pub(crate) fn subscribed_topics(group: &Group) -> Option<BTreeSet<String>> {
+pub(super) fn subscribed_topics(group: &Group) -> Option<BTreeSet<String>> {
     if group.protocol_type() != CONSUMER {
         return None;
     }

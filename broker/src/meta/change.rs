@@ -3,7 +3,7 @@
 //! Separate because it is the format of the journal: variants can be added, but whatever was written once must stay
 //! readable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -42,6 +42,16 @@ pub(crate) struct Membership {
     pub(crate) empty_since_ms: Option<i64>,
 }
 
+/// What belongs to a transaction that is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OpenTransaction {
+    /// When it began, in ms since the Unix epoch.
+    pub(crate) since_ms: i64,
+    pub(crate) partitions: BTreeSet<TopicPartition>,
+    /// Its groups, with the offsets to commit.
+    pub(crate) groups: BTreeMap<String, BTreeMap<TopicPartition, CommittedOffset>>,
+}
+
 /// A transaction whose outcome is decided, with what remains to be done until it has ended everywhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,6 +77,10 @@ pub(crate) enum Change {
         version: Option<String>,
         #[serde(default)]
         format: u32,
+    },
+    /// The broker runs on a machine that was started with this id.
+    MachineStarted {
+        boot_id: String,
     },
     TopicCreated {
         name: String,
@@ -125,8 +139,22 @@ pub(crate) enum Change {
         producer_epoch: i16,
         timeout_ms: i32,
     },
+    /// A transaction has begun. Earlier versions wrote this, and nothing about what belongs to the transaction.
     TransactionBegun {
         transactional_id: String,
+    },
+    /// Partitions and groups were added to a transaction, which begins with the first ones.
+    TransactionExtended {
+        transactional_id: String,
+        since_ms: i64,
+        partitions: Vec<TopicPartition>,
+        groups: Vec<String>,
+    },
+    /// An open transaction got offsets to commit.
+    TransactionOffsetsAdded {
+        transactional_id: String,
+        group: String,
+        offsets: Vec<PartitionOffset>,
     },
     TransactionDecided {
         transactional_id: String,

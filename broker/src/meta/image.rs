@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::change::{Change, CommittedOffset, DecidedTransaction, Membership, PartitionOffset};
+use super::change::{Change, CommittedOffset, DecidedTransaction, Membership, OpenTransaction, PartitionOffset};
 use crate::log::{Compacted, Extent};
 use crate::topic_partition::TopicPartition;
 
@@ -15,6 +15,8 @@ use crate::topic_partition::TopicPartition;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Image {
     pub(crate) cluster: Option<ClusterImage>,
+    /// The id of the machine's start under which the last broker ran.
+    pub(crate) boot_id: Option<String>,
     pub(crate) topics: BTreeMap<String, TopicImage>,
     pub(crate) groups: BTreeMap<String, GroupImage>,
     pub(crate) next_producer_id: i64,
@@ -69,10 +71,19 @@ pub(crate) struct TransactionalIdImage {
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
     pub(crate) timeout_ms: i32,
-    /// Whether a transaction has begun and is not decided yet.
-    pub(crate) open: bool,
+    /// Whether an earlier version has begun a transaction that is not decided yet.
+    pub(crate) begun: bool,
+    /// A transaction that is not decided yet.
+    pub(crate) open: Option<OpenTransaction>,
     /// A transaction that was decided but may not have ended everywhere.
     pub(crate) decided: Option<DecidedTransaction>,
+}
+
+impl TransactionalIdImage {
+    /// A transactional id without a transaction.
+    pub(crate) fn new(producer_id: i64, producer_epoch: i16, timeout_ms: i32) -> TransactionalIdImage {
+        TransactionalIdImage { producer_id, producer_epoch, timeout_ms, begun: false, open: None, decided: None }
+    }
 }
 
 impl Image {
@@ -80,6 +91,7 @@ impl Image {
     pub(crate) fn apply(&mut self, change: Change) {
         match change {
             Change::ClusterNamed { id, version, format } => self.cluster = Some(ClusterImage { id, version, format }),
+            Change::MachineStarted { boot_id } => self.boot_id = Some(boot_id),
             Change::TopicCreated { name, id, partitions, settings } => {
                 self.topics.insert(name, TopicImage::new(id, partitions, settings));
             }
@@ -112,14 +124,27 @@ impl Image {
             }
             Change::ProducerIdsReserved { next } => self.next_producer_id = next,
             Change::ProducerInitialized { transactional_id, producer_id, producer_epoch, timeout_ms } => {
-                let image =
-                    TransactionalIdImage { producer_id, producer_epoch, timeout_ms, open: false, decided: None };
+                let image = TransactionalIdImage::new(producer_id, producer_epoch, timeout_ms);
                 self.transactional_ids.insert(transactional_id, image);
             }
             Change::TransactionBegun { transactional_id } => {
-                if let Some(image) = self.transactional_ids.get_mut(&transactional_id) {
-                    image.open = true;
-                }
+                self.change_transaction(&transactional_id, |image| image.begun = true);
+            }
+            Change::TransactionExtended { transactional_id, since_ms, partitions, groups } => {
+                self.change_transaction(&transactional_id, |image| {
+                    let open = image.open.get_or_insert_default();
+                    open.since_ms = since_ms;
+                    open.partitions.extend(partitions);
+                    for group in groups {
+                        open.groups.entry(group).or_default();
+                    }
+                });
+            }
+            Change::TransactionOffsetsAdded { transactional_id, group, offsets } => {
+                self.change_transaction(&transactional_id, |image| {
+                    let known = image.open.get_or_insert_default().groups.entry(group).or_default();
+                    known.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
+                });
             }
             Change::TransactionDecided { transactional_id, ended } => self.decide(&transactional_id, ended),
             Change::TransactionEnded { transactional_id } => self.end(&transactional_id),
@@ -129,6 +154,7 @@ impl Image {
     /// The shortest list of changes that produces this image.
     pub(crate) fn changes(&self) -> Vec<Change> {
         let mut changes: Vec<Change> = self.cluster.iter().map(cluster_change).collect();
+        changes.extend(self.boot_id.clone().map(|boot_id| Change::MachineStarted { boot_id }));
         changes.push(Change::ProducerIdsReserved { next: self.next_producer_id });
         changes.extend(self.topics.iter().flat_map(|(name, topic)| topic_changes(name, topic)));
         changes.extend(self.groups.iter().flat_map(|(id, group)| group_changes(id, group)));
@@ -142,11 +168,21 @@ impl Image {
         }
     }
 
+    fn change_transaction(&mut self, id: &str, change: impl FnOnce(&mut TransactionalIdImage)) {
+        if let Some(image) = self.transactional_ids.get_mut(id) {
+            change(image);
+        }
+    }
+
     /// Committed offsets are deleted with their topic; otherwise a new topic of the same name would inherit them.
     fn delete_topic(&mut self, name: &str) {
         self.deleted_topics.extend(self.topics.remove(name).map(|topic| topic.id));
         for group in self.groups.values_mut() {
             group.offsets.retain(|at, _| at.topic != name);
+        }
+        for open in self.transactional_ids.values_mut().filter_map(|image| image.open.as_mut()) {
+            open.partitions.retain(|at| at.topic != name);
+            open.groups.values_mut().for_each(|offsets| offsets.retain(|at, _| at.topic != name));
         }
     }
 
@@ -156,12 +192,12 @@ impl Image {
     }
 
     fn decide(&mut self, transactional_id: &str, ended: DecidedTransaction) {
-        if let Some(image) = self.transactional_ids.get_mut(transactional_id) {
+        self.change_transaction(transactional_id, |image| {
             image.producer_id = ended.producer_id;
             image.producer_epoch = ended.producer_epoch;
-            image.open = false;
+            (image.begun, image.open) = (false, None);
             image.decided = Some(ended);
-        }
+        });
     }
 
     fn end(&mut self, transactional_id: &str) {
@@ -200,7 +236,7 @@ fn group_changes(id: &str, image: &GroupImage) -> Vec<Change> {
 }
 
 fn transaction_changes(id: &str, image: &TransactionalIdImage) -> Vec<Change> {
-    let TransactionalIdImage { producer_id, producer_epoch, timeout_ms, open, decided } = image.clone();
+    let TransactionalIdImage { producer_id, producer_epoch, timeout_ms, begun, open, decided } = image.clone();
     let transactional_id = id.to_owned();
     let mut changes = vec![Change::ProducerInitialized {
         transactional_id: transactional_id.clone(),
@@ -208,8 +244,22 @@ fn transaction_changes(id: &str, image: &TransactionalIdImage) -> Vec<Change> {
         producer_epoch,
         timeout_ms,
     }];
-    changes.extend(open.then(|| Change::TransactionBegun { transactional_id: transactional_id.clone() }));
+    changes.extend(begun.then(|| Change::TransactionBegun { transactional_id: transactional_id.clone() }));
+    changes.extend(open.into_iter().flat_map(|open| open_changes(id, open)));
     changes.extend(decided.map(|ended| Change::TransactionDecided { transactional_id, ended }));
+    changes
+}
+
+fn open_changes(id: &str, open: OpenTransaction) -> Vec<Change> {
+    let OpenTransaction { since_ms, partitions, groups } = open;
+    let (partitions, names) = (partitions.into_iter().collect(), groups.keys().cloned().collect());
+    let transactional_id = id.to_owned();
+    let mut changes = vec![Change::TransactionExtended { transactional_id, since_ms, partitions, groups: names }];
+    let with_offsets = groups.into_iter().filter(|(_, offsets)| !offsets.is_empty());
+    changes.extend(with_offsets.map(|(group, offsets)| {
+        let offsets = offsets.into_iter().map(|(at, committed)| PartitionOffset { at, committed }).collect();
+        Change::TransactionOffsetsAdded { transactional_id: id.to_owned(), group, offsets }
+    }));
     changes
 }
 
@@ -265,6 +315,24 @@ mod tests {
                 timeout_ms: 60_000,
             },
             Change::TransactionBegun { transactional_id: "u".to_owned() },
+            Change::MachineStarted { boot_id: "b".to_owned() },
+            Change::ProducerInitialized {
+                transactional_id: "v".to_owned(),
+                producer_id: 7,
+                producer_epoch: 0,
+                timeout_ms: 60_000,
+            },
+            Change::TransactionExtended {
+                transactional_id: "v".to_owned(),
+                since_ms: 11,
+                partitions: vec![TopicPartition::new("a", 1), TopicPartition::new("b", 0)],
+                groups: vec!["g".to_owned(), "h".to_owned()],
+            },
+            Change::TransactionOffsetsAdded {
+                transactional_id: "v".to_owned(),
+                group: "g".to_owned(),
+                offsets: vec![offset("a", 5)],
+            },
         ] {
             image.apply(change);
         }
@@ -293,5 +361,8 @@ mod tests {
         image.apply(Change::TopicDeleted { name: "a".to_owned() });
         let left: Vec<_> = image.groups["g"].offsets.keys().map(|at| at.topic.as_str()).collect();
         assert_eq!(left, ["b"]);
+        let open = image.transactional_ids["v"].open.as_ref().expect("is open");
+        assert_eq!(open.partitions, [TopicPartition::new("b", 0)].into());
+        assert!(open.groups["g"].is_empty());
     }
 }

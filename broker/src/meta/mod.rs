@@ -8,7 +8,7 @@ mod change;
 mod image;
 mod journal;
 
-pub(crate) use change::{Change, CommittedOffset, DecidedTransaction, Membership, PartitionOffset};
+pub(crate) use change::{Change, CommittedOffset, DecidedTransaction, Membership, OpenTransaction, PartitionOffset};
 pub(crate) use image::{GroupImage, Image, TopicImage, TransactionalIdImage};
 pub use journal::JournalError;
 pub(crate) use journal::{FORMAT, Journal};

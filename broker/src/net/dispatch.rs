@@ -11,7 +11,7 @@ use super::answer::Answer;
 use super::fetched::write_fetched;
 use super::wire::{Route, WireError, read_body, write_answer};
 use crate::api::{
-    self, Call, absent, cluster, configs, fetch, group_admin, group_offsets, log_dirs, membership, offsets, produce,
+    self, Call, absent, cluster, configs, consumer_groups, fetch, group_admin, group_offsets, log_dirs, membership, offsets, produce,
     quorum, topics, transaction_admin, transactions, versions,
 };
 use crate::log::Slice;
@@ -49,6 +49,8 @@ async fn answer_directly(ask: Ask<'_>) -> Answered {
         ApiKey::FindCoordinator => ask.at_once(cluster::find_coordinator),
         ApiKey::Heartbeat => ask.at_once(membership::heartbeat),
         ApiKey::LeaveGroup => ask.at_once(membership::leave),
+        ApiKey::ConsumerGroupHeartbeat => ask.at_once(consumer_groups::heartbeat),
+        ApiKey::ConsumerGroupDescribe => ask.at_once(consumer_groups::describe),
         ApiKey::DescribeGroups => ask.at_once(group_admin::describe),
         ApiKey::ListGroups => ask.at_once(group_admin::list),
         ApiKey::CreateTopics => ask.on_disk(topics::create).await,

@@ -85,7 +85,7 @@ const SHAPES: &[Shape] = &[
         TEXT, I32, TEXT, from(7, TEXT), up_to(4, I64), structs(&[TEXT, structs(&[I32, I64, from(6, I32), TEXT])]),
     ]),
     shape_of(ApiKey::OffsetFetch, 6, &[
-        up_to(7, TEXT), up_to(7, TOPICS_WITH_PARTITIONS), from(8, structs(&[TEXT, TOPICS_WITH_PARTITIONS])), from(7, I8),
+        up_to(7, TEXT), up_to(7, TOPICS_WITH_PARTITIONS), from(8, structs(&[TEXT, from(9, TEXT), from(9, I32), TOPICS_WITH_PARTITIONS])), from(7, I8),
     ]),
     shape_of(ApiKey::FindCoordinator, 3, &[up_to(3, TEXT), from(1, I8), from(4, TEXTS)]),
     shape_of(ApiKey::JoinGroup, 6, &[
@@ -126,6 +126,10 @@ const SHAPES: &[Shape] = &[
     shape_of(ApiKey::ListPartitionReassignments, 0, &[I32, TOPICS_WITH_PARTITIONS]),
     shape_of(ApiKey::DescribeClientQuotas, 1, &[structs(&[TEXT, I8, TEXT]), I8]),
     shape_of(ApiKey::DescribeUserScramCredentials, 0, &[structs(&[TEXT])]),
+    shape_of(ApiKey::ConsumerGroupHeartbeat, 0, &[
+        TEXT, TEXT, I32, TEXT, TEXT, I32, TEXTS, from(1, TEXT), TEXT, structs(&[always(FieldType::Fixed(16)), I32S]),
+    ]),
+    shape_of(ApiKey::ConsumerGroupDescribe, 0, &[TEXTS, I8]),
     shape_of(ApiKey::ListConfigResources, 0, &[from(1, always(FieldType::List(&FieldType::Fixed(1))))]),
     shape_of(ApiKey::DescribeQuorum, 0, &[structs(&[TEXT, structs(&[I32])])]),
     shape_of(ApiKey::DescribeCluster, 0, &[I8, from(1, I8)]),

@@ -1,7 +1,7 @@
 //! Transactions that the last broker left unfinished.
 //!
-//! Separate because it runs once, when the broker starts: a decided transaction is finished, and every other one is
-//! aborted with a higher epoch, so that its producer cannot commit what it writes afterwards.
+//! Separate because it runs once, when the broker starts: a decided transaction is finished, and an open one goes on. If
+//! something of it may be lost, it is aborted with a higher epoch, so that its producer cannot commit what is left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,17 +11,36 @@ use super::registry::Transactions;
 use super::transaction::{Phase, Transaction};
 use crate::group::Groups;
 use crate::log::Producer;
-use crate::meta::Change;
+use crate::meta::{Change, PartitionOffset};
 use crate::topic_partition::TopicPartition;
 use crate::topics::Topics;
 
+/// The partitions in which a producer has an open transaction, each with the epoch of what was written.
+type Written = Vec<(i16, TopicPartition)>;
+
 impl Transactions {
-    /// Finishes the transactions that were decided, and aborts those that were open.
-    pub(crate) fn recover(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
-        let open_ids: BTreeSet<String> = self.journal.read(|image| {
-            let ids = image.transactional_ids.iter();
-            ids.filter(|(_, image)| image.open).map(|(id, _)| id.clone()).collect()
-        });
+    /// Finishes the transactions that were decided. Those that were open go on if nothing can be lost of what the last
+    /// broker wrote (`is_whole`), and are aborted otherwise.
+    pub(crate) fn recover(&self, topics: &Topics, groups: &Groups, is_whole: bool, now_ms: i64) {
+        self.finish_decided(topics, groups, now_ms);
+        let mut written = self.open_in_logs(topics);
+        for (id, transaction) in self.all() {
+            let mut transaction = transaction.lock();
+            let written = written.remove(&transaction.producer().id).unwrap_or_default();
+            match transaction.phase() {
+                Phase::Decided(_) => {} // could not be finished; it will be retried
+                Phase::Ongoing { .. } if is_whole && self.resume(&id, &transaction, &written, (topics, groups)) => {}
+                _ => self.end_interrupted(&id, &mut transaction, written, (topics, groups), now_ms),
+            }
+        }
+        for (producer_id, written) in written {
+            for (epoch, at) in written {
+                abort_open(topics, &at, Producer { id: producer_id, epoch: epoch.saturating_add(1) }, now_ms);
+            }
+        }
+    }
+
+    fn finish_decided(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
         for (id, transaction) in self.all() {
             let mut transaction = transaction.lock();
             if let Phase::Decided(_) = transaction.phase() {
@@ -29,34 +48,66 @@ impl Transactions {
                 finished.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
             }
         }
-        let mut open = self.open_in_logs(topics);
-        for (id, transaction) in self.all() {
-            let mut transaction = transaction.lock();
-            let producer = transaction.producer();
-            let written = open.remove(&producer.id).unwrap_or_default();
-            if let Phase::Decided(_) = transaction.phase() {
-                continue; // could not be finished; it will be retried
-            }
-            // A marker that is missing from a former owner's transaction fences nobody.
-            let is_own = written.iter().any(|(epoch, _)| *epoch >= producer.epoch);
-            if is_own || open_ids.contains(&id) {
-                let aborted = self.abort_interrupted(&id, &mut transaction, written, (topics, groups), now_ms);
-                aborted.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
-            } else {
-                written.iter().for_each(|(_, at)| abort_open(topics, at, producer, now_ms));
-            }
+    }
+
+    /// Lets a transaction go on as if nothing had happened. Returns false if it cannot: something was lost, or a former
+    /// owner's records are among those that are open.
+    fn resume(
+        &self,
+        id: &str,
+        transaction: &Transaction,
+        written: &Written,
+        (topics, groups): (&Topics, &Groups),
+    ) -> bool {
+        let open = self.journal.read(|image| image.transactional_ids.get(id).and_then(|image| image.open.clone()));
+        let (Some(open), producer) = (open, transaction.producer()) else { return false };
+        let is_own = |(epoch, at): &(i16, TopicPartition)| *epoch == producer.epoch && open.partitions.contains(at);
+        let is_lost = |at: &TopicPartition| {
+            topics.log(&at.topic, at.partition).is_ok_and(|(log, _)| log.start_before_loss(producer.id).is_some())
+        };
+        if !written.iter().all(is_own) || open.partitions.iter().any(is_lost) {
+            return false;
         }
-        for (producer_id, written) in open {
-            for (epoch, at) in written {
-                abort_open(topics, &at, Producer { id: producer_id, epoch: epoch.saturating_add(1) }, now_ms);
-            }
+        announce(topics, &open.partitions, producer);
+        for (group, offsets) in open.groups {
+            let offset = |(at, committed)| PartitionOffset { at, committed };
+            groups.resume(&group, producer.id, &offsets.into_iter().map(offset).collect::<Vec<_>>());
+        }
+        tracing::info!(transactional_id = id, "a transaction that was open when the last broker ended goes on");
+        true
+    }
+
+    /// Aborts what is open of a transactional id. Its producer is fenced if it may believe that its transaction is open.
+    fn end_interrupted(
+        &self,
+        id: &str,
+        transaction: &mut Transaction,
+        written: Written,
+        (topics, groups): (&Topics, &Groups),
+        now_ms: i64,
+    ) {
+        let producer = transaction.producer();
+        let begun = self.journal.read(|image| {
+            let image = image.transactional_ids.get(id);
+            image.map(|image| (image.begun, image.open.clone().unwrap_or_default())).unwrap_or_default()
+        });
+        let is_ongoing = matches!(transaction.phase(), Phase::Ongoing { .. });
+        // A marker that is missing from a former owner's transaction fences nobody.
+        if begun.0 || is_ongoing || written.iter().any(|(epoch, _)| *epoch >= producer.epoch) {
+            let partitions: BTreeSet<_> = written.into_iter().map(|(_, at)| at).chain(begun.1.partitions).collect();
+            // Partitions without records get a marker, too: it tells the producer that it is fenced.
+            announce(topics, &partitions, producer);
+            let aborted = self.abort_interrupted(id, transaction, partitions, (topics, groups), now_ms);
+            aborted.unwrap_or_else(|error| self.retry_later(id, error, now_ms));
+        } else {
+            written.iter().for_each(|(_, at)| abort_open(topics, at, producer, now_ms));
         }
     }
 
     /// The open transactions in all logs, by producer id, with the epoch of the producer. Ids that a log knows are not
     /// assigned again.
-    fn open_in_logs(&self, topics: &Topics) -> BTreeMap<i64, Vec<(i16, TopicPartition)>> {
-        let mut open: BTreeMap<i64, Vec<(i16, TopicPartition)>> = BTreeMap::new();
+    fn open_in_logs(&self, topics: &Topics) -> BTreeMap<i64, Written> {
+        let mut open: BTreeMap<i64, Written> = BTreeMap::new();
         for topic in topics.all() {
             for (log, partition) in topic.logs().into_iter().zip(0..) {
                 let known = log.activity().iter().map(|activity| activity.producer.id).max();
@@ -78,15 +129,25 @@ impl Transactions {
         &self,
         id: &str,
         transaction: &mut Transaction,
-        written: Vec<(i16, TopicPartition)>,
+        partitions: BTreeSet<TopicPartition>,
         (topics, groups): (&Topics, &Groups),
         now_ms: i64,
     ) -> Result<(), ResponseError> {
-        tracing::warn!(transactional_id = id, "aborting a transaction that was open when the last broker ended");
-        let ended = transaction.interrupted(written.into_iter().map(|(_, at)| at).collect());
+        tracing::warn!(
+            transactional_id = id,
+            "aborting a transaction that was open when the last broker ended, because something of it may be lost"
+        );
+        let ended = transaction.interrupted(partitions.into_iter().collect());
         self.write_to_journal(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
         transaction.decided(ended, true);
         self.finish(id, transaction, topics, groups, now_ms)
+    }
+}
+
+/// Allows a producer to write to partitions in its transaction. A partition whose topic is gone is left out.
+fn announce(topics: &Topics, partitions: &BTreeSet<TopicPartition>, producer: Producer) {
+    for at in partitions {
+        let _ = topics.log(&at.topic, at.partition).and_then(|(log, _)| log.announce(producer));
     }
 }
 
@@ -118,9 +179,10 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::group::Timeouts;
     use crate::log::Isolation;
     use crate::log::batch::testing;
-    use crate::meta::{CommittedOffset, DecidedTransaction, Journal, PartitionOffset};
+    use crate::meta::{CommittedOffset, DecidedTransaction, Journal};
     use crate::topics::Settings;
 
     const PRODUCER: Producer = Producer { id: 5, epoch: 1 };
@@ -134,7 +196,7 @@ mod tests {
         log.announce(PRODUCER).expect("may write");
         log.append(&testing::batch(PRODUCER, 0, 1, 0, true), &rules, 0).expect("appends");
         let timer = Arc::new(Notify::new());
-        let groups = Groups::open(&journal, 0, &timer, 0);
+        let groups = Groups::open(&journal, Timeouts::default(), &timer, 0);
         (journal, topics, groups, timer)
     }
 
@@ -165,7 +227,7 @@ mod tests {
         let decided = Change::TransactionDecided { transactional_id: transactional_id(), ended: outcome(true) };
         journal.write(decided).expect("records");
         let transactions = Transactions::open(&journal, &timer);
-        transactions.recover(&topics, &groups, 0);
+        transactions.recover(&topics, &groups, true, 0);
         let log = topics.log("t", 0).expect("is there").0;
         let read = log.read(0, 1_000, Isolation::ReadCommitted, true).expect("reads");
         assert_eq!((read.ends.stable, read.aborted), (2, Some(Vec::new())), "it is committed");
@@ -176,9 +238,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_open_is_aborted_after_a_crash() {
+    fn what_belongs_to_nobody_is_aborted_after_a_crash() {
         let (journal, topics, groups, timer) = stage();
-        Transactions::open(&journal, &timer).recover(&topics, &groups, 0);
+        Transactions::open(&journal, &timer).recover(&topics, &groups, true, 0);
         let log = topics.log("t", 0).expect("is there").0;
         let read = log.read(0, 1_000, Isolation::ReadCommitted, true).expect("reads");
         assert_eq!((read.ends.stable, read.aborted.map(|aborted| aborted.len())), (2, Some(1)));

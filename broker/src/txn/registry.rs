@@ -2,8 +2,8 @@
 //!
 //! Separate because this is where decisions are carried out, in an order that survives a crash at any point: the
 //! outcome is first written to the journal, then to the logs as markers, then to the groups as offsets, and finally the
-//! journal records that it is done. It also records that a transaction begins. What a crash left unfinished is handled
-//! in `recovery`.
+//! journal records that it is done. It also records what belongs to a transaction that is open. What a crash left
+//! unfinished is handled in `recovery`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -101,7 +101,10 @@ impl Transactions {
         let transaction = self.owned(id)?;
         let mut transaction = transaction.lock();
         transaction.check_owner(producer)?;
-        self.begin(id, &transaction)?;
+        let missing = transaction.missing(partitions)?;
+        if !missing.is_empty() {
+            self.extend(id, &transaction, missing, Vec::new(), now_ms)?;
+        }
         transaction.add_partitions(partitions, now_ms)?;
         self.timer.notify_one();
         for at in partitions {
@@ -121,18 +124,24 @@ impl Transactions {
         let transaction = self.owned(id)?;
         let mut transaction = transaction.lock();
         transaction.check_owner(producer)?;
-        self.begin(id, &transaction)?;
+        if !transaction.has_group(group) {
+            self.extend(id, &transaction, Vec::new(), vec![group.to_owned()], now_ms)?;
+        }
         self.timer.notify_one();
         transaction.add_group(group, now_ms)
     }
 
-    /// Records in the journal that a transaction begins, so that a restart knows about it even if nothing else has
-    /// reached the disk.
-    fn begin(&self, id: &str, transaction: &Transaction) -> Result<(), ResponseError> {
-        match transaction.is_idle() {
-            true => self.write_to_journal(Change::TransactionBegun { transactional_id: id.to_owned() }),
-            false => Ok(()),
-        }
+    /// Records in the journal what belongs to a transaction, so that it can go on after a restart.
+    fn extend(
+        &self,
+        id: &str,
+        transaction: &Transaction,
+        partitions: Vec<TopicPartition>,
+        groups: Vec<String>,
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        let (transactional_id, since_ms) = (id.to_owned(), transaction.since_ms(now_ms));
+        self.write_to_journal(Change::TransactionExtended { transactional_id, since_ms, partitions, groups })
     }
 
     /// Adds offsets to a producer's transaction.
@@ -151,7 +160,9 @@ impl Transactions {
         if !transaction.has_group(group) {
             return Err(ResponseError::InvalidTxnState);
         }
-        groups.prepare(group, caller, producer.id, offsets, now_ms)
+        groups.prepare(group, caller, producer.id, offsets, now_ms)?;
+        let (transactional_id, group, offsets) = (id.to_owned(), group.to_owned(), offsets.to_vec());
+        self.write_to_journal(Change::TransactionOffsetsAdded { transactional_id, group, offsets })
     }
 
     /// Commits or aborts a producer's transaction; when this returns, it has ended everywhere.
@@ -340,6 +351,7 @@ fn unavailable(_: std::io::Error) -> ResponseError {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::group::Timeouts;
     use crate::topics::Settings;
 
     /// A journal, an empty topic, and groups.
@@ -348,7 +360,7 @@ mod tests {
         let topics = Topics::open(&journal, None, &Config::in_memory(), true).expect("opens");
         topics.create("t", 1, Settings::default(), false).expect("creates");
         let timer = Arc::new(Notify::new());
-        let groups = Groups::open(&journal, 0, &timer, 0);
+        let groups = Groups::open(&journal, Timeouts::default(), &timer, 0);
         (journal, topics, groups, timer)
     }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kafka_protocol::ResponseError;
 
 use crate::log::Producer;
-use crate::meta::{DecidedTransaction, TransactionalIdImage};
+use crate::meta::{DecidedTransaction, OpenTransaction, TransactionalIdImage};
 use crate::topic_partition::TopicPartition;
 
 /// Kafka's `transaction.max.timeout.ms`.
@@ -77,7 +77,13 @@ impl Transaction {
     /// A transactional id from the journal.
     pub(crate) fn from_journal(image: TransactionalIdImage) -> Transaction {
         let producer = Producer { id: image.producer_id, epoch: image.producer_epoch };
-        let phase = image.decided.map_or(Phase::Idle { committed: None }, Phase::Decided);
+        let phase = match (image.decided, image.open) {
+            (Some(decided), _) => Phase::Decided(decided),
+            (None, Some(OpenTransaction { since_ms, partitions, groups })) => {
+                Phase::Ongoing { since_ms, partitions, groups: groups.into_keys().collect() }
+            }
+            (None, None) => Phase::Idle { committed: None },
+        };
         Transaction { producer, former_epoch: None, timeout_ms: image.timeout_ms, phase }
     }
 
@@ -93,9 +99,9 @@ impl Transaction {
         &self.phase
     }
 
-    /// Whether the next addition begins a transaction.
-    pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Idle { .. })
+    /// When the transaction began; `now_ms` if the next addition begins it.
+    pub(crate) fn since_ms(&self, now_ms: i64) -> i64 {
+        if let Phase::Ongoing { since_ms, .. } = self.phase { since_ms } else { now_ms }
     }
 
     /// The state's name in Kafka.
@@ -158,12 +164,18 @@ impl Transaction {
         }
     }
 
+    /// Those of the partitions that do not belong to the transaction yet.
+    pub(crate) fn missing(&self, partitions: &[TopicPartition]) -> Result<Vec<TopicPartition>, ResponseError> {
+        let Phase::Ongoing { partitions: known, .. } = &self.phase else { return Ok(partitions.to_vec()) };
+        if known.len() + partitions.len() > PARTITIONS_MAX {
+            return Err(ResponseError::InvalidRequest);
+        }
+        Ok(partitions.iter().filter(|at| !known.contains(at)).cloned().collect())
+    }
+
     /// Adds partitions to the transaction, which begins if none is open.
     pub(crate) fn add_partitions(&mut self, added: &[TopicPartition], now_ms: i64) -> Result<(), ResponseError> {
         let (partitions, _) = self.ongoing(now_ms).ok_or(ResponseError::ConcurrentTransactions)?;
-        if partitions.len() + added.len() > PARTITIONS_MAX {
-            return Err(ResponseError::InvalidRequest);
-        }
         partitions.extend(added.iter().cloned());
         Ok(())
     }
@@ -223,8 +235,8 @@ impl Transaction {
         self.phase = Phase::Decided(ended);
     }
 
-    /// The outcome of a transaction that was open when the last broker ended. Its offsets were only in memory and are
-    /// lost, so it cannot commit; a higher epoch keeps its producer from continuing as if nothing had happened.
+    /// The outcome of a transaction of which something may be lost, so that it cannot commit; a higher epoch keeps its
+    /// producer from continuing as if nothing had happened.
     pub(crate) fn interrupted(&self, partitions: Vec<TopicPartition>) -> DecidedTransaction {
         let Producer { id: producer_id, epoch: producer_epoch } = self.fencing_producer();
         DecidedTransaction { producer_id, producer_epoch, commit: false, partitions, offsets: BTreeMap::new() }

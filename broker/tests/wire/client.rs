@@ -45,6 +45,10 @@ impl Fixture {
         Fixture { runtime, broker: Some(broker) }
     }
 
+    pub fn address(&self) -> String {
+        self.broker.as_ref().expect("the broker runs").address().to_string()
+    }
+
     pub fn connect(&self) -> Client {
         let address = self.broker.as_ref().expect("the broker runs").address();
         let stream = TcpStream::connect(address).expect("connects");

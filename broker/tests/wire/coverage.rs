@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kafka_protocol::messages::ApiVersionsRequest;
 
 use crate::client::{Client, Fixture};
-use crate::{absent, admin, groups, records, transactions};
+use crate::{absent, admin, consumer_groups, groups, records, transactions};
 
 /// Versions of Produce that are only advertised, so that old versions of librdkafka compress.
 const SAID_ONLY: [(i16, i16); 3] = [(0, 0), (0, 1), (0, 2)];
@@ -26,7 +26,14 @@ pub fn offered(client: &mut Client) -> BTreeSet<(i16, i16)> {
 fn every_version_of_every_api_is_answered() {
     let fixture = Fixture::in_memory();
     let mut client = fixture.connect();
-    for exercise in [absent::exercise, admin::exercise, records::exercise, groups::exercise, transactions::exercise] {
+    for exercise in [
+        absent::exercise,
+        admin::exercise,
+        records::exercise,
+        groups::exercise,
+        consumer_groups::exercise,
+        transactions::exercise,
+    ] {
         exercise(&mut client);
     }
     let offered = offered(&mut client);

@@ -32,7 +32,7 @@ pub fn exercise(client: &mut Client) {
     exercise_offset_delete(client);
 }
 
-fn join_request(id: &str, member: &str) -> JoinGroupRequest {
+pub fn join_request(id: &str, member: &str) -> JoinGroupRequest {
     let protocol = JoinGroupRequestProtocol::default().with_name(text("range")).with_metadata(subscription());
     JoinGroupRequest::default()
         .with_group_id(group(id))
@@ -150,7 +150,7 @@ fn exercise_looking(client: &mut Client) {
     }
 }
 
-fn commit(
+pub fn commit(
     client: &mut Client,
     version: i16,
     id: &str,

@@ -6,6 +6,7 @@
 mod absent;
 mod admin;
 mod client;
+mod consumer_groups;
 mod coverage;
 mod groups;
 mod records;

@@ -5,6 +5,7 @@
 //! leaves.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +77,13 @@ impl Stage {
         }
     }
 
+    /// Makes the journal of a broker that has ended say that the machine was started anew.
+    fn start_machine(&self) {
+        let json = r#"{"change":"machine_started","boot_id":"another one"}"#;
+        let mut journal = fs::OpenOptions::new().append(true).open(self.path("journal")).expect("is there");
+        writeln!(journal, "{:08x} {json}", crc32c::crc32c(json.as_bytes())).expect("writes");
+    }
+
     fn begin(&mut self) {
         self.fixture = Some(Fixture::start(Config::in_folder(self.folder.path())));
     }
@@ -118,49 +126,113 @@ fn visible(client: &mut Client, at: (&str, i32)) -> Vec<String> {
     all.into_iter().filter(|(offset, _)| aborted.is_empty() || *offset < aborted[0]).map(|(_, value)| value).collect()
 }
 
-/// Goal: a producer cannot commit half of a transaction after a restart. Method: write half of a transaction (records,
-/// offsets, or only its partitions), end the broker, and let the producer continue as if nothing had happened.
+/// What a transaction has when the broker ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Half {
+    Records,
+    Offsets,
+    Nothing,
+}
+
+const HALVES: [Half; 3] = [Half::Records, Half::Offsets, Half::Nothing];
+
+/// Begins a transaction in the first partition of a topic with two.
+fn begin_half<'a>(client: &mut Client, half: Half) -> Owner<'a> {
+    client.create_topic("t", 2);
+    let owner = owner(client, "x");
+    assert_eq!(owner.add_partition(client, ("t", 0)), 0);
+    match half {
+        Half::Records => assert_eq!(owner.produce(client, ("t", 0), 0), 0),
+        Half::Offsets => {
+            assert_eq!(owner.add_group(client, "g"), 0);
+            assert_eq!(owner.commit_offset(client, "g", ("t", 0), 7), 0);
+        }
+        Half::Nothing => {}
+    }
+    owner
+}
+
+/// Goal: a transaction that was open goes on after a restart as if nothing had happened. Method: begin one, end the broker
+/// twice, write to partitions that belong to it and to another one, and end it.
 #[test]
-fn a_transaction_that_was_open_is_aborted_and_its_producer_fenced() {
-    for (end, half) in ENDS.into_iter().flat_map(|end| ["records", "offsets", "nothing"].map(|half| (end, half))) {
+fn a_transaction_that_was_open_goes_on() {
+    for (end, half) in ENDS.into_iter().flat_map(|end| HALVES.map(|half| (end, half))) {
+        for commit in [true, false] {
+            let mut stage = Stage::new();
+            let owner = begin_half(&mut stage.connect(), half);
+            for _ in 0..2 {
+                stage.end(end);
+                stage.begin();
+            }
+            let mut client = stage.connect();
+            assert_eq!(visible(&mut client, ("t", 0)), [""; 0], "{end:?} {half:?}");
+            let sequence = i32::from(half == Half::Records);
+            assert_eq!(owner.produce(&mut client, ("t", 0), sequence), 0, "{end:?} {half:?}");
+            assert_ne!(owner.produce(&mut client, ("t", 1), 0), 0, "it is not in the transaction");
+            assert_eq!(owner.add_partition(&mut client, ("t", 1)), 0);
+            assert_eq!(owner.produce(&mut client, ("t", 1), 0), 0);
+            assert_eq!(owner.end(&mut client, commit), 0);
+            let seen = [0, 1].map(|partition| visible(&mut client, ("t", partition)).len() as i32);
+            assert_eq!(seen, if commit { [sequence + 1, 1] } else { [0, 0] }, "{end:?} {half:?}");
+            let expected = if commit && half == Half::Offsets { 7 } else { -1 };
+            assert_eq!(committed(&mut client, 7, "g", ("t", 0), false).0, expected, "{end:?} {half:?}");
+            let next = owner_again(&mut client, &owner);
+            goes_on(&mut client, next, ("t", 1));
+        }
+    }
+}
+
+/// The next producer of the same transactional id.
+fn owner_again<'a>(client: &mut Client, owner: &Owner<'a>) -> Owner<'a> {
+    let next = crate::transactions::owner(client, "x");
+    assert!(next.producer.0 == owner.producer.0 && next.producer.1 > owner.producer.1);
+    next
+}
+
+/// Goal: a transaction that was open is aborted after its timeout, although the broker was started meanwhile.
+#[test]
+fn a_transaction_that_goes_on_keeps_its_timeout() {
+    let mut stage = Stage::new();
+    let mut client = stage.connect();
+    client.create_topic("t", 1);
+    let owner = crate::transactions::owner_for(&mut client, "x", 1_000);
+    assert_eq!((owner.add_partition(&mut client, ("t", 0)), owner.produce(&mut client, ("t", 0), 0)), (0, 0));
+    stage.end(End::Killed);
+    stage.begin();
+    let mut client = stage.connect();
+    while list_offset(&mut client, 7, ("t", 0), LATEST).1 < 2 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!((owner.end(&mut client, true), visible(&mut client, ("t", 0)).len()), (FENCED, 0));
+}
+
+/// Goal: a producer cannot commit what a power failure may have left of its transaction. Method: write half of one, end the
+/// broker, say that the machine was started since then, and let the producer continue as if nothing had happened.
+#[test]
+fn a_transaction_that_a_power_failure_interrupted_is_aborted_and_its_producer_fenced() {
+    for half in HALVES {
         let mut stage = Stage::new();
         let mut client = stage.connect();
-        client.create_topic("t", 2);
-        let old = owner(&mut client, "x");
+        let old = begin_half(&mut client, half);
         let idle = owner(&mut client, "idle");
-        assert_eq!(old.add_partition(&mut client, ("t", 0)), 0);
-        match half {
-            "records" => assert_eq!(old.produce(&mut client, ("t", 0), 0), 0),
-            "offsets" => {
-                assert_eq!(old.add_group(&mut client, "g"), 0);
-                assert_eq!(old.commit_offset(&mut client, "g", ("t", 0), 7), 0);
-            }
-            _ => {}
-        }
-        for _ in 0..2 {
-            stage.end(end);
-            stage.begin();
-        }
+        stage.end(End::Killed);
+        stage.start_machine();
+        stage.begin();
         let mut client = stage.connect();
-        if half == "records" {
-            assert_eq!(old.produce(&mut client, ("t", 0), 1), OLD_EPOCH, "{end:?}");
-        }
+        assert_eq!(old.produce(&mut client, ("t", 0), i32::from(half == Half::Records)), OLD_EPOCH, "{half:?}");
         for partition in 0..2 {
-            assert_eq!(old.add_partition(&mut client, ("t", partition)), FENCED, "{end:?} {half}");
+            assert_eq!(old.add_partition(&mut client, ("t", partition)), FENCED, "{half:?}");
             assert_ne!(old.produce(&mut client, ("t", partition), 1), 0);
         }
-        assert_eq!(
-            (old.add_group(&mut client, "g"), old.commit_offset(&mut client, "g", ("t", 0), 8)),
-            (FENCED, OLD_EPOCH)
-        );
+        let offsets = (old.add_group(&mut client, "g"), old.commit_offset(&mut client, "g", ("t", 0), 8));
+        assert_eq!(offsets, (FENCED, OLD_EPOCH));
         assert_eq!((old.end(&mut client, true), old.end(&mut client, false)), (FENCED, FENCED));
         assert_eq!(committed(&mut client, 7, "g", ("t", 0), false).0, -1);
         assert_eq!([0, 1].map(|partition| visible(&mut client, ("t", partition)).len()), [0, 0]);
         let end = list_offset(&mut client, 7, ("t", 0), LATEST).1;
-        assert_eq!(end, if half == "records" { 2 } else { 0 }, "one marker behind the record, and no other");
+        assert_eq!(end, if half == Half::Records { 2 } else { 1 }, "a marker");
         goes_on(&mut client, idle, ("t", 1));
-        let next = owner(&mut client, "x");
-        assert!(next.producer.0 == old.producer.0 && next.producer.1 > old.producer.1);
+        let next = owner_again(&mut client, &old);
         goes_on(&mut client, next, ("t", 1));
         assert_eq!(visible(&mut client, ("t", 1)).len(), 2);
     }

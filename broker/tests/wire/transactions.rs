@@ -94,6 +94,16 @@ pub fn owner<'a>(client: &mut Client, id: &'a str) -> Owner<'a> {
     Owner { id, producer: client.init_producer(Some(id)), version: 3 }
 }
 
+/// The same with a timeout in ms.
+pub fn owner_for<'a>(client: &mut Client, id: &'a str, timeout_ms: i32) -> Owner<'a> {
+    let request = InitProducerIdRequest::default()
+        .with_transactional_id(Some(self::id(id)))
+        .with_transaction_timeout_ms(timeout_ms);
+    let answer = client.call(4, &request);
+    assert_eq!(answer.error_code, 0);
+    Owner { id, producer: (answer.producer_id.0, answer.producer_epoch), version: 3 }
+}
+
 pub fn exercise(client: &mut Client) {
     exercise_init(client);
     for version in 0..=3 {
