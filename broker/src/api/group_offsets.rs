@@ -26,6 +26,8 @@ use crate::topic_partition::TopicPartition;
 const METADATA_BYTES_MAX: usize = 4_096;
 
 /// Commits the offsets that pass the checks; each of the others is refused by itself.
+///
+/// For how long they are kept is the broker's to say: the retention time that requests could have up to version 4 is ignored.
 pub(crate) fn commit(call: &Call, request: OffsetCommitRequest) -> OffsetCommitResponse {
     let caller = Caller {
         member_id: request.member_id.to_string(),
