@@ -272,6 +272,10 @@ mod tests {
         PartitionOffset { at: TopicPartition::new(topic, 0), committed }
     }
 
+    fn initialized(id: &str, producer_id: i64, producer_epoch: i16) -> Change {
+        Change::ProducerInitialized { transactional_id: id.to_owned(), producer_id, producer_epoch, timeout_ms: 60_000 }
+    }
+
     fn filled() -> Image {
         let mut image = Image::default();
         let ended = DecidedTransaction {
@@ -301,27 +305,12 @@ mod tests {
                 group: "g".to_owned(),
                 membership: Membership { protocol_type: "consumer".to_owned(), empty_since_ms: Some(8) },
             },
-            Change::ProducerInitialized {
-                transactional_id: "t".to_owned(),
-                producer_id: 5,
-                producer_epoch: 1,
-                timeout_ms: 60_000,
-            },
+            initialized("t", 5, 1),
             Change::TransactionDecided { transactional_id: "t".to_owned(), ended },
-            Change::ProducerInitialized {
-                transactional_id: "u".to_owned(),
-                producer_id: 6,
-                producer_epoch: 0,
-                timeout_ms: 60_000,
-            },
+            initialized("u", 6, 0),
             Change::TransactionBegun { transactional_id: "u".to_owned() },
             Change::MachineStarted { boot_id: "b".to_owned() },
-            Change::ProducerInitialized {
-                transactional_id: "v".to_owned(),
-                producer_id: 7,
-                producer_epoch: 0,
-                timeout_ms: 60_000,
-            },
+            initialized("v", 7, 0),
             Change::TransactionExtended {
                 transactional_id: "v".to_owned(),
                 since_ms: 11,
