@@ -87,6 +87,8 @@
 //! | `start_error` | why a broker did not start | how it starts |
 //! | `descriptors` | how many files and sockets can be open, and how they are divided | files, sockets |
 //! | `failure` | tracks a lasting failure, so that it is logged when it starts and when it is over | what fails |
+//! | `parallel` | the same work for many things, by several threads | the work |
+//! | `boot` | which start of the machine this is | who asks |
 //! | `lock` | one process per folder, and finding its broker | what is in the folder |
 //! | `listen` | the addresses that a broker listens on | what is in the folder |
 //! | `net` | sockets, frames, the list of APIs and versions, dispatching a request to its handler | what requests mean |
@@ -140,6 +142,7 @@ mod lock;
 mod log;
 mod meta;
 mod net;
+mod parallel;
 mod properties;
 mod start_error;
 mod topic_partition;

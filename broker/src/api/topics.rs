@@ -196,7 +196,8 @@ fn check_assignments(topic: &CreatePartitionsTopic) -> Result<(), TopicError> {
 pub(crate) fn delete_records(call: &Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
-            let start = call.core.topics.delete_records(&topic.name, asked.partition_index, asked.offset);
+            let start = may_delete(call, &topic.name)
+                .and_then(|()| call.core.topics.delete_records(&topic.name, asked.partition_index, asked.offset));
             DeleteRecordsPartitionResult::default()
                 .with_partition_index(asked.partition_index)
                 .with_error_code(super::code(&start))
@@ -205,4 +206,10 @@ pub(crate) fn delete_records(call: &Call, request: DeleteRecordsRequest) -> Dele
         DeleteRecordsTopicResult::default().with_partitions(partitions.collect()).with_name(topic.name.clone())
     });
     DeleteRecordsResponse::default().with_topics(topics.collect())
+}
+
+/// Records that are only compacted cannot be removed from the start, as in Kafka.
+fn may_delete(call: &Call, topic: &str) -> Result<(), ResponseError> {
+    let is_kept = call.core.topics.get(topic).is_some_and(|topic| !topic.settings().deletes());
+    if is_kept { Err(ResponseError::PolicyViolation) } else { Ok(()) }
 }

@@ -27,6 +27,7 @@ mod slice;
 mod store;
 mod transactions;
 mod waiters;
+mod well_formed;
 
 pub(crate) use compaction::{Compacted, Compaction, Counts, Failed, Outcome};
 pub(crate) use extent::{Extent, ExtentStore};

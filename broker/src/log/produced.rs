@@ -1,11 +1,13 @@
 //! Checks a batch that a client produced.
 //!
-//! Separate because a header that can be parsed may still make claims that cannot be true.
+//! Separate because a header that can be parsed may still make claims that cannot be true. The records are checked in
+//! `well_formed`.
 
 use kafka_protocol::ResponseError;
 
 use super::batch::BatchHeader;
-use super::record;
+use super::record::{self, Unreadable};
+use super::well_formed::check_records;
 
 const CODEC_MAX: i16 = 4;
 
@@ -31,6 +33,10 @@ pub(crate) fn check_produced(bytes: &[u8], bytes_max: usize) -> Result<BatchHead
         return Err(ResponseError::CorruptMessage);
     }
     check_fields(&header)?;
+    check_records(&header, bytes).map_err(|unreadable| match unreadable {
+        Unreadable::Damaged => ResponseError::InvalidRecord,
+        Unreadable::TooLarge => ResponseError::MessageTooLarge,
+    })?;
     Ok(header)
 }
 

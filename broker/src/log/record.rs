@@ -83,6 +83,11 @@ impl<'a> Records<'a> {
         }
     }
 
+    /// Whether nothing follows the records that were read.
+    pub(crate) fn is_at_end(&mut self) -> bool {
+        self.unpacked.fill_buf().is_ok_and(<[u8]>::is_empty) && self.unpacked.limit() > 0
+    }
+
     /// Reads the bytes of the next record. No more is allocated than there is, whatever its length claims.
     fn load(&mut self) -> Option<()> {
         let bytes = u64::try_from(varint(&mut self.unpacked)?).ok()?;
@@ -153,7 +158,7 @@ fn byte(from: &mut impl BufRead) -> Option<u8> {
 }
 
 /// A zigzag varint of up to ten bytes.
-fn varint(from: &mut impl BufRead) -> Option<i64> {
+pub(super) fn varint(from: &mut impl BufRead) -> Option<i64> {
     let mut value = 0u64;
     for shift in (0..70).step_by(7) {
         let byte = byte(from)?;

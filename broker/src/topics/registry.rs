@@ -19,6 +19,7 @@ use super::settings::Settings;
 use crate::config::Config;
 use crate::log::{AppendRules, Extent, ExtentStore, Flush, Handles, Log, Opening, RecoveryError, SegmentStore};
 use crate::meta::{Change, Journal, TopicImage};
+use crate::parallel;
 use crate::topic_partition::TopicPartition;
 
 /// The maximum number of partitions of a topic.
@@ -235,11 +236,11 @@ impl Topics {
     /// then. Returns whether all of them succeeded.
     pub(crate) fn close(&self) -> bool {
         let close = |log: &Arc<Log>| {
-            log.close(ResponseError::NotLeaderOrFollower)
-                .inspect_err(|error| tracing::error!(%error, "could not close a log"))
+            let closed = log.close(ResponseError::NotLeaderOrFollower);
+            closed.inspect_err(|error| tracing::error!(%error, "could not close a log")).is_ok()
         };
-        let closed: Vec<bool> =
-            self.all().iter().flat_map(|topic| topic.logs()).map(|log| close(&log).is_ok()).collect();
+        let logs: Vec<Arc<Log>> = self.all().iter().flat_map(|topic| topic.logs()).collect();
+        let closed = parallel::each(&logs, parallel::WAITING_THREADS, close);
         let _compacting = self.compacting.lock();
         closed.into_iter().all(|closed| closed)
     }
@@ -265,7 +266,8 @@ impl Topics {
         fresh: bool,
     ) -> Result<Vec<Arc<Log>>, RecoveryError> {
         let rules = Settings::of(image.settings.clone(), &self.defaults).append_rules(self.flush);
-        let open = |partition: i32| {
+        let open = |partition: &i32| {
+            let partition = *partition;
             let topic_partition = TopicPartition { topic: name.to_owned(), partition };
             let opening = Opening {
                 store: self.store(image.id, partition),
@@ -280,7 +282,8 @@ impl Topics {
             };
             Log::open(opening).map(Arc::new)
         };
-        partitions.map(open).collect()
+        let partitions: Vec<i32> = partitions.collect();
+        parallel::each(&partitions, parallel::busy_threads(), open).into_iter().collect()
     }
 
     fn extent_store(&self, topic_partition: TopicPartition) -> Box<dyn ExtentStore> {

@@ -160,6 +160,11 @@ impl Settings {
     }
 
     /// Whether this is what happens to old segments.
+    /// Whether records may be removed from the start of the log.
+    pub(crate) fn deletes(&self) -> bool {
+        self.has_policy("delete")
+    }
+
     fn has_policy(&self, policy: &str) -> bool {
         words(self.text("cleanup.policy")).any(|word| word == policy)
     }
