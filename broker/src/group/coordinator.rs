@@ -59,6 +59,8 @@ pub(crate) struct Group {
     pub(super) promised: BTreeMap<String, i64>,
     pub(super) replies: VecDeque<(Token, Reply)>,
     pub(super) initial_delay_ms: i64,
+    /// Whether the assigned members have changed since they were kept.
+    pub(super) is_new: bool,
 }
 
 impl Group {
@@ -74,10 +76,11 @@ impl Group {
             promised: BTreeMap::new(),
             replies: VecDeque::new(),
             initial_delay_ms: i64::try_from(initial_delay_ms).unwrap_or(i64::MAX),
+            is_new: false,
         }
     }
 
-    /// A group that the last broker had: its members are gone, and if there were any until the end, the last one has left now.
+    /// A group that the last broker had, without members: if there were any until the end, the last one has left now.
     pub(super) fn restored(initial_delay_ms: u64, membership: &Membership, had_members: bool, now_ms: i64) -> Group {
         let empty_since_ms = membership.empty_since_ms.or(had_members.then_some(now_ms));
         Group { protocol_type: membership.protocol_type.clone(), empty_since_ms, ..Group::new(initial_delay_ms) }
@@ -236,6 +239,7 @@ impl Group {
             }
         }
         self.state = GroupState::Stable;
+        self.is_new = true;
     }
 
     fn reply_to_syncs(&mut self, now_ms: i64) {

@@ -157,18 +157,19 @@ async fn without_members_the_time_counts_from_the_last_one_even_over_restarts() 
 }
 
 #[tokio::test]
-async fn members_of_the_last_broker_count_until_it_ended() {
+async fn members_of_the_last_broker_count_until_their_sessions_end() {
     let mut stage = Stage::new();
     let member = stage.join("consumer", subscription(), 0).await;
     stage.commit("read", &member, 100);
     for now_ms in [900, 2_000] {
         stage.restart(now_ms);
-        assert_eq!(stage.left(899), topics(&["read"]));
+        assert_eq!(stage.left(now_ms), topics(&["read"]), "its session goes on");
     }
-    stage.join("consumer", subscription(), 3_000).await;
-    stage.restart(4_000);
-    assert_eq!(stage.left(3_999), topics(&["read"]), "there was a member again");
-    assert_eq!(stage.left(4_000), None);
+    stage.groups.handle_timeouts(2_000 + 10_000);
+    assert_eq!(stage.left(11_999), topics(&["read"]), "the last member was there until now");
+    stage.restart(50_000);
+    assert_eq!(stage.left(11_999), topics(&["read"]));
+    assert_eq!(stage.left(12_000), None);
 }
 
 #[test]

@@ -3,11 +3,13 @@
 //! Separate from the coordinator because most rules for clients of different versions are here. Like the coordinator,
 //! it does no I/O.
 
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
 use super::coordinator::{Group, GroupState};
 use super::member::Member;
 use super::request::{Join, JoinReply, Reply, SyncReply, Token};
+use super::subscription::{CONSUMER, subscribed};
 
 /// The maximum number of members in a group.
 pub(super) const MEMBERS_MAX: usize = 1_000;
@@ -91,7 +93,7 @@ impl Group {
     }
 
     /// A static member that comes back replaces its former self under a new member id, and the old id is fenced. If its
-    /// metadata is unchanged, no rebalance is needed.
+    /// subscription is unchanged, no rebalance is needed.
     fn replace_static(&mut self, old: &str, join: &Join, now_ms: i64) -> Admitted {
         let Some(mut member) = self.members.remove(old) else { return Admitted::Joining(String::new()) };
         let fenced = ResponseError::FencedInstanceId;
@@ -105,13 +107,20 @@ impl Group {
         let metadata = member.metadata(protocol);
         member.id.clone_from(&join.fresh_member_id);
         member.update(join, now_ms);
-        let unchanged = member.metadata(protocol) == metadata && self.state == GroupState::Stable;
+        let unchanged = self.state == GroupState::Stable && self.wants_same(&metadata, &member.metadata(protocol));
         let (id, led) = (member.id.clone(), self.leader == old);
         self.members.insert(id.clone(), member);
         if led {
             self.leader.clone_from(&id);
         }
+        self.is_new |= unchanged;
         if unchanged { Admitted::Unchanged(self.static_reply(&id, old, led, join)) } else { Admitted::Joining(id) }
+    }
+
+    /// Whether a member wants what it wanted before. Consumers also say which partitions they have, which a start changes.
+    fn wants_same(&self, before: &Bytes, now: &Bytes) -> bool {
+        let topics = |metadata: &Bytes| subscribed(metadata.clone());
+        before == now || self.protocol_type == CONSUMER && topics(before).is_some() && topics(before) == topics(now)
     }
 
     /// A client that cannot skip the assignment must not learn that it is the leader, or it would send an assignment to

@@ -7,6 +7,7 @@ mod consumer;
 mod coordinator;
 mod expiry;
 mod joining;
+mod kept;
 mod member;
 mod members;
 mod offsets;

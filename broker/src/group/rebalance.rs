@@ -67,6 +67,7 @@ impl Group {
         if self.members.is_empty() {
             self.state = GroupState::Empty;
             self.empty_since_ms = Some(now_ms);
+            self.is_new = true;
             self.protocol = None;
             self.leader.clear();
         } else {

@@ -291,6 +291,14 @@ impl Groups {
         }
     }
 
+    /// Has the journal keep members before they are told what they are assigned, so that they go on after a restart. If it cannot,
+    /// they only have to join again then.
+    fn keep_members(&self, group: &str, slot: &mut Slot) {
+        if let Some(kept) = slot.members.classic().and_then(Group::poll_kept) {
+            let _ = self.write_to_journal(Change::GroupMembersKept { group: group.to_owned(), kept });
+        }
+    }
+
     fn remove_unused(&self) {
         self.by_id.lock().retain(|group, slot| {
             let mut slot = slot.lock();
@@ -317,6 +325,7 @@ impl Groups {
             let mut slot = slot.lock();
             if !slot.removed {
                 let changed = change(&mut slot);
+                self.keep_members(group, &mut slot);
                 slot.send_replies();
                 return changed;
             }
@@ -331,6 +340,7 @@ impl Groups {
             return None;
         }
         let changed = change(&mut slot);
+        self.keep_members(group, &mut slot);
         slot.send_replies();
         Some(changed)
     }
@@ -349,11 +359,15 @@ impl Slot {
 
     /// A group of the last broker.
     fn restored(timeouts: Timeouts, image: GroupImage, now_ms: i64) -> Slot {
-        let GroupImage { membership: noted, offsets } = image;
+        let GroupImage { membership: noted, kept, offsets } = image;
         // Earlier versions wrote no times and noted no members: there may have been some until now.
         let is_dated = offsets.values().all(|committed| committed.committed_ms.is_some());
         let had_members = !noted.protocol_type.is_empty() || !is_dated;
         let group = Group::restored(timeouts.initial_delay_ms, &noted, had_members, now_ms);
+        let group = match kept {
+            Some(kept) => group.resumed(kept, now_ms),
+            None => group,
+        };
         Slot { offsets: Offsets::from_journal(offsets), noted, ..Slot::new(group) }
     }
 

@@ -25,7 +25,7 @@ pub(super) fn subscribed_topics(group: &Group) -> Option<BTreeSet<String>> {
 
 /// The topics in a consumer's subscription: in every version, a list after the version number. The bytes come from a client, so no
 /// length in them is trusted.
-fn subscribed(mut metadata: Bytes) -> Option<Vec<String>> {
+pub(super) fn subscribed(mut metadata: Bytes) -> Option<Vec<String>> {
     let _version = metadata.try_get_i16().ok()?;
     let count = metadata.try_get_i32().ok()?;
     let mut topics = Vec::new();

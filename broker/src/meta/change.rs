@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::kept_members::KeptMembers;
 use crate::log::{Compacted, Extent};
 use crate::topic_partition::TopicPartition;
 
@@ -31,8 +32,7 @@ pub(crate) struct PartitionOffset {
     pub(crate) committed: CommittedOffset,
 }
 
-/// Whether a group has members, as far as it decides when committed offsets expire. The members themselves are not kept: they join
-/// again.
+/// Whether a group has members, as far as it decides when committed offsets expire.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Membership {
@@ -126,6 +126,11 @@ pub(crate) enum Change {
     GroupMembersChanged {
         group: String,
         membership: Membership,
+    },
+    /// The partitions of a classic group are assigned to these members.
+    GroupMembersKept {
+        group: String,
+        kept: KeptMembers,
     },
     GroupDeleted {
         group: String,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::change::{Change, CommittedOffset, DecidedTransaction, Membership, OpenTransaction, PartitionOffset};
+use super::kept_members::KeptMembers;
 use crate::log::{Compacted, Extent};
 use crate::topic_partition::TopicPartition;
 
@@ -61,6 +62,8 @@ impl TopicImage {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct GroupImage {
     pub(crate) membership: Membership,
+    /// The members of a classic group when partitions were assigned last; `None` if it has none.
+    pub(crate) kept: Option<KeptMembers>,
     /// The committed offsets.
     pub(crate) offsets: BTreeMap<TopicPartition, CommittedOffset>,
 }
@@ -117,7 +120,13 @@ impl Image {
                 }
             }
             Change::GroupMembersChanged { group, membership } => {
-                self.groups.entry(group).or_default().membership = membership;
+                let group = self.groups.entry(group).or_default();
+                group.kept.take_if(|_| membership.empty_since_ms.is_some());
+                group.membership = membership;
+            }
+            Change::GroupMembersKept { group, kept } => {
+                let group = self.groups.entry(group).or_default();
+                group.kept = Some(kept).filter(|kept| !kept.members.is_empty());
             }
             Change::GroupDeleted { group } => {
                 self.groups.remove(&group);
@@ -226,12 +235,13 @@ fn topic_changes(name: &str, topic: &TopicImage) -> Vec<Change> {
 }
 
 fn group_changes(id: &str, image: &GroupImage) -> Vec<Change> {
-    let GroupImage { membership, offsets } = image.clone();
+    let GroupImage { membership, kept, offsets } = image.clone();
     let offset = |(at, committed)| PartitionOffset { at, committed };
     let offsets = offsets.into_iter().map(offset).collect();
     let mut changes = vec![Change::OffsetsCommitted { group: id.to_owned(), offsets }];
     let had_members = membership != Membership::default();
     changes.extend(had_members.then(|| Change::GroupMembersChanged { group: id.to_owned(), membership }));
+    changes.extend(kept.map(|kept| Change::GroupMembersKept { group: id.to_owned(), kept }));
     changes
 }
 
@@ -265,6 +275,7 @@ fn open_changes(id: &str, open: OpenTransaction) -> Vec<Change> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kept_members::{KeptBytes, KeptMember};
     use super::*;
 
     fn offset(topic: &str, offset: i64) -> PartitionOffset {
@@ -274,6 +285,26 @@ mod tests {
 
     fn initialized(id: &str, producer_id: i64, producer_epoch: i16) -> Change {
         Change::ProducerInitialized { transactional_id: id.to_owned(), producer_id, producer_epoch, timeout_ms: 60_000 }
+    }
+
+    fn kept_members() -> KeptMembers {
+        let member = KeptMember {
+            id: "m".to_owned(),
+            instance_id: Some("i".to_owned()),
+            client_id: "c".to_owned(),
+            client_host: "/127.0.0.1".to_owned(),
+            session_timeout_ms: 1,
+            rebalance_timeout_ms: 2,
+            protocols: vec![("range".to_owned(), KeptBytes(vec![0, 0xff].into()))],
+            assignment: KeptBytes(vec![0xfe].into()),
+        };
+        KeptMembers {
+            generation: 3,
+            protocol_type: "consumer".to_owned(),
+            protocol: Some("range".to_owned()),
+            leader: "m".to_owned(),
+            members: vec![member],
+        }
     }
 
     fn filled() -> Image {
@@ -305,6 +336,7 @@ mod tests {
                 group: "g".to_owned(),
                 membership: Membership { protocol_type: "consumer".to_owned(), empty_since_ms: Some(8) },
             },
+            Change::GroupMembersKept { group: "h".to_owned(), kept: kept_members() },
             initialized("t", 5, 1),
             Change::TransactionDecided { transactional_id: "t".to_owned(), ended },
             initialized("u", 6, 0),
@@ -353,5 +385,17 @@ mod tests {
         let open = image.transactional_ids["v"].open.as_ref().expect("is open");
         assert_eq!(open.partitions, [TopicPartition::new("b", 0)].into());
         assert!(open.groups["g"].is_empty());
+    }
+
+    #[test]
+    fn members_are_kept_until_the_last_one_has_left() {
+        let mut image = filled();
+        assert_eq!(image.groups["h"].kept, Some(kept_members()));
+        let change = Change::GroupMembersKept { group: "h".to_owned(), kept: kept_members() };
+        let line = serde_json::to_string(&change).expect("is written");
+        assert_eq!(serde_json::from_str::<Change>(&line).expect("is read"), change);
+        let membership = Membership { protocol_type: "consumer".to_owned(), empty_since_ms: Some(9) };
+        image.apply(Change::GroupMembersChanged { group: "h".to_owned(), membership });
+        assert_eq!(image.groups["h"].kept, None);
     }
 }

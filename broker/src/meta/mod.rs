@@ -7,8 +7,10 @@
 mod change;
 mod image;
 mod journal;
+mod kept_members;
 
 pub(crate) use change::{Change, CommittedOffset, DecidedTransaction, Membership, OpenTransaction, PartitionOffset};
 pub(crate) use image::{GroupImage, Image, TopicImage, TransactionalIdImage};
 pub use journal::JournalError;
 pub(crate) use journal::{FORMAT, Journal};
+pub(crate) use kept_members::{KeptBytes, KeptMember, KeptMembers};

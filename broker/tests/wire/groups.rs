@@ -49,7 +49,7 @@ fn subscription() -> Bytes {
 }
 
 /// Joins as the only member, in two steps if the version requires that.
-fn join(client: &mut Client, version: i16, id: &str) -> JoinGroupResponse {
+pub fn join(client: &mut Client, version: i16, id: &str) -> JoinGroupResponse {
     let mut answer = client.call(version, &join_request(id, ""));
     if version >= 4 {
         assert_eq!(answer.error_code, ResponseError::MemberIdRequired.code());
@@ -60,7 +60,7 @@ fn join(client: &mut Client, version: i16, id: &str) -> JoinGroupResponse {
     answer
 }
 
-fn sync(client: &mut Client, version: i16, id: &str, joined: &JoinGroupResponse) -> (i16, Bytes) {
+pub fn sync(client: &mut Client, version: i16, id: &str, joined: &JoinGroupResponse) -> (i16, Bytes) {
     let assignment = SyncGroupRequestAssignment::default()
         .with_member_id(joined.member_id.clone())
         .with_assignment(Bytes::from_static(b"all"));
@@ -76,7 +76,7 @@ fn sync(client: &mut Client, version: i16, id: &str, joined: &JoinGroupResponse)
     (answer.error_code, answer.assignment)
 }
 
-fn heartbeat(client: &mut Client, version: i16, id: &str, member: &str, generation: i32) -> i16 {
+pub fn heartbeat(client: &mut Client, version: i16, id: &str, member: &str, generation: i32) -> i16 {
     let request = HeartbeatRequest::default()
         .with_group_id(group(id))
         .with_generation_id(generation)
@@ -91,6 +91,12 @@ fn leave(client: &mut Client, version: i16, id: &str, member: &str) -> i16 {
     }
     let request = request.with_members(vec![MemberIdentity::default().with_member_id(text(member))]);
     client.call(version, &request).members[0].error_code
+}
+
+/// The state of a group.
+pub fn state(client: &mut Client, id: &str) -> String {
+    let answer = client.call(5, &DescribeGroupsRequest::default().with_groups(vec![group(id)]));
+    answer.groups[0].group_state.to_string()
 }
 
 fn exercise_membership(client: &mut Client) {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::admin::setting;
 use crate::client::{Client, Fixture, topic};
-use crate::groups::committed;
+use crate::groups::{committed, heartbeat, join, join_request, state, sync};
 use crate::records::{list_offset, values};
 use crate::transactions::{FENCED, OLD_EPOCH, Owner, owner};
 
@@ -259,6 +259,34 @@ fn a_committed_transaction_fences_nobody() {
             stage.begin();
         }
         assert_eq!(visible(&mut stage.connect(), ("t", 0)).len(), 2);
+    }
+}
+
+/// Goal: the members of a group go on after a restart without a rebalance, and those that do not come back are removed. Method: a
+/// member joins, the broker ends, and the member says that it is there, asks for its assignment and for a rebalance.
+#[test]
+fn members_of_a_group_go_on() {
+    for end in ENDS {
+        let mut stage = Stage::new();
+        let mut client = stage.connect();
+        client.create_topic("t", 1);
+        let joined = join(&mut client, 5, "g");
+        assert_eq!(sync(&mut client, 3, "g", &joined).0, 0);
+        let silent = client.call(0, &join_request("silent", "").with_session_timeout_ms(500));
+        assert_eq!(sync(&mut client, 3, "silent", &silent).0, 0);
+        stage.end(end);
+        stage.begin();
+        let mut client = stage.connect();
+        let (member, generation) = (joined.member_id.as_str(), joined.generation_id);
+        assert_eq!(heartbeat(&mut client, 3, "g", member, generation), 0, "{end:?}");
+        assert_eq!(sync(&mut client, 3, "g", &joined), (0, bytes::Bytes::from_static(b"all")), "{end:?}");
+        let again = client.call(5, &join_request("g", member));
+        assert_eq!((again.error_code, again.generation_id), (0, generation + 1), "the leader may ask for a rebalance");
+        assert_eq!(sync(&mut client, 3, "g", &again).0, 0);
+        while ["Stable", "PreparingRebalance"].contains(&&*state(&mut client, "silent")) {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert_eq!(state(&mut client, "g"), "Stable");
     }
 }
 
