@@ -120,7 +120,10 @@ mod tests {
     #[test]
     fn a_batch_within_is_whole() {
         let index = index(&[1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!([0, 19, 20, 39, 40, 59, 60, 99].map(|end| index.position_within(9, end)), [0, 0, 0, 0, 20, 20, 40, 40]);
+        assert_eq!(
+            [0, 19, 20, 39, 40, 59, 60, 99].map(|end| index.position_within(9, end)),
+            [0, 0, 0, 0, 20, 20, 40, 40]
+        );
         assert_eq!([0, 1, 2, 3, 4, 5].map(|limit| index.position_within(limit, 99)), [0, 0, 0, 20, 20, 40]);
     }
 

@@ -82,6 +82,29 @@ pub(crate) struct TransactionalIdImage {
     pub(crate) decided: Option<DecidedTransaction>,
 }
 
+impl GroupImage {
+    /// When the last member has left, none is kept.
+    fn change_members(&mut self, membership: Membership) {
+        self.kept.take_if(|_| membership.empty_since_ms.is_some());
+        self.membership = membership;
+    }
+}
+
+impl OpenTransaction {
+    fn extend(&mut self, since_ms: i64, partitions: Vec<TopicPartition>, groups: Vec<String>) {
+        self.since_ms = since_ms;
+        self.partitions.extend(partitions);
+        for group in groups {
+            self.groups.entry(group).or_default();
+        }
+    }
+
+    fn add_offsets(&mut self, group: String, offsets: Vec<PartitionOffset>) {
+        let known = self.groups.entry(group).or_default();
+        known.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
+    }
+}
+
 impl TransactionalIdImage {
     /// A transactional id without a transaction.
     pub(crate) fn new(producer_id: i64, producer_epoch: i16, timeout_ms: i32) -> TransactionalIdImage {
@@ -120,13 +143,10 @@ impl Image {
                 }
             }
             Change::GroupMembersChanged { group, membership } => {
-                let group = self.groups.entry(group).or_default();
-                group.kept.take_if(|_| membership.empty_since_ms.is_some());
-                group.membership = membership;
+                self.groups.entry(group).or_default().change_members(membership);
             }
             Change::GroupMembersKept { group, kept } => {
-                let group = self.groups.entry(group).or_default();
-                group.kept = Some(kept).filter(|kept| !kept.members.is_empty());
+                self.groups.entry(group).or_default().kept = Some(kept).filter(|kept| !kept.members.is_empty());
             }
             Change::GroupDeleted { group } => {
                 self.groups.remove(&group);
@@ -140,20 +160,10 @@ impl Image {
                 self.change_transaction(&transactional_id, |image| image.begun = true);
             }
             Change::TransactionExtended { transactional_id, since_ms, partitions, groups } => {
-                self.change_transaction(&transactional_id, |image| {
-                    let open = image.open.get_or_insert_default();
-                    open.since_ms = since_ms;
-                    open.partitions.extend(partitions);
-                    for group in groups {
-                        open.groups.entry(group).or_default();
-                    }
-                });
+                self.change_open(&transactional_id, |open| open.extend(since_ms, partitions, groups));
             }
             Change::TransactionOffsetsAdded { transactional_id, group, offsets } => {
-                self.change_transaction(&transactional_id, |image| {
-                    let known = image.open.get_or_insert_default().groups.entry(group).or_default();
-                    known.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
-                });
+                self.change_open(&transactional_id, |open| open.add_offsets(group, offsets));
             }
             Change::TransactionDecided { transactional_id, ended } => self.decide(&transactional_id, ended),
             Change::TransactionEnded { transactional_id } => self.end(&transactional_id),
@@ -181,6 +191,10 @@ impl Image {
         if let Some(image) = self.transactional_ids.get_mut(id) {
             change(image);
         }
+    }
+
+    fn change_open(&mut self, id: &str, change: impl FnOnce(&mut OpenTransaction)) {
+        self.change_transaction(id, |image| change(image.open.get_or_insert_default()));
     }
 
     /// Committed offsets are deleted with their topic; otherwise a new topic of the same name would inherit them.

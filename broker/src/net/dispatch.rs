@@ -11,8 +11,8 @@ use super::answer::Answer;
 use super::fetched::write_fetched;
 use super::wire::{Route, WireError, read_body, write_answer};
 use crate::api::{
-    self, Call, absent, cluster, configs, consumer_groups, fetch, group_admin, group_offsets, log_dirs, membership, offsets, produce,
-    quorum, topics, transaction_admin, transactions, versions,
+    self, Call, absent, cluster, configs, consumer_groups, fetch, group_admin, group_offsets, log_dirs, membership,
+    offsets, produce, quorum, topics, transaction_admin, transactions, versions,
 };
 use crate::log::Slice;
 
