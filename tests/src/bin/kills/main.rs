@@ -11,15 +11,17 @@
 //!
 //! Queries with state (`windows`, `joins`) take the place of the filter. Their reader computes from the input what the
 //! output must be: counts and sums that only grow and end right, and each joined row once.
+//!
+//! `embedded` needs no Kafka and no query: it kills the embedded broker under plain clients.
 
 mod broker;
 mod cluster;
+mod embedded;
 mod engine;
 mod feed;
 mod filters;
 mod instance;
 mod joins;
-
 mod members;
 mod outlook;
 mod outputs;
@@ -59,6 +61,8 @@ Then:
   kills windows --bootstrap-server 127.0.0.1:29110 --runs 10
   kills joins --bootstrap-server 127.0.0.1:29110 --runs 10
   kills broker --runs 10          starts and stops three brokers itself
+Without a Kafka:
+  kills embedded --runs 100       starts the embedded broker itself
 
 Each ends with a line such as
   50 runs: 1234567 records, 0 lost, 0 doubled, 0 out of order
@@ -72,6 +76,9 @@ enum Command {
     Engine(AtCluster),
     /// Kill one of three brokers (kill -9), and start it again each time
     Broker(broker::Arguments),
+    /// Kill the embedded broker (kill -9) while an idempotent producer and a transactional copier use it, and start it again at
+    /// once
+    Embedded(embedded::Arguments),
     /// Start other processes of the same service and stop them, by SIGTERM or kill -9, while the first works
     Members(AtCluster),
     /// Kill processes that count and add up in windows; every other time, two processes share the partitions. Half of the
@@ -109,6 +116,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Engine(at) => at.hold::<Filters>(engine::strike),
         Command::Broker(arguments) => broker::run(&arguments),
+        Command::Embedded(arguments) => embedded::run(&arguments),
         Command::Windows(at) => at.hold::<Windows>(turns::strike),
         Command::Joins(at) => at.hold::<Joins>(turns::strike),
         Command::Members(at) => at.hold::<Filters>(members::strike),
