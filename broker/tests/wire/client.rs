@@ -53,7 +53,7 @@ impl Fixture {
         let address = self.broker.as_ref().expect("the broker runs").address();
         let stream = TcpStream::connect(address).expect("connects");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("sets");
-        Client { stream, correlation_id: 0, called: BTreeSet::new() }
+        Client { stream, correlation_id: 0, called: BTreeSet::new(), sent: Vec::new() }
     }
 }
 
@@ -65,11 +65,13 @@ impl Drop for Fixture {
     }
 }
 
-/// A connection that remembers which APIs it has called.
+/// A connection that remembers which APIs it has called, and how.
 pub struct Client {
     pub stream: TcpStream,
     correlation_id: i32,
     pub called: BTreeSet<(i16, i16)>,
+    /// All requests, as they were sent.
+    pub sent: Vec<Bytes>,
 }
 
 impl Client {
@@ -92,6 +94,7 @@ impl Client {
         header.encode(&mut body, key.request_header_version(version)).expect("encodes");
         request.encode(&mut body, version).unwrap_or_else(|error| panic!("{key:?} {version}: {error}"));
         self.send_frame(&body);
+        self.sent.push(body.freeze());
     }
 
     pub fn receive<Q: Request>(&mut self, version: i16) -> Q::Response {

@@ -8,6 +8,7 @@ mod admin;
 mod client;
 mod consumer_groups;
 mod coverage;
+mod damage;
 mod groups;
 mod records;
 mod restarts;
