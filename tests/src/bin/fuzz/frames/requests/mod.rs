@@ -5,6 +5,7 @@
 
 mod cluster;
 mod configs;
+mod consumer_groups;
 mod groups;
 mod records;
 mod topics;
@@ -95,6 +96,8 @@ fn add_newer(api: ApiKey, to: &mut Requests) -> Added {
         ApiKey::DescribeProducers => transactions::describe_producers(to),
         ApiKey::DescribeTransactions => transactions::describe(to),
         ApiKey::ListTransactions => transactions::list(to),
+        ApiKey::ConsumerGroupHeartbeat => consumer_groups::heartbeat(to),
+        ApiKey::ConsumerGroupDescribe => consumer_groups::describe(to),
         ApiKey::ListConfigResources => configs::list_resources(to),
         _ => Err("there is no request of this API".into()),
     }
