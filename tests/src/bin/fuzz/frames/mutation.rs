@@ -16,6 +16,8 @@ pub const CORRELATION_ID: Range<usize> = 4..8;
 const ROUTE_BYTES: usize = 8;
 /// One in this many frames has a wrong length or is not sent as a whole: it is the last one of its connection.
 const MISFRAMED_ONE_IN: u32 = 24;
+/// One in this many requests is damaged anywhere; the others have other values, and are mostly read.
+const DAMAGED_ONE_IN: u32 = 4;
 /// One in this many mutations may also meet the API and the version.
 const ROUTE_ONE_IN: u32 = 24;
 /// Maximum number of bytes that are added to a request.
@@ -72,9 +74,9 @@ impl Mutator {
     /// The next frame.
     pub fn next(&mut self, correlation_id: i32) -> Frame {
         let mut body = self.pick();
-        match self.chance.random() {
-            true => self.change_values(&mut body),
-            false => self.damage(&mut body),
+        match self.chance.random_ratio(1, DAMAGED_ONE_IN) {
+            true => self.damage(&mut body),
+            false => self.change_values(&mut body),
         }
         if let Some(id) = body.get_mut(CORRELATION_ID) {
             id.copy_from_slice(&correlation_id.to_be_bytes());

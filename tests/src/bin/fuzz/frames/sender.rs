@@ -29,6 +29,8 @@ pub struct Sender<'a> {
     /// Frames that the broker has not looked at, with their correlation ids.
     pending: VecDeque<(i32, Frame)>,
     next_id: i32,
+    /// What has arrived of answers.
+    buffer: Vec<u8>,
 }
 
 /// Why no more answers come.
@@ -44,7 +46,8 @@ enum End {
 impl<'a> Sender<'a> {
     /// A sender; `question` is the body of a request that is always answered.
     pub fn new(address: SocketAddr, mutator: Mutator, question: &[u8], tally: &'a Tally) -> Self {
-        Self { address, mutator, question: question.to_vec(), tally, pending: VecDeque::new(), next_id: 0 }
+        let (question, buffer) = (question.to_vec(), vec![0; BUFFER_BYTES]);
+        Self { address, mutator, question, tally, pending: VecDeque::new(), next_id: 0, buffer }
     }
 
     /// Sends until all senders together have sent enough. Fails when the broker accepts no connection or answers what was not
@@ -52,7 +55,6 @@ impl<'a> Sender<'a> {
     pub fn send(&mut self) -> io::Result<()> {
         while !self.tally.is_complete() {
             let mut socket = TcpStream::connect(self.address)?;
-            socket.set_nodelay(true)?;
             socket.set_read_timeout(Some(PATIENCE))?;
             self.tally.count_connection();
             while !self.tally.is_complete() && self.send_some(&mut socket)? {}
@@ -105,9 +107,9 @@ impl<'a> Sender<'a> {
 
     /// Reads answers until the one with the id `ends_with`, and removes the frames before and at each answer.
     fn receive(&mut self, socket: &mut TcpStream, ends_with: i32) -> io::Result<End> {
-        let (mut buffer, mut filled) = (vec![0; BUFFER_BYTES], 0);
+        let mut filled = 0;
         loop {
-            match socket.read(&mut buffer[filled..]) {
+            match socket.read(&mut self.buffer[filled..]) {
                 Ok(0) => return Ok(End::Closed),
                 Ok(bytes) => filled += bytes,
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
@@ -116,17 +118,17 @@ impl<'a> Sender<'a> {
                 Err(_) => return Ok(End::Closed),
             }
             let mut from = 0;
-            while let Some((id, length)) = answer(&buffer[from..filled]) {
+            while let Some((id, length)) = answer(&self.buffer[from..filled]) {
                 if id == ends_with {
                     return Ok(End::Answered);
                 }
                 self.answered(id)?;
                 from += length;
             }
-            buffer.copy_within(from..filled, 0);
+            self.buffer.copy_within(from..filled, 0);
             filled -= from;
-            if filled == buffer.len() {
-                buffer.resize(filled * 2, 0);
+            if filled == self.buffer.len() {
+                self.buffer.resize(filled * 2, 0);
             }
         }
     }
