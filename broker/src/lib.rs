@@ -50,12 +50,29 @@
 //! * There is one broker, so there is no replication. The replication factor is always 1.
 //! * There is no TLS, no authentication and no authorization: anyone who can reach the port can read and change
 //!   everything. It therefore listens on loopback by default.
-//! * Share groups, the second transaction protocol and fetch sessions are not supported. Clients fall back to the older
-//!   versions by themselves.
-//! * All members of a group use one protocol, the classic one or that of KIP-848 (`group.protocol=consumer`); a group without members
-//!   can change it. Kafka also has both in one group while its members are being upgraded. An unknown member of a group that does not
-//!   exist is told that it is unknown, as after a restart, so that it joins again; Kafka says that there is no such group.
+//! * Share groups, the second transaction protocol (`transaction.version` 2), ListOffsets 8 and later, fetch sessions, and
+//!   settings of a running broker (`kafka-configs --entity-type brokers --alter`) are not supported. Clients fall back to the
+//!   older versions by themselves.
+//! * All members of a group use one protocol, the classic one or that of KIP-848 (`group.protocol=consumer`); a group without
+//!   members can change it. Kafka also has both in one group while its members are being upgraded.
 //! * It runs on Unix only.
+//!
+//! # Where it answers differently from Apache Kafka 4.3
+//!
+//! The same programs were run on both. What clients can see:
+//!
+//! | request | here | Kafka |
+//! |---|---|---|
+//! | classic members after a restart | go on without a rebalance | rejoin |
+//! | members of KIP-848 after a restart | rejoin; until then, the group is listed as a classic one | go on |
+//! | OffsetCommit by a member with a generation, to a group that does not exist | `UNKNOWN_MEMBER_ID`, so that the member joins again | `ILLEGAL_GENERATION` |
+//! | JoinGroup with a `session.timeout.ms` below 6 s | accepted | `INVALID_SESSION_TIMEOUT` |
+//! | Produce with an unknown compression | `UNSUPPORTED_COMPRESSION_TYPE` | `UNKNOWN_SERVER_ERROR` |
+//! | Produce in a transaction by an unknown producer id | `INVALID_TXN_STATE` | `INVALID_PRODUCER_ID_MAPPING` |
+//! | Produce with a timestamp in the future | accepted, unless the topic says otherwise | refused beyond one hour |
+//! | `INVALID_RECORD` | without a text | with a text |
+//! | DescribeConfigs with synonyms | only the value in force | all levels |
+//! | offsets of a group without members | kept for ever (`offsets.retention.minutes` is -1) | for seven days |
 //!
 //! # Defaults
 //!

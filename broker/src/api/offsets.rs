@@ -75,7 +75,7 @@ fn offset_of(log: &Log, timestamp_ms: i64, isolation: Isolation) -> Result<Timed
         LATEST => Ok(TimedOffset { offset: end, timestamp_ms: -1 }),
         EARLIEST => Ok(TimedOffset { offset: ends.start, timestamp_ms: -1 }),
         MAX_TIMESTAMP => Ok(log.offset_of_max_time(isolation)?.unwrap_or(NONE)),
-        ..0 => Err(ResponseError::InvalidRequest),
+        ..0 => Err(ResponseError::UnsupportedVersion),
         _ => Ok(log.offset_of_time(timestamp_ms, isolation)?.unwrap_or(NONE)),
     }
 }

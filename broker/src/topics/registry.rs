@@ -161,10 +161,8 @@ impl Topics {
 
     /// Deletes a topic with its records.
     pub(crate) fn delete(&self, name: &str) -> Result<Arc<Topic>, TopicError> {
-        let _changing = self.changing.lock();
-        let topic = self.get(name).ok_or_else(|| unknown(name))?;
-        self.write_to_journal(Change::TopicDeleted { name: name.to_owned() })?;
-        self.by_name.write().remove(name);
+        let topic = self.forget(name)?;
+        // Without the lock: other topics can be changed while the disk is busy with these files, which have no name any more.
         for log in topic.logs() {
             if let Err(error) = log.remove() {
                 tracing::warn!(topic = name, %error, "could not remove a log; the next start will retry");
@@ -174,6 +172,15 @@ impl Topics {
             // Fails if a log could not be removed; the next start tries again.
             let _ = fs::remove_dir(folder);
         }
+        Ok(topic)
+    }
+
+    /// Removes a topic from the journal and from the names.
+    fn forget(&self, name: &str) -> Result<Arc<Topic>, TopicError> {
+        let _changing = self.changing.lock();
+        let topic = self.get(name).ok_or_else(|| unknown(name))?;
+        self.write_to_journal(Change::TopicDeleted { name: name.to_owned() })?;
+        self.by_name.write().remove(name);
         Ok(topic)
     }
 

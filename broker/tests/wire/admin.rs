@@ -22,6 +22,7 @@ use kafka_protocol::messages::{
 };
 
 use crate::client::{Batch, Client, Fixture, batch, text, topic};
+use crate::records::delete_records;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -60,12 +61,13 @@ fn create(client: &mut Client, version: i16, creatable: CreatableTopic) -> i16 {
     topic.error_code
 }
 
+fn config(name: &str, value: &str) -> Vec<CreatableTopicConfig> {
+    vec![CreatableTopicConfig::default().with_name(text(name)).with_value(Some(text(value)))]
+}
+
 fn exercise_create_and_delete(client: &mut Client) {
     for version in 2..=7 {
-        let config = |name: &str, value: &str| {
-            CreatableTopicConfig::default().with_name(text(name)).with_value(Some(text(value)))
-        };
-        let wanted = creatable("made", 3).with_configs(vec![config("segment.bytes", "1000")]);
+        let wanted = creatable("made", 3).with_configs(config("segment.bytes", "1000"));
         let check = CreateTopicsRequest::default().with_topics(vec![wanted.clone()]);
         let answer = client.call(version, &check.clone().with_validate_only(true));
         assert_eq!(answer.topics[0].error_code, 0, "only checked");
@@ -87,9 +89,6 @@ fn exercise_create_and_delete(client: &mut Client) {
 }
 
 fn refused_topics(client: &mut Client, version: i16) {
-    let config = |name: &str, value: &str| {
-        vec![CreatableTopicConfig::default().with_name(text(name)).with_value(Some(text(value)))]
-    };
     let elsewhere = CreatableReplicaAssignment::default().with_partition_index(0).with_broker_ids(vec![BrokerId(9)]);
     for (wanted, error) in [
         (creatable("made", 1), ResponseError::TopicAlreadyExists),
@@ -444,6 +443,20 @@ fn exercise_log_dirs(client: &mut Client) {
     }
 }
 
+/// Goal: the last value of a key cannot be deleted by its offset. Method: a topic that is only compacted refuses it.
+#[test]
+fn records_of_a_topic_that_is_only_compacted_stay() {
+    let fixture = Fixture::in_memory();
+    let mut client = fixture.connect();
+    let kept = (ResponseError::PolicyViolation.code(), -1);
+    for (name, cleanup, expected) in [("a", "compact", kept), ("b", "compact,delete", (0, 1)), ("c", "delete", (0, 1))]
+    {
+        assert_eq!(create(&mut client, 4, creatable(name, 1).with_configs(config("cleanup.policy", cleanup))), 0);
+        client.produce_some((name, 0), 2);
+        assert_eq!(delete_records(&mut client, 2, (name, 0), 1), expected, "{cleanup}");
+    }
+}
+
 /// Goal: what is expired leaves the log and the disk while clients write, and what is not stays. Method: records of 1970 in a topic
 /// that keeps them for an hour and in one that keeps all, and then one of now.
 #[test]
@@ -451,8 +464,8 @@ fn expired_records_are_deleted() {
     let folder = tempfile::tempdir().expect("a folder");
     let fixture = Fixture::start(Config { retention_check_ms: 20, ..Config::in_folder(folder.path()) });
     let mut client = fixture.connect();
-    let hour = CreatableTopicConfig::default().with_name(text("retention.ms")).with_value(Some(text("3600000")));
-    let topics = vec![creatable("hour", 1).with_configs(vec![hour]), creatable("ever", 1)];
+    let hour = config("retention.ms", "3600000");
+    let topics = vec![creatable("hour", 1).with_configs(hour), creatable("ever", 1)];
     client.call(4, &CreateTopicsRequest::default().with_topics(topics).with_timeout_ms(1_000));
     for name in ["hour", "ever"] {
         for _ in 0..5 {

@@ -1,7 +1,5 @@
 //! Produce, Fetch, ListOffsets, OffsetForLeaderEpoch and DeleteRecords.
 
-use std::time::{Duration, Instant};
-
 use bytes::{Bytes, BytesMut};
 use headwater_broker::Config;
 use kafka_protocol::ResponseError;
@@ -80,6 +78,7 @@ fn exercise_list_offsets(client: &mut Client) {
         assert_eq!(list(1_001), (0, 1, 1_001));
         assert_eq!(list(1_500), (0, 2, 5_000));
         assert_eq!(list(9_000), (0, -1, -1));
+        assert_eq!(list(-77), (ResponseError::UnsupportedVersion.code(), -1, -1));
         if version >= 7 {
             assert_eq!(list(-3), (0, 3, 5_001));
         }
@@ -106,19 +105,22 @@ fn exercise_leader_epochs(client: &mut Client) {
     }
 }
 
+/// The result of DeleteRecords: error code and the first offset that is left.
+pub fn delete_records(client: &mut Client, version: i16, at: (&str, i32), offset: i64) -> (i16, i64) {
+    let partition = DeleteRecordsPartition::default().with_partition_index(at.1).with_offset(offset);
+    let asked = DeleteRecordsTopic::default().with_name(topic(at.0)).with_partitions(vec![partition]);
+    let answer = client.call(version, &DeleteRecordsRequest::default().with_topics(vec![asked]));
+    let partition = &answer.topics[0].partitions[0];
+    (partition.error_code, partition.low_watermark)
+}
+
 fn exercise_delete_records(client: &mut Client) {
     client.create_topic("shrinking", 1);
     for _ in 0..5 {
         client.produce_some(("shrinking", 0), 2);
     }
     for version in 0..=2 {
-        let mut delete = |offset| {
-            let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(offset);
-            let asked = DeleteRecordsTopic::default().with_name(topic("shrinking")).with_partitions(vec![partition]);
-            let answer = client.call(version, &DeleteRecordsRequest::default().with_topics(vec![asked]));
-            let partition = answer.topics[0].partitions[0].clone();
-            (partition.error_code, partition.low_watermark)
-        };
+        let mut delete = |offset| delete_records(client, version, ("shrinking", 0), offset);
         let offset = i64::from(version) * 2 + 1;
         assert_eq!(delete(offset), (0, offset));
         assert_eq!(delete(99), (ResponseError::OffsetOutOfRange.code(), -1));
@@ -185,21 +187,19 @@ fn a_producer_that_wants_no_answer_gets_none() {
     assert_eq!(answer.responses[0].partitions[0].high_watermark, 1);
 }
 
-/// Goal: a fetch at the end of a log waits, but no longer than necessary. Method: a fetch that can wait for 20 s is
-/// answered as soon as another client appends.
+/// Goal: a fetch at the end of a log waits, but no longer than necessary. Method: a fetch that can wait for longer than
+/// the client is answered as soon as another client appends.
 #[test]
 fn a_fetch_at_the_end_is_answered_by_the_next_append() {
     let fixture = Fixture::in_memory();
     let (mut reader, mut writer) = (fixture.connect(), fixture.connect());
     writer.create_topic("t", 2);
-    let begin = Instant::now();
     for round in 0..20 {
-        reader.send(12, &fetch_request(("t", 1), round).with_max_wait_ms(20_000));
+        reader.send(12, &fetch_request(("t", 1), round).with_max_wait_ms(i32::MAX));
         writer.produce_some(("t", 1), 1);
         let answer = reader.receive::<FetchRequest>(12);
         assert_eq!(values(answer.responses[0].partitions[0].records.clone()), [(round, "v0".to_owned())]);
     }
-    assert!(begin.elapsed() < Duration::from_secs(20), "waited although there was something");
 }
 
 #[test]

@@ -14,9 +14,9 @@ use kafka_protocol::ResponseError;
 use tempfile::TempDir;
 
 use crate::admin::setting;
-use crate::client::{Client, Fixture, topic};
+use crate::client::{Client, Fixture};
 use crate::groups::{committed, heartbeat, join, join_request, state, sync};
-use crate::records::{list_offset, values};
+use crate::records::{delete_records, list_offset, values};
 use crate::transactions::{FENCED, OLD_EPOCH, Owner, owner};
 
 const CORRUPT: i16 = ResponseError::CorruptMessage.code();
@@ -421,22 +421,13 @@ fn what_was_removed_is_not_opened_as_empty() {
             stage.end(if round == 0 { End::Killed } else { End::InOrder });
         }
         stage.begin();
-        assert_eq!(delete_records(&mut stage.connect(), ("t", 0), last_end), last_end);
+        assert_eq!(delete_records(&mut stage.connect(), 2, ("t", 0), last_end), (0, last_end));
         stage.end(end);
         stage.begin();
         let mut client = stage.connect();
         assert_eq!(list_offset(&mut client, 7, ("t", 0), EARLIEST).1, last_end);
         assert_eq!(client.fetch(12, ("t", 0), last_end, false).error_code, 0, "the rest can be read");
     }
-}
-
-fn delete_records(client: &mut Client, at: (&str, i32), offset: i64) -> i64 {
-    use kafka_protocol::messages::DeleteRecordsRequest;
-    use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
-    let partition = DeleteRecordsPartition::default().with_partition_index(at.1).with_offset(offset);
-    let asked = DeleteRecordsTopic::default().with_name(topic(at.0)).with_partitions(vec![partition]);
-    let answer = client.call(2, &DeleteRecordsRequest::default().with_topics(vec![asked]));
-    answer.topics[0].partitions[0].low_watermark
 }
 
 /// Goal: the folder of an earlier version can be used: its topics keep all records, and what goes missing from now on
