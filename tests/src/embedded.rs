@@ -1,8 +1,8 @@
-//! `headwater broker` as a child process: what it is started with, and the process.
+//! `headwater broker`, or a shell that takes it over, as a child process: what it is started with, and the process.
 //!
 //! Apart because several programs start one, some of them again and again in the same place.
 
-use std::io;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -46,15 +46,37 @@ impl Site {
         command.arg("broker").arg("--listen").arg(self.listen.to_string()).arg("--data").arg(&self.folder);
         command.args(self.properties.iter().flat_map(|property| ["--set", property]));
         let mut started = Embedded(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn()?);
+        self.await_broker(&mut started)?;
+        Ok(started)
+    }
+
+    /// Starts a shell beside the broker, which takes over when the process of the broker ends. It runs until it is dropped.
+    pub fn start_heir(&self, stderr: Stdio) -> io::Result<Embedded> {
+        let mut command = Command::new(binary::headwater());
+        command.arg("--data").arg(&self.folder).env_remove("HEADWATER_BOOTSTRAP_SERVER");
+        let mut heir = Embedded(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn()?);
+        // An answer shows that it has found the broker. Its input stays open, so that it goes on.
+        let (stdin, stdout) = (heir.0.stdin.as_mut(), heir.0.stdout.take());
+        stdin.ok_or_else(|| io::Error::other("no input"))?.write_all(b"SHOW TOPICS;\n")?;
+        let mut answer = String::new();
+        BufReader::new(stdout.ok_or_else(|| io::Error::other("no output"))?).read_line(&mut answer)?;
+        if answer.is_empty() {
+            return Err(io::Error::other("the second shell does not answer"));
+        }
+        Ok(heir)
+    }
+
+    /// Waits until connections are accepted, as long as `host` runs.
+    pub fn await_broker(&self, host: &mut Embedded) -> io::Result<()> {
         let begun = Instant::now();
         while TcpStream::connect(self.listen).is_err() {
-            started.check()?;
+            host.check()?;
             if begun.elapsed() > START_WAIT_MAX {
                 return Err(io::Error::other(format!("the broker on {} did not start", self.listen)));
             }
             thread::sleep(LOOK_INTERVAL);
         }
-        Ok(started)
+        Ok(())
     }
 }
 

@@ -406,3 +406,19 @@ fn state_is_kept_in_a_folder_beside_a_cluster() {
         sleep(Duration::from_millis(50));
     }
 }
+
+/// Goal: the embedded broker loses and doubles nothing when its process is killed under load, started again or taken over by another
+/// shell. Method: a short run of `kills embedded`, each way.
+#[test]
+fn a_killed_broker_goes_on_with_its_clients() {
+    for way in [&[][..], &["--hand-over"]] {
+        let trial = Command::new(env!("CARGO_BIN_EXE_kills"))
+            .args(["embedded", "--runs", "2", "--records", "50000"])
+            .args(way)
+            .output()
+            .expect("the program starts");
+        let said = String::from_utf8_lossy(&trial.stdout) + String::from_utf8_lossy(&trial.stderr);
+        assert!(trial.status.success(), "{said}");
+        assert!(said.contains("2 runs: 200000 records"), "{said}");
+    }
+}

@@ -1,4 +1,5 @@
-//! Kills the embedded broker (kill -9) while a producer writes to it and a copier copies in transactions, and starts it again at once.
+//! Kills the embedded broker (kill -9) while a producer writes to it and a copier copies in transactions. It is started again at once, or
+//! a shell on the same folder takes it over.
 //!
 //! ```text
 //! writer (idempotent) → source topic → copier (transactions) → copy topic
@@ -55,6 +56,9 @@ pub struct Arguments {
     /// Seed of moments, sizes of transactions and aborts
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A shell on the same folder takes the broker over, instead of a new broker
+    #[arg(long)]
+    hand_over: bool,
 }
 
 /// Starts a broker, kills it in each run, and judges.
@@ -69,7 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
 fn hold(arguments: &Arguments, home: &Path) -> Result<(), Failure> {
     let log = home.join("log");
-    let mut stage = Stage::open(arguments.seed, home.join("data"), File::create(&log)?)?;
+    let mut stage = Stage::open(arguments, home.join("data"), File::create(&log)?)?;
     let (mut findings, mut outages) = (Findings::default(), Outages::default());
     for run in 1..=arguments.runs {
         let (outage, copied, found) = stage.run(arguments.records)?;
@@ -86,19 +90,22 @@ fn hold(arguments: &Arguments, home: &Path) -> Result<(), Failure> {
     if findings.is_good() { Ok(()) } else { Err("the topics are wrong".into()) }
 }
 
-/// The broker, and where it is started again.
+/// The broker, and who continues after it.
 struct Stage {
     site: Site,
     log: File,
     broker: Option<Embedded>,
+    /// The shell that takes over; none if a new broker is started.
+    heir: Option<Embedded>,
     chance: StdRng,
 }
 
 impl Stage {
-    fn open(seed: u64, folder: PathBuf, log: File) -> Result<Self, Failure> {
+    fn open(arguments: &Arguments, folder: PathBuf, log: File) -> Result<Self, Failure> {
         let site = Site::in_folder(folder)?;
         let broker = Some(site.start(Stdio::from(log.try_clone()?))?);
-        Ok(Self { site, log, broker, chance: StdRng::seed_from_u64(seed) })
+        let heir = arguments.hand_over.then(|| site.start_heir(Stdio::from(log.try_clone()?))).transpose()?;
+        Ok(Self { site, log, broker, heir, chance: StdRng::seed_from_u64(arguments.seed) })
     }
 
     /// One run: both clients work, the broker is killed, both finish, and everything is read.
@@ -128,14 +135,27 @@ impl Stage {
         Ok((outage, copied, reader::judge(&route, records)?))
     }
 
-    /// Kills the broker at a random moment and starts it again.
+    fn stderr(&self) -> Result<Stdio, Failure> {
+        Ok(Stdio::from(self.log.try_clone()?))
+    }
+
+    /// The broker after the killed one.
+    fn follow(&self, heir: Option<Embedded>) -> Result<Embedded, Failure> {
+        let Some(mut heir) = heir else { return Ok(self.site.start(self.stderr()?)?) };
+        self.site.await_broker(&mut heir)?;
+        Ok(heir)
+    }
+
+    /// Kills the broker at a random moment; the next one follows at once.
     fn strike(&mut self, progress: &Progress) -> Result<Outage, Failure> {
         let after = (progress.records() as f64 * self.chance.random_range(KILLED_AFTER)) as usize;
         progress.wait_for(|progress| progress.acknowledged() >= after)?;
         thread::sleep(PAUSE_MAX.mul_f64(self.chance.random()));
         self.broker.take().ok_or("there is no broker")?.kill()?;
         let (acknowledged, killed_at) = (progress.acknowledged(), Instant::now());
-        self.broker = Some(self.site.start(Stdio::from(self.log.try_clone()?))?);
+        let heir = self.heir.take();
+        let is_handed_over = heir.is_some();
+        self.broker = Some(self.follow(heir)?);
         let (start, started_at) = (killed_at.elapsed(), Instant::now());
         // What was acknowledged before the kill has arrived by now.
         let (before, copied) = (progress.acknowledged(), progress.copied());
@@ -147,6 +167,9 @@ impl Stage {
             acknowledgement.is_some() && progress.copied() > copied
         })?;
         let commit = started_at.elapsed();
+        if is_handed_over {
+            self.heir = Some(self.site.start_heir(self.stderr()?)?);
+        }
         Ok(Outage { acknowledged, start, acknowledgement: acknowledgement.unwrap_or(commit), commit })
     }
 }
