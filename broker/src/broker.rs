@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::api::on_disk;
 use crate::boot::boot_id;
 use crate::clock::now_ms;
-use crate::config::{Config, Storage};
+use crate::config::{Config, DISK_WORK_MAX, Storage};
 use crate::core::{Answers, Core};
 use crate::group::{Groups, Timeouts};
 use crate::listen::listen_for_all;
@@ -190,7 +190,8 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
         lock.write_address(address).map_err(failed)?;
     }
     let (answers, lock) = (Answers::default(), Mutex::new(lock));
-    Ok(Core { config, cluster_id, journal, topics, groups, transactions, answers, timer, lock })
+    let disk = Arc::new(tokio::sync::Semaphore::new(DISK_WORK_MAX));
+    Ok(Core { config, cluster_id, journal, topics, groups, transactions, answers, disk, timer, lock })
 }
 
 /// Opens the journal and returns it with the folder of the logs, and whether the last broker was shut down cleanly. If

@@ -31,6 +31,9 @@ pub(crate) const REQUEST_BYTES_MAX: usize = 100 << 20;
 /// room. It must be larger than the largest request. Each connection handles one request at a time; later ones wait in
 /// its socket.
 pub(crate) const REQUEST_BYTES_IN_FLIGHT_MAX: usize = 400 << 20;
+/// How many requests can be at the disk at the same time; further ones wait for their turn. Each of them has a thread with its own
+/// memory, and more threads than this gain nothing.
+pub(crate) const DISK_WORK_MAX: usize = 16;
 /// The maximum size of the records in one fetch response, in bytes: Kafka's `fetch.max.bytes`.
 pub(crate) const FETCH_BYTES_MAX: usize = 55 << 20;
 /// The maximum time that a fetch waits for records, in ms.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::now_ms;
 use crate::config::{ANSWER_BYTES_MAX, Config, FETCH_BYTES_MAX, FETCH_BYTES_MIN, PRODUCER_IDLE_MS_MAX};
@@ -30,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
     pub(crate) answers: Answers,
+    /// A permit for each request that may be at the disk.
+    pub(crate) disk: Arc<Semaphore>,
     /// Notified when the next deadline may have moved closer.
     pub(crate) timer: Arc<Notify>,
     pub(crate) lock: Mutex<Option<FolderLock>>,
