@@ -34,6 +34,8 @@ mod tests;
 mod text;
 mod types;
 
+use std::sync::Arc;
+
 use arrow::array::{ArrayRef, BinaryArray};
 use arrow::datatypes::FieldRef;
 
@@ -41,6 +43,8 @@ pub use json::first_json_value;
 pub use kind::{FormatError, FormatKind, parse_delimiter};
 pub use number::{parse_double, write_double_text, write_number_text};
 pub use types::sql_name;
+
+use crate::schema::{Schema, SchemaId};
 
 /// A payload that could not be decoded, or a row that could not be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +79,19 @@ pub struct Encoded {
 /// Decodes payloads to columns. It is created once for a scan or task and keeps its buffers from batch to batch.
 pub trait Decoder: Send {
     /// Decodes all payloads. It never fails as a whole and never panics, whatever the bytes are.
+    ///
+    /// A payload whose schema is missing is bad: see [`Decoder::missing_schemas`].
     fn decode(&mut self, payloads: &BinaryArray) -> Decoded;
+
+    /// The schemas that these payloads were written with and that this decoder was not given yet, each once, in
+    /// ascending order. Finding them is cheap. Nothing here waits for a registry: who does gives them to
+    /// [`Decoder::learn`] before [`Decoder::decode`].
+    fn missing_schemas(&self, _payloads: &BinaryArray) -> Vec<SchemaId> {
+        Vec::new()
+    }
+
+    /// Takes the schema with this id, or the reason why there is none, for which every payload written with it is bad.
+    fn learn(&mut self, _id: SchemaId, _schema: Result<Arc<Schema>, String>) {}
 }
 
 /// Encodes columns to payloads.
