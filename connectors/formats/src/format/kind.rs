@@ -13,6 +13,7 @@ use super::delimited::{DelimitedDecoder, DelimitedEncoder};
 use super::json::{JsonDecoder, JsonEncoder};
 use super::kafka::{KafkaDecoder, KafkaEncoder};
 use super::none::{NoneDecoder, NoneEncoder};
+use super::protobuf::{self, ProtobufDecoder, ProtobufEncoder};
 use super::types::sql_name;
 use super::{Decoder, Encoder, Layout};
 use crate::record::Side;
@@ -23,11 +24,11 @@ use crate::record::Side;
 /// use std::sync::Arc;
 /// use arrow::array::{AsArray, BinaryArray};
 /// use arrow::datatypes::{DataType, Field, Int64Type};
-/// use headwater_formats::format::{FormatKind, Layout};
+/// use headwater_formats::format::{FormatKind, Layout, Presence};
 ///
 /// let field = |name, kind| Arc::new(Field::new(name, kind, true));
 /// let fields = vec![field("ID", DataType::Int64), field("NAME", DataType::Utf8)];
-/// let layout = Layout { fields, wrapped: true, delimiter: b',' };
+/// let layout = Layout { fields, wrapped: true, delimiter: b',', presence: Presence::Implicit };
 /// let format: FormatKind = "json".parse()?;
 ///
 /// // Only ID is asked for; the second payload is bad, the third has no ID.
@@ -48,6 +49,8 @@ pub enum FormatKind {
     Kafka,
     /// No columns and no payload; for keys.
     None,
+    /// A Protobuf message for each record, whose fields follow from the columns.
+    ProtobufNosr,
     /// The columns as bytes, for topics that belong to a query; users cannot name it.
     Compact,
 }
@@ -56,7 +59,7 @@ pub enum FormatKind {
 const COMPACT: &str = "COMPACT";
 
 /// Names of ksqlDB's formats that are not supported yet.
-const LATER: [&str; 5] = ["AVRO", "PROTOBUF", "PROTOBUF_NOSR", "JSON_SR", "JSON_SCHEMA"];
+const LATER: [&str; 4] = ["AVRO", "PROTOBUF", "JSON_SR", "JSON_SCHEMA"];
 
 /// The reason why a format cannot be used, for users.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,6 +109,7 @@ impl fmt::Display for FormatKind {
             Self::Delimited => "DELIMITED",
             Self::Kafka => "KAFKA",
             Self::None => "NONE",
+            Self::ProtobufNosr => "PROTOBUF_NOSR",
             Self::Compact => COMPACT,
         })
     }
@@ -133,7 +137,7 @@ impl FromStr for FormatKind {
 
 impl FormatKind {
     /// All formats that users can name, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Json, Self::Delimited, Self::Kafka, Self::None];
+    pub const ALL: [Self; 5] = [Self::Json, Self::Delimited, Self::Kafka, Self::ProtobufNosr, Self::None];
 
     /// The format of a definition that is kept: one that users can name, or that of a topic that belongs to a query.
     pub fn of_definition(name: &str) -> Result<Self, FormatError> {
@@ -157,17 +161,27 @@ impl FormatKind {
 
     /// True if a single column can be written as a record with one field.
     pub fn supports_wrapping(self) -> bool {
-        self == Self::Json
+        matches!(self, Self::Json | Self::ProtobufNosr)
+    }
+
+    /// True if a payload is always a record with fields, for keys too, even if there is only one.
+    pub fn always_wraps(self) -> bool {
+        self == Self::ProtobufNosr
     }
 
     /// Whether a single column is written as a record with one field by default.
     pub fn wraps_by_default(self, side: Side) -> bool {
-        self == Self::Json && side == Side::Value
+        self.always_wraps() || self == Self::Json && side == Side::Value
     }
 
     /// True if a delimiter can be set.
     pub fn supports_delimiter(self) -> bool {
         self == Self::Delimited
+    }
+
+    /// True if it can be set how null is told from a default.
+    pub fn supports_presence(self) -> bool {
+        self == Self::ProtobufNosr
     }
 
     /// True if the format can hold a column of this type.
@@ -176,6 +190,7 @@ impl FormatKind {
         match (self, data_type) {
             (Self::None, _) => false,
             (Self::Compact, other) => compact::supports(other),
+            (Self::ProtobufNosr, other) => protobuf::supports(other),
             (Self::Kafka, other) => matches!(other, Int32 | Int64 | Float64 | Utf8 | Binary),
             (Self::Delimited, other) => !other.is_nested(),
             (Self::Json, List(item)) => self.supports_type(item.data_type()),
@@ -211,8 +226,8 @@ impl FormatKind {
             let found = if layout.fields.is_empty() { "none".to_owned() } else { listed(layout) };
             return unfit(format!("format {self} holds exactly one {side} column, not {found}"));
         }
-        if layout.wrapped && layout.fields.len() == 1 && (side == Side::Key || !self.supports_wrapping()) {
-            return unfit(format!("format {self} cannot wrap a single {side} column"));
+        if layout.fields.len() == 1 {
+            self.check_wrapping(layout.wrapped, side)?;
         }
         if *self == Self::Delimited {
             check_delimiter(layout.delimiter)?;
@@ -224,6 +239,16 @@ impl FormatKind {
         self.check_types(layout, &format!("{side} "))
     }
 
+    /// Checks whether a single column can be written in a record, or without one.
+    fn check_wrapping(self, wrapped: bool, side: Side) -> Result<(), FormatError> {
+        let verb = match wrapped {
+            true if !self.always_wraps() && (side == Side::Key || !self.supports_wrapping()) => "cannot wrap",
+            false if self.always_wraps() => "always wraps",
+            _ => return Ok(()),
+        };
+        Err(FormatError::Unfit(format!("format {self} {verb} a single {side} column")))
+    }
+
     fn check_types(self, layout: &Layout, side: &str) -> Result<(), FormatError> {
         layout.fields.iter().try_for_each(|field| self.check_type(side, field.name(), field.data_type()))
     }
@@ -231,7 +256,12 @@ impl FormatKind {
     fn check_type(self, side: &str, name: &str, data_type: &DataType) -> Result<(), FormatError> {
         if !self.supports_type(data_type) {
             let type_name = sql_name(data_type);
-            let why = if self == Self::Json { ": its maps have STRING keys" } else { "" };
+            let why = match self {
+                Self::Json => ": its maps have STRING keys",
+                Self::ProtobufNosr if has_other_keys(data_type) => ": its maps have STRING keys",
+                Self::ProtobufNosr => ": its arrays contain neither an ARRAY nor a MAP",
+                _ => "",
+            };
             let reason = format!("format {self} cannot hold {side}column \"{name}\" of type {type_name}{why}");
             return Err(FormatError::Unfit(reason));
         }
@@ -249,6 +279,7 @@ impl FormatKind {
             Self::Delimited => Box::new(DelimitedDecoder::new(selected()?, layout.delimiter)),
             Self::Kafka => Box::new(KafkaDecoder::try_new(layout, selected()?)?),
             Self::None => selected().map(|_| Box::new(NoneDecoder))?,
+            Self::ProtobufNosr => Box::new(ProtobufDecoder::try_new(layout, projection)?),
             Self::Compact => Box::new(CompactDecoder::try_new(layout, projection)?),
         })
     }
@@ -261,6 +292,7 @@ impl FormatKind {
             Self::Delimited => Box::new(DelimitedEncoder::new(layout)),
             Self::Kafka => Box::new(KafkaEncoder::try_new(layout)?),
             Self::None => Box::new(NoneEncoder),
+            Self::ProtobufNosr => Box::new(ProtobufEncoder::try_new(layout)?),
             Self::Compact => Box::new(CompactEncoder::new(layout)),
         })
     }
@@ -277,6 +309,22 @@ fn contains_map(data_type: &DataType) -> bool {
         DataType::Map(..) => true,
         DataType::List(item) => contains_map(item.data_type()),
         DataType::Struct(fields) => fields.iter().any(|field| contains_map(field.data_type())),
+        _ => false,
+    }
+}
+
+/// True if a MAP in the type has keys that are not of type STRING.
+fn has_other_keys(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) => {
+                pair.first().is_none_or(|key| key.data_type() != &DataType::Utf8)
+                    || pair.iter().any(|field| has_other_keys(field.data_type()))
+            }
+            _ => true,
+        },
+        DataType::List(item) => has_other_keys(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_other_keys(field.data_type())),
         _ => false,
     }
 }

@@ -26,6 +26,8 @@ mod kafka;
 mod kind;
 mod none;
 mod number;
+mod presence;
+mod protobuf;
 mod scalar;
 #[cfg(test)]
 mod testing;
@@ -42,6 +44,7 @@ use arrow::datatypes::FieldRef;
 pub use json::first_json_value;
 pub use kind::{FormatError, FormatKind, parse_delimiter};
 pub use number::{parse_double, write_double_text, write_number_text};
+pub use presence::Presence;
 pub use types::sql_name;
 
 use crate::schema::{Schema, SchemaId};
@@ -111,6 +114,8 @@ pub struct Layout {
     pub wrapped: bool,
     /// The field delimiter of DELIMITED: one byte, `,` by default; ignored by other formats.
     pub delimiter: u8,
+    /// How PROTOBUF_NOSR tells a null scalar from the default of its type; ignored by other formats.
+    pub presence: Presence,
 }
 
 impl Layout {

@@ -7,7 +7,7 @@ use super::testing::{TIME, TIMESTAMP, again, array, bare, decode, layout, map, r
 use super::{FormatError, FormatKind, Layout, parse_delimiter};
 use crate::record::Side;
 
-use FormatKind::{Delimited, Json, Kafka, None as NoneFormat};
+use FormatKind::{Delimited, Json, Kafka, None as NoneFormat, ProtobufNosr};
 
 #[test]
 fn names_are_read_in_any_case() {
@@ -19,7 +19,7 @@ fn names_are_read_in_any_case() {
     assert_eq!(refused("json_sr").to_string(), "format JSON_SR is not supported yet");
     assert_eq!(refused("jsno").hint().as_deref(), Some("Did you mean JSON?"));
     assert_eq!(refused("xml").to_string(), "format \"xml\" does not exist");
-    assert_eq!(refused("xml").hint().as_deref(), Some("The formats are JSON, DELIMITED, KAFKA, NONE."));
+    assert_eq!(refused("xml").hint().as_deref(), Some("The formats are JSON, DELIMITED, KAFKA, PROTOBUF_NOSR, NONE."));
 }
 
 #[test]
@@ -34,6 +34,7 @@ fn what_a_format_cannot_hold_is_named() {
         )),
         false,
     );
+    let int_map = one(int_keys);
     for (kind, layout, side, reason) in [
         (NoneFormat, layout(&[]), Side::Value, "format NONE holds no columns, so it cannot be used for the value"),
         (
@@ -60,9 +61,23 @@ fn what_a_format_cannot_hold_is_named() {
         ),
         (
             Json,
-            one(int_keys),
+            int_map.clone(),
             Side::Value,
             "format JSON cannot hold value column \"A\" of type MAP<INT, INT>: its maps have STRING keys",
+        ),
+        (ProtobufNosr, one(DataType::Int32), Side::Key, "format PROTOBUF_NOSR always wraps a single key column"),
+        (
+            ProtobufNosr,
+            layout(&[("A", array(map(DataType::Int32)))]),
+            Side::Value,
+            "format PROTOBUF_NOSR cannot hold value column \"A\" of type ARRAY<MAP<STRING, INT>>: its arrays contain \
+             neither an ARRAY nor a MAP",
+        ),
+        (
+            ProtobufNosr,
+            Layout { wrapped: true, ..int_map.clone() },
+            Side::Value,
+            "format PROTOBUF_NOSR cannot hold value column \"A\" of type MAP<INT, INT>: its maps have STRING keys",
         ),
         (
             Delimited,
@@ -80,6 +95,8 @@ fn what_a_format_cannot_hold_is_named() {
         (Json, layout(&[("A", map(array(TIME)))]), Side::Value),
         (Json, two.clone(), Side::Key),
         (Delimited, two.clone(), Side::Key),
+        (ProtobufNosr, layout(&[("A", DataType::Int32)]), Side::Key),
+        (ProtobufNosr, layout(&[("A", map(array(TIME)))]), Side::Value),
     ] {
         assert_eq!(kind.check(&layout, side), Ok(()), "{kind} {side}");
     }

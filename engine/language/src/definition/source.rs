@@ -7,7 +7,7 @@ use headwater_formats::decode::{
     Column, ColumnOrigin, EventTime, KeyWindow, RowKind, SideSpec, TopicSpec, WINDOWEND, WINDOWSTART,
     header_column_type,
 };
-use headwater_formats::format::{FormatError, FormatKind, Layout};
+use headwater_formats::format::{FormatError, FormatKind, Layout, Presence};
 use serde::{Deserialize, Serialize};
 
 use crate::types::SqlType;
@@ -102,6 +102,9 @@ pub struct SideDef {
     pub wrapped: bool,
     /// The delimiter of DELIMITED.
     pub delimiter: u8,
+    /// How PROTOBUF_NOSR tells null from a default; left out where it does not.
+    #[serde(default, with = "super::presence_text", skip_serializing_if = "super::presence_text::is_left_out")]
+    pub presence: Presence,
 }
 
 /// The TIMESTAMP property.
@@ -177,7 +180,7 @@ impl SourceDef {
     pub fn row_schema(&self) -> SchemaRef {
         let side = || SideSpec {
             format: FormatKind::None,
-            layout: Layout { fields: Vec::new(), wrapped: true, delimiter: 0 },
+            layout: Layout { fields: Vec::new(), wrapped: true, delimiter: 0, presence: Presence::Implicit },
         };
         let columns = self.spec_columns();
         TopicSpec {
@@ -203,7 +206,7 @@ impl SourceDef {
     /// The layout of one side of the records.
     pub fn layout(&self, side: &SideDef, role: &ColumnRole) -> Layout {
         let fields = self.columns_of(role).map(field).collect();
-        Layout { fields, wrapped: side.wrapped, delimiter: side.delimiter }
+        Layout { fields, wrapped: side.wrapped, delimiter: side.delimiter, presence: side.presence }
     }
 
     /// The format of one side of the records. A key without columns has format NONE, whatever was declared.

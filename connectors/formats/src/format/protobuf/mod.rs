@@ -1,0 +1,39 @@
+//! PROTOBUF_NOSR: Protobuf messages without a schema registry. The message follows from the columns, as in ksqlDB.
+//!
+//! A payload is a proto3 message with a field for each column, numbered from 1 in the order of the columns:
+//!
+//! | SQL | Protobuf |
+//! |---|---|
+//! | BOOLEAN, INT, BIGINT, DOUBLE | `bool`, `int32`, `int64`, `double` |
+//! | STRING, BYTES | `string`, `bytes` |
+//! | DECIMAL | `confluent.type.Decimal` |
+//! | DATE, TIME, TIMESTAMP | `google.type.Date`, `google.type.TimeOfDay`, `google.protobuf.Timestamp` |
+//! | ARRAY | a repeated field; not of ARRAYs or MAPs |
+//! | MAP | a repeated message with the fields key (1, `string`) and value (2) |
+//! | STRUCT | a message with a field for each of its fields |
+//!
+//! Protobuf does not write null. A scalar that is absent is 0, false or empty, an array or map is empty, and everything
+//! else is null. So a null scalar is read back as 0, false or empty, unless the layout tells them apart
+//! ([`Presence`](super::Presence)). The value of a map's entry is the default of its type if it is null, whatever the layout
+//! says; and a row with a null in an array is bad, because there is no element without a value.
+//!
+//! Readers take what other writers may produce: fields in any order, unknown fields, numbers packed or not, a message in
+//! several parts (which are put together), and several values of a field (the last one counts). Bytes that are not a
+//! message, another wire type than that of the field, texts that are not UTF-8, dates that do not exist and numbers
+//! that do not fit their DECIMAL make a payload bad. Of several values of a field, only the one that counts is checked.
+
+mod decode;
+mod encode;
+mod fault;
+mod known;
+mod layout;
+mod map;
+mod message;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub(super) use decode::ProtobufDecoder;
+pub(super) use encode::ProtobufEncoder;
+pub(super) use layout::supports;
