@@ -45,6 +45,7 @@ pub use json::first_json_value;
 pub use kind::{FormatError, FormatKind, parse_delimiter};
 pub use number::{parse_double, write_double_text, write_number_text};
 pub use presence::Presence;
+pub use protobuf::FramedProtobufDecoder;
 pub use types::sql_name;
 
 use crate::schema::{Schema, SchemaId};

@@ -12,6 +12,7 @@ mod random;
 
 mod nulls;
 mod peer;
+mod schemas;
 
 use std::sync::Arc;
 

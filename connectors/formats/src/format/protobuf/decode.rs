@@ -12,7 +12,7 @@ use super::fault::{Fault, Read};
 use super::known::{self, wrong_type};
 use super::layout::message_of;
 use super::map;
-use super::message::Primitive;
+use super::message::{Enum, Primitive};
 use super::plan::{FieldPlan, Found, Plan, Reader, Shape, State};
 use super::wire::{BYTES, Input};
 use crate::format::batch::{Rows, Selected};
@@ -56,15 +56,45 @@ impl Plan {
     pub(super) fn read(&mut self, input: &mut Input<'_>, mut columns: Option<&mut [Column]>) -> Read<()> {
         self.find(input, columns.as_deref_mut())?;
         for (field, found) in self.fields.iter_mut().zip(&self.found) {
+            if field.is_member {
+                continue;
+            }
             let column = column_of(field.column, &mut columns);
             if let Err(fault) = field.finish(*found, input, column) {
                 return Err(fault.within(&field.name));
             }
         }
+        self.finish_unions(input, &mut columns)?;
         for unknown in &self.unknown {
             if let Some(column) = column_of(Some(*unknown), &mut columns) {
                 column.push_null();
             }
+        }
+        Ok(())
+    }
+
+    /// Writes the columns that are oneofs: null if the message has none of their fields.
+    #[inline]
+    fn finish_unions(&mut self, input: &Input<'_>, columns: &mut Option<&mut [Column]>) -> Read<()> {
+        for union in &self.unions {
+            let mut column = column_of(union.column, columns);
+            let is_present = |member: &usize| self.found[*member].state != State::Absent;
+            if !union.members.iter().flatten().any(is_present) {
+                column.into_iter().for_each(Column::push_null);
+                continue;
+            }
+            for (at, member) in union.members.iter().enumerate() {
+                let child = column.as_deref_mut().map(|column| &mut children_of(column)[at]);
+                let Some(member) = *member else {
+                    child.into_iter().for_each(Column::push_null);
+                    continue;
+                };
+                let field = &mut self.fields[member];
+                if let Err(fault) = field.finish(self.found[member], input, child) {
+                    return Err(fault.within(&field.name));
+                }
+            }
+            column.into_iter().for_each(Column::close);
         }
         Ok(())
     }
@@ -92,8 +122,19 @@ impl Plan {
             if let Err(fault) = field.find(tag, input, found, &mut columns) {
                 return Err(fault.within(&field.name));
             }
+            if let Some(union) = field.union {
+                self.replace_others(index, union);
+            }
         }
         Ok(())
+    }
+
+    /// Forgets the other fields of a oneof.
+    fn replace_others(&mut self, index: usize, union: usize) {
+        let members = self.fields.iter().zip(&mut self.found).enumerate();
+        members
+            .filter(|(at, (field, found))| *at != index && field.union == Some(union) && found.state != State::Absent)
+            .for_each(|(_, (_, found))| *found = Found::default());
     }
 }
 
@@ -119,6 +160,9 @@ impl FieldPlan {
         match self.shape {
             Shape::Optional | Shape::Implicit if tag == self.tag => {
                 let value = input.value(tag & 7)?;
+                if self.reader.leaves_out(value) {
+                    return Ok(());
+                }
                 if found.state != State::Absent && self.reader.merges() {
                     self.merge(value, input, found);
                 } else {
@@ -160,15 +204,21 @@ impl FieldPlan {
         let count = &mut found.value;
         if tag == self.tag {
             let value = input.value(tag & 7)?;
+            if self.reader.leaves_out(value) {
+                return Ok(());
+            }
             return self.read_element(value, input, items, count);
         }
-        if tag & 7 != BYTES || !matches!(self.reader, Reader::Scalar(primitive) if primitive.is_packable()) {
+        if tag & 7 != BYTES || !self.reader.is_packable() {
             return Err(wrong_type(input, tag));
         }
         let packed = input.value(BYTES)?;
         let mut input = input.inner(packed);
         while !input.is_empty() {
             let value = input.value(self.tag & 7)?;
+            if self.reader.leaves_out(value) {
+                continue;
+            }
             self.read_element(value, &input, items.as_deref_mut(), count)?;
         }
         Ok(())
@@ -188,21 +238,25 @@ impl FieldPlan {
         let Some(column) = column else { return plan.read(&mut input, None) };
         let map = map::of_column(column);
         plan.read(&mut input, Some(slice::from_mut(&mut map.values)))?;
-        map.keys.push(input.part(plan.found[0].value)).map_err(|full| column_full(&full))
+        write_key(plan, &input, &mut map.keys.data);
+        map.keys.close().map_err(|full| column_full(&full))
     }
 
-    /// The key of the entry that was read last, as a part of it.
-    pub(super) fn entry_key(&self) -> u64 {
+    /// The key of the entry that was read last.
+    pub(super) fn entry_key(&self, entry: &Input<'_>) -> Vec<u8> {
         let Reader::Message(plan) = &self.reader else { unreachable!("the entries of a map are messages") };
-        plan.found[0].value
+        let mut key = Vec::new();
+        write_key(plan, entry, &mut key);
+        key
     }
 
     /// Writes what was found of the field as one row.
     #[inline]
     fn finish(&mut self, found: Found, input: &Input<'_>, column: Option<&mut Column>) -> Read<()> {
         match (self.shape, found.state) {
-            (Shape::Optional | Shape::Implicit, State::Present) | (Shape::Implicit, State::Absent) => {
-                self.reader.read(found.value, input, column)
+            (Shape::Optional | Shape::Implicit, State::Present) => self.reader.read(found.value, input, column),
+            (Shape::Implicit, State::Absent) => {
+                self.reader.read(self.default, &Input::detached(&self.default_bytes), column)
             }
             (Shape::Optional, State::Absent) => {
                 column.into_iter().for_each(Column::push_null);
@@ -233,21 +287,22 @@ impl Reader {
     fn read(&mut self, value: u64, input: &Input<'_>, column: Option<&mut Column>) -> Read<()> {
         match self {
             Self::Scalar(primitive) => read_scalar(*primitive, value, input, column),
+            Self::Enum(names) => read_enum(names, value, column),
+            Self::Ignored => Ok(()),
             other => other.read_message(input.inner(value), column),
         }
     }
 
     fn read_message(&mut self, mut input: Input<'_>, column: Option<&mut Column>) -> Read<()> {
         match self {
-            Self::Scalar(_) => unreachable!("a scalar has no fields"),
+            Self::Scalar(_) | Self::Enum(_) | Self::Ignored => unreachable!("a scalar has no fields"),
             Self::Wrapper(primitive) => {
                 let value = wrapped(*primitive, &mut input)?;
                 return read_scalar(*primitive, value, &input, column);
             }
             Self::Message(plan) => {
                 let Some(column) = column else { return plan.read(&mut input, None) };
-                let Values::Struct(_, children) = &mut column.values else { unreachable!("{MADE_FOR_COLUMN}") };
-                plan.read(&mut input, Some(children))?;
+                plan.read(&mut input, Some(children_of(column)))?;
                 column.close();
             }
             Self::Date => match (known::read_date(input)?, column) {
@@ -280,6 +335,40 @@ impl Reader {
 
 /// Why a column has the type that its reader expects.
 pub(super) const MADE_FOR_COLUMN: &str = "a plan is made for the types of its columns";
+
+fn children_of(column: &mut Column) -> &mut [Column] {
+    match &mut column.values {
+        Values::Struct(_, children) => children,
+        _ => unreachable!("{MADE_FOR_COLUMN}"),
+    }
+}
+
+/// Reads a value of an enum as its name. One without a name has the name that Java gives it.
+fn read_enum(names: &Enum, value: u64, column: Option<&mut Column>) -> Read<()> {
+    let Some(column) = column else { return Ok(()) };
+    let number = value as i32;
+    match names.name_of(number) {
+        Some(name) => push_bytes(name.as_bytes(), Some(column)),
+        None => {
+            let name = format!("UNKNOWN_ENUM_VALUE_{}_{number}", names.name);
+            push_bytes(name.as_bytes(), Some(column))
+        }
+    }
+}
+
+/// Appends the key of the entry that was read last, as a text.
+#[inline]
+fn write_key(plan: &Plan, entry: &Input<'_>, out: &mut Vec<u8>) {
+    let value = plan.found[0].value;
+    match plan.fields[0].reader {
+        Reader::Scalar(Primitive::String) => out.extend_from_slice(entry.part(value)),
+        Reader::Scalar(Primitive::Bool) => out.extend_from_slice(if value == 0 { b"false" } else { b"true" }),
+        Reader::Scalar(primitive) => {
+            out.extend_from_slice(itoa::Buffer::new().format(primitive.integer(value)).as_bytes());
+        }
+        _ => unreachable!("the keys of a map are scalars"),
+    }
+}
 
 fn push<T>(value: T, column: Option<&mut Column>, push: impl FnOnce(&mut Values, T)) {
     if let Some(column) = column {
@@ -340,7 +429,7 @@ fn push_number(primitive: Primitive, bits: u64, values: &mut Values) {
         Values::Boolean(values) => values.append(bits != 0),
         Values::Int(values) => values.push(primitive.integer(bits) as i32),
         Values::Bigint(values) => values.push(primitive.integer(bits)),
-        Values::Double(values) => values.push(f64::from_bits(bits)),
+        Values::Double(values) => values.push(primitive.double(bits)),
         _ => unreachable!("{MADE_FOR_COLUMN}"),
     }
 }

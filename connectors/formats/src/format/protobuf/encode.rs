@@ -103,7 +103,9 @@ struct Elements<'a> {
 impl<'a> FieldWriter<'a> {
     fn new(field: &'a Field, column: &'a ArrayRef) -> Self {
         let (shape, values, wire) = match &field.label {
-            Label::Implicit => (Shape::Implicit, Values::new(&field.kind, column), field.kind.wire()),
+            Label::Implicit | Label::Default(_) => {
+                (Shape::Implicit, Values::new(&field.kind, column), field.kind.wire())
+            }
             Label::Optional => (Shape::Optional, Values::new(&field.kind, column), field.kind.wire()),
             Label::Repeated { packed } => {
                 let list = column.as_list::<i32>();

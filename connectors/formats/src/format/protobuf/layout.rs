@@ -34,7 +34,7 @@ pub(in super::super) fn supports(data_type: &DataType) -> bool {
 pub(super) fn message_of(columns: &[FieldRef], presence: Presence) -> Result<Message, FormatError> {
     let field = |(column, number): (&FieldRef, u32)| field(column.name(), column.data_type(), number, presence);
     let fields = columns.iter().zip(1..).map(field).collect::<Result<_, _>>()?;
-    Ok(Message { fields })
+    Ok(Message { fields, unions: Vec::new() })
 }
 
 fn field(name: &str, data_type: &DataType, number: u32, presence: Presence) -> Result<Field, FormatError> {
@@ -62,7 +62,7 @@ fn entry(value: &DataType, presence: Presence) -> Result<Kind, FormatError> {
     let kind = Kind::Primitive(Primitive::String);
     let key = Field { number: 1, name: "key".to_owned(), label: Label::Implicit, kind };
     let value = field("value", value, 2, presence)?;
-    Ok(Kind::Message(Arc::new(Message { fields: vec![key, value] })))
+    Ok(Kind::Message(Arc::new(Message { fields: vec![key, value], unions: Vec::new() })))
 }
 
 /// The type of a value that does not repeat.

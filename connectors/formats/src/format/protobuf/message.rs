@@ -5,13 +5,24 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 
-use super::wire::{BYTES, FIXED64, VARINT};
+use super::wire::{BYTES, FIXED32, FIXED64, VARINT, unzigzag, zigzag};
 
 /// A message with its fields.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Message {
     /// The fields in ascending order of their numbers.
     pub(super) fields: Vec<Field>,
+    /// The groups of fields of which a message has one at most.
+    pub(super) unions: Vec<Union>,
+}
+
+/// A oneof: of several of its fields in a payload, the last one counts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Union {
+    /// Its name as a column: as in Kafka Connect, with its index.
+    pub(super) name: String,
+    /// The numbers of its fields.
+    pub(super) members: Vec<u32>,
 }
 
 /// A field of a message.
@@ -28,12 +39,25 @@ pub(super) struct Field {
 pub(super) enum Label {
     /// Absence is the default of its type: zero, false or empty. Not for messages.
     Implicit,
+    /// Absence is this value.
+    Default(DefaultValue),
     /// Absence is null.
     Optional,
     /// Any number of times; the numbers of several elements share one length if `packed`.
     Repeated { packed: bool },
     /// Any number of times; its kind is a message with the fields key (1) and value (2).
     Map,
+}
+
+/// The value of a field that is absent.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum DefaultValue {
+    /// A number by its value.
+    Integer(i64),
+    /// A number by its bits.
+    Bits(u64),
+    /// A text or bytes.
+    Bytes(Vec<u8>),
 }
 
 /// The type of one value.
@@ -51,8 +75,22 @@ pub(super) enum Kind {
     Timestamp,
     /// `confluent.type.Decimal`.
     Decimal,
+    /// An enum, which is read as the name of its value.
+    Enum(Arc<Enum>),
     /// Another message.
     Message(Arc<Message>),
+    /// A message that contains itself, with the fields that lead back to it.
+    Recursive(String),
+}
+
+/// The names of an enum's values.
+#[derive(Debug, PartialEq)]
+pub(super) struct Enum {
+    pub(super) name: String,
+    /// In ascending order of the numbers, each of which is there once.
+    pub(super) names: Vec<(i32, String)>,
+    /// Whether a value without a name is one of an unknown field, as in proto2.
+    pub(super) is_closed: bool,
 }
 
 /// The types that Protobuf calls scalar.
@@ -61,6 +99,15 @@ pub(super) enum Primitive {
     Bool,
     Int32,
     Int64,
+    Uint32,
+    Uint64,
+    Sint32,
+    Sint64,
+    Fixed32,
+    Fixed64,
+    Sfixed32,
+    Sfixed64,
+    Float,
     Double,
     String,
     Bytes,
@@ -70,8 +117,11 @@ impl Primitive {
     /// The wire type of its values.
     pub(super) fn wire(self) -> u32 {
         match self {
-            Self::Bool | Self::Int32 | Self::Int64 => VARINT,
-            Self::Double => FIXED64,
+            Self::Bool | Self::Int32 | Self::Int64 | Self::Uint32 | Self::Uint64 | Self::Sint32 | Self::Sint64 => {
+                VARINT
+            }
+            Self::Fixed64 | Self::Sfixed64 | Self::Double => FIXED64,
+            Self::Fixed32 | Self::Sfixed32 | Self::Float => FIXED32,
             Self::String | Self::Bytes => BYTES,
         }
     }
@@ -80,8 +130,28 @@ impl Primitive {
     #[inline]
     pub(super) fn integer(self, bits: u64) -> i64 {
         match self {
-            Self::Int32 => (bits as i32).into(),
+            Self::Int32 | Self::Sfixed32 => (bits as i32).into(),
+            Self::Uint32 | Self::Fixed32 => (bits as u32).into(),
+            Self::Sint32 => (unzigzag(bits & 0xffff_ffff) as i32).into(),
+            Self::Sint64 => unzigzag(bits),
             _ => bits as i64,
+        }
+    }
+
+    /// The double that the bits of a value mean.
+    #[inline]
+    pub(super) fn double(self, bits: u64) -> f64 {
+        match self {
+            Self::Float => f32::from_bits(bits as u32).into(),
+            _ => f64::from_bits(bits),
+        }
+    }
+
+    /// The bits of an integer, as they are in a payload.
+    fn bits(self, integer: i64) -> u64 {
+        match self {
+            Self::Sint32 | Self::Sint64 => zigzag(integer),
+            _ => integer as u64,
         }
     }
 
@@ -89,9 +159,15 @@ impl Primitive {
     pub(super) fn fits(self, data_type: &DataType) -> bool {
         match self {
             Self::Bool => data_type == &DataType::Boolean,
-            Self::Int32 => matches!(data_type, DataType::Int32 | DataType::Int64),
-            Self::Int64 => data_type == &DataType::Int64,
-            Self::Double => data_type == &DataType::Float64,
+            Self::Int32 | Self::Sint32 | Self::Sfixed32 => matches!(data_type, DataType::Int32 | DataType::Int64),
+            Self::Int64
+            | Self::Uint32
+            | Self::Uint64
+            | Self::Sint64
+            | Self::Fixed32
+            | Self::Fixed64
+            | Self::Sfixed64 => data_type == &DataType::Int64,
+            Self::Float | Self::Double => data_type == &DataType::Float64,
             Self::String => data_type == &DataType::Utf8,
             Self::Bytes => data_type == &DataType::Binary,
         }
@@ -108,7 +184,32 @@ impl Kind {
     pub(super) fn wire(&self) -> u32 {
         match self {
             Self::Primitive(primitive) => primitive.wire(),
+            Self::Enum(_) => VARINT,
             _ => BYTES,
         }
+    }
+}
+
+impl Field {
+    /// What is read if the field is absent: the bits of a number, or a part of the bytes.
+    pub(super) fn default(&self) -> (u64, &[u8]) {
+        match (&self.label, &self.kind) {
+            (Label::Default(DefaultValue::Integer(integer)), Kind::Primitive(primitive)) => {
+                (primitive.bits(*integer), &[])
+            }
+            (Label::Default(DefaultValue::Integer(integer)), _) => (*integer as u64, &[]),
+            (Label::Default(DefaultValue::Bits(bits)), _) => (*bits, &[]),
+            (Label::Default(DefaultValue::Bytes(bytes)), _) => (bytes.len() as u64, bytes),
+            _ => (0, &[]),
+        }
+    }
+}
+
+impl Enum {
+    /// The name of a value.
+    #[inline]
+    pub(super) fn name_of(&self, number: i32) -> Option<&str> {
+        let index = self.names.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        Some(&self.names[index].1)
     }
 }

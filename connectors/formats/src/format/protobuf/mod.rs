@@ -1,6 +1,7 @@
-//! PROTOBUF_NOSR: Protobuf messages without a schema registry. The message follows from the columns, as in ksqlDB.
+//! Protobuf messages: PROTOBUF_NOSR, whose message follows from the columns, as in ksqlDB, and messages that were written with
+//! registered schemas ([`FramedProtobufDecoder`]).
 //!
-//! A payload is a proto3 message with a field for each column, numbered from 1 in the order of the columns:
+//! In PROTOBUF_NOSR a payload is a proto3 message with a field for each column, numbered from 1 in the order of the columns:
 //!
 //! | SQL | Protobuf |
 //! |---|---|
@@ -21,19 +22,39 @@
 //! several parts (which are put together), and several values of a field (the last one counts). Bytes that are not a
 //! message, another wire type than that of the field, texts that are not UTF-8, dates that do not exist and numbers
 //! that do not fit their DECIMAL make a payload bad. Of several values of a field, only the one that counts is checked.
+//!
+//! Fields of a registered schema belong to the columns with their names, in any case. In addition to the types above:
+//!
+//! | Protobuf | SQL |
+//! |---|---|
+//! | `sint32`, `sfixed32` | INT or BIGINT, as `int32` |
+//! | `uint32`, `fixed32`, the other integers of 64 bits | BIGINT; `uint64` beyond its range wraps around |
+//! | `float` | DOUBLE |
+//! | an enum | STRING: the name of the value |
+//! | `google.protobuf.StringValue` and its siblings | the value, or null |
+//! | a oneof `name` | STRUCT `name_0` (its index), as in Kafka Connect, or a column for each of its fields |
+//! | a map with other keys | MAP with the keys as texts |
+//!
+//! There a field that is `optional` in proto3 is null if it is absent, and one of proto2 has the default that its file
+//! gives. A message that contains itself can be read up to there; a column beyond is refused with the path.
 
 mod decode;
 mod encode;
 mod fault;
+mod framed;
 mod known;
 mod layout;
 mod map;
 mod message;
 mod plan;
 #[cfg(test)]
+mod registered;
+mod schema;
+#[cfg(test)]
 mod tests;
 mod wire;
 
 pub(super) use decode::ProtobufDecoder;
 pub(super) use encode::ProtobufEncoder;
+pub use framed::FramedProtobufDecoder;
 pub(super) use layout::supports;

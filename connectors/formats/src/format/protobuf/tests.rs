@@ -14,7 +14,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Bytes in hexadecimal, and texts in quotes.
-fn bytes(text: &str) -> Vec<u8> {
+pub(super) fn bytes(text: &str) -> Vec<u8> {
     let byte = |byte: &str| u8::from_str_radix(byte, 16).unwrap();
     let part = |(at, part): (usize, &str)| match at % 2 {
         0 => part.split_whitespace().map(byte).collect(),

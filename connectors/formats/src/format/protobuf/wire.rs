@@ -57,6 +57,24 @@ impl<'a> Input<'a> {
         &self.bytes[start..start + len]
     }
 
+    /// The bytes that were not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// A cursor over the bytes that were not read yet, as a message of its own.
+    pub(super) fn split_off(&self) -> Self {
+        Self { bytes: self.rest(), at: 0, base: self.base.map(|base| base + self.at) }
+    }
+
+    /// Reads bytes of a known number.
+    #[inline]
+    pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let bytes = *self.bytes[self.at..].first_chunk()?;
+        self.at += N;
+        Some(bytes)
+    }
+
     /// The same message, from its beginning.
     pub(super) fn again(&self) -> Self {
         Self { at: 0, ..self.clone() }
@@ -166,11 +184,8 @@ impl<'a> Input<'a> {
 
     #[inline]
     fn fixed<const N: usize>(&mut self) -> Read<[u8; N]> {
-        match self.bytes[self.at..].first_chunk() {
-            Some(bytes) => {
-                self.at += N;
-                Ok(*bytes)
-            }
+        match self.take() {
+            Some(bytes) => Ok(bytes),
             None => Err(self.ends("a number")),
         }
     }
@@ -212,6 +227,18 @@ fn without_continuation(word: u64) -> u64 {
     let word = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
     let word = (word & 0x0000_3fff_0000_3fff) | ((word & 0x3fff_0000_3fff_0000) >> 2);
     (word & 0x0fff_ffff) | ((word & 0x0fff_ffff_0000_0000) >> 4)
+}
+
+/// The number with its sign in the lowest bit, as `sint32` and `sint64` have it.
+#[inline]
+pub(super) fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
+}
+
+/// The number whose sign is in the lowest bit.
+#[inline]
+pub(super) fn unzigzag(bits: u64) -> i64 {
+    (bits >> 1) as i64 ^ -((bits & 1) as i64)
 }
 
 /// Appends a varint.

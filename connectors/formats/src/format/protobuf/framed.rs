@@ -1,0 +1,171 @@
+//! Confluent's framing around messages, and the decoder of messages that were written with registered schemas.
+//!
+//! ```text
+//! payload = 0, the id of the schema (4 bytes, big-endian), message indexes, message
+//! indexes = the number of indexes, then each index, as varints with the sign in the lowest bit; or 0 for "the first"
+//! ```
+//!
+//! Separate from [`super::decode`] because it chooses the message: payloads of several writers, each with its own version
+//! of the schema, are in one batch. For each of them there is a plan for the same columns.
+
+use std::sync::Arc;
+
+use arrow::array::{Array as _, BinaryArray};
+
+use super::plan::Plan;
+use super::schema::Compiled;
+use super::wire::{Input, unzigzag};
+use crate::format::batch::{Rows, Selected};
+use crate::format::column::Column;
+use crate::format::kind::FormatError;
+use crate::format::{Decoded, Decoder, Layout};
+use crate::schema::{Schema, SchemaId};
+
+/// The most indexes of a message: how deep messages are declared within each other.
+const INDEXES_MAX: usize = 16;
+
+/// Decodes framed payloads; see [`self`].
+pub struct FramedProtobufDecoder {
+    layout: Layout,
+    places: Vec<Option<usize>>,
+    columns: Vec<Column>,
+    schemas: Vec<(SchemaId, Result<Compiled, String>)>,
+    /// A plan for each message that was met, the last used first.
+    programs: Vec<Program>,
+}
+
+/// How the payloads of one message are read.
+struct Program {
+    address: Address,
+    plan: Result<Plan, String>,
+}
+
+/// Which message a payload is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Address {
+    schema: SchemaId,
+    /// The number of indexes, and the indexes.
+    count: usize,
+    indexes: [u32; INDEXES_MAX],
+}
+
+impl FramedProtobufDecoder {
+    /// A decoder for the columns of a layout, which are the fields with their names. Fails if a field does not exist, is
+    /// requested twice or has a type that no format has.
+    pub fn try_new(layout: &Layout, projection: &[usize]) -> Result<Self, FormatError> {
+        let Selected { columns, by_field, .. } = Selected::try_new(layout, projection)?;
+        let (schemas, programs) = (Vec::new(), Vec::new());
+        Ok(Self { layout: layout.clone(), places: by_field, columns, schemas, programs })
+    }
+
+    /// Makes the plan of a message the first one, and creates it if it is new.
+    fn prepare(
+        programs: &mut Vec<Program>,
+        address: Address,
+        new: impl FnOnce() -> Result<Program, String>,
+    ) -> Result<(), String> {
+        match programs.iter().position(|program| program.address == address) {
+            Some(0) => {}
+            Some(index) => programs[..=index].rotate_right(1),
+            None => programs.insert(0, new()?),
+        }
+        Ok(())
+    }
+}
+
+impl Decoder for FramedProtobufDecoder {
+    fn decode(&mut self, payloads: &BinaryArray) -> Decoded {
+        let Self { layout, places, columns, schemas, programs } = self;
+        let mut rows = Rows::new(columns);
+        for row in 0..payloads.len() {
+            rows.decode(row, payloads, |payload, columns| {
+                let mut input = Input::new(payload);
+                let address = read_address(&mut input)?;
+                Self::prepare(programs, address, || Program::new(address, schemas, layout, places))?;
+                let plan = programs[0].plan.as_mut().map_err(|reason| reason.clone())?;
+                plan.read(&mut input.split_off(), Some(columns)).map_err(|fault| fault.to_string())
+            });
+        }
+        rows.finish()
+    }
+
+    fn missing_schemas(&self, payloads: &BinaryArray) -> Vec<SchemaId> {
+        let mut missing: Vec<SchemaId> = Vec::new();
+        for id in payloads.iter().flatten().filter_map(schema_of) {
+            if missing.last() != Some(&id) && self.schemas.iter().all(|(known, _)| *known != id) {
+                missing.push(id);
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        missing
+    }
+
+    fn learn(&mut self, id: SchemaId, schema: Result<Arc<Schema>, String>) {
+        let compiled = schema.and_then(|schema| Compiled::new(&schema));
+        self.schemas.retain(|(known, _)| *known != id);
+        self.programs.retain(|program| program.address.schema != id);
+        self.schemas.push((id, compiled));
+    }
+}
+
+impl Program {
+    /// Fails if there is no such message, without keeping anything: there may be any number of wrong addresses.
+    fn new(
+        address: Address,
+        schemas: &[(SchemaId, Result<Compiled, String>)],
+        layout: &Layout,
+        places: &[Option<usize>],
+    ) -> Result<Self, String> {
+        let id = address.schema;
+        let schema = schemas.iter().find(|(known, _)| *known == id).map(|(_, schema)| schema.as_ref());
+        let schema = schema.ok_or_else(|| format!("schema {id} is missing"))?;
+        let in_schema = |why: String| format!("schema {id}: {why}");
+        let message = schema.map_err(|why| in_schema(why.clone()))?;
+        let message = message.message_at(&address.indexes[..address.count]).map_err(in_schema)?;
+        let plan = Plan::new(&message, &layout.fields, places).map_err(|why| format!("schema {id}: {why}"));
+        Ok(Self { address, plan })
+    }
+}
+
+/// The id of the schema that a payload was written with.
+fn schema_of(payload: &[u8]) -> Option<SchemaId> {
+    match payload {
+        [0, a, b, c, d, ..] => Some(SchemaId::from_be_bytes([*a, *b, *c, *d])),
+        _ => None,
+    }
+}
+
+/// Reads what is in front of the message, up to the message.
+#[inline]
+fn read_address(input: &mut Input<'_>) -> Result<Address, String> {
+    let Some(schema) = schema_of(input.rest()) else { return Err(no_frame(input.rest())) };
+    let _frame: Option<[u8; 5]> = input.take();
+    let mut address = Address { schema, count: 1, indexes: [0; INDEXES_MAX] };
+    let mut next = || input.varint().map(unzigzag).map_err(|fault| fault.to_string());
+    let count = next()?;
+    if count == 0 {
+        return Ok(address);
+    }
+    address.count =
+        usize::try_from(count).ok().filter(|count| *count <= INDEXES_MAX).ok_or_else(|| no_indexes(count))?;
+    for index in &mut address.indexes[..address.count] {
+        let given = next()?;
+        *index = u32::try_from(given).map_err(|_| format!("{given} is not the index of a message"))?;
+    }
+    Ok(address)
+}
+
+#[cold]
+fn no_frame(payload: &[u8]) -> String {
+    match payload.first() {
+        None => "the payload is empty, but it must begin with the id of its schema".to_owned(),
+        Some(0) => "the payload ends within the id of its schema".to_owned(),
+        Some(first) => format!("the payload begins with the byte {first} and not with 0 and the id of its schema"),
+    }
+}
+
+#[cold]
+fn no_indexes(count: i64) -> String {
+    format!("a message has between 1 and {INDEXES_MAX} indexes, not {count}")
+}
