@@ -17,6 +17,7 @@
 //! | DATE, TIME, TIMESTAMP | `Date32`, `Time32(ms)`, `Timestamp(ms, none)` (UTC) |
 //! | ARRAY, MAP, STRUCT | `List`, `Map` (unsorted), `Struct` |
 
+pub mod avro;
 mod batch;
 mod column;
 mod compact;
