@@ -278,7 +278,8 @@ impl Map {
 }
 
 impl Bytes {
-    fn new() -> Self {
+    /// No values.
+    pub(crate) fn new() -> Self {
         Self { offsets: vec![0], data: Vec::new() }
     }
 

@@ -1,15 +1,45 @@
 //! AVRO: binary values without names, read by the schema that they were written with.
 //!
 //! * [`AvroSchema`] is a parsed schema (`parse`, `schema`, `logical`);
-//! * [`infer`](fn@infer) gives the columns for a schema, [`schema_of`] a schema for columns.
+//! * [`infer`](fn@infer) gives the columns for a schema, [`schema_of`] a schema for columns;
+//! * [`decoder`] and [`bare_decoder`] make decoders: a schema and a layout are compiled to a plan (`plan`), which is
+//!   run for each payload (`read`, `check`, `skip`).
+//!
+//! The rules:
+//!
+//! * a column is read from the field with exactly its name, or else from the one whose name in upper case it has, or
+//!   else from one with such an alias; a column without a field is null, and a field without a column is skipped;
+//! * values are promoted where nothing is lost, and scalars become texts in a STRING column, as in ksqlDB; a value
+//!   that its column cannot hold makes the whole payload bad;
+//! * a union of null and another type is that type; one of several types is a STRUCT with a field for each, as Connect
+//!   reads it, or whatever type all of them can be read as;
+//! * of several entries of a map with the same key the last one wins;
+//! * a payload whose root is a union and null is a row of nulls, listed in
+//!   [`Decoded::absent`](super::Decoded::absent).
+//!
+//! Fields in the layout are checked whether or not they are requested; of those that are not in it, only the structure
+//! is (see `skip`).
 
+mod check;
+mod cursor;
+mod decimal;
+mod decode;
+mod fault;
+mod framing;
 mod generate;
 mod infer;
 mod logical;
+mod map;
+mod matching;
 mod parse;
+mod plan;
+mod program;
+mod read;
 mod schema;
+mod skip;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use arrow::datatypes::{DataType, FieldRef};
 
@@ -18,6 +48,7 @@ use super::kind::FormatError;
 use super::scalar::Scalar;
 use super::types::sql_name;
 
+pub use decode::{bare_decoder, decoder};
 pub use generate::{DEFAULT_FULL_NAME, key_full_name, schema_of};
 pub use infer::{Dropped, Inferred, Names, infer};
 pub use schema::AvroSchema;

@@ -1,0 +1,39 @@
+//! What is in front of a payload that was written with a registry: a zero byte and the number of the schema, with its
+//! most significant byte first.
+
+use crate::schema::SchemaId;
+
+/// The number of bytes in front of the value.
+pub(super) const HEADER_LEN: usize = 5;
+
+/// The id of the schema that the payload was written with.
+#[inline]
+pub(super) fn schema_id(payload: &[u8]) -> Option<SchemaId> {
+    match payload {
+        [0, id @ ..] => id.first_chunk().map(|id| SchemaId::from_be_bytes(*id)),
+        _ => None,
+    }
+}
+
+/// What is in front of payloads that are written with a schema.
+pub(super) fn header(id: SchemaId) -> [u8; HEADER_LEN] {
+    let [a, b, c, d] = id.to_be_bytes();
+    [0, a, b, c, d]
+}
+
+/// The reason why a payload without a schema id is bad, and what can be done.
+#[cold]
+pub(super) fn no_schema_id(payload: &[u8]) -> String {
+    match payload {
+        [] => "the payload is empty".to_owned(),
+        [0, ..] => "the payload ends within its schema id".to_owned(),
+        _ => "the payload does not begin with a schema id (a zero byte and 4 more); \
+              if it is Avro without one, give its schema as VALUE_SCHEMA or KEY_SCHEMA"
+            .to_owned(),
+    }
+}
+
+#[cold]
+pub(super) fn unknown_schema(id: SchemaId) -> String {
+    format!("the schema with id {id} is not known")
+}
