@@ -3,7 +3,8 @@
 //! * [`AvroSchema`] is a parsed schema (`parse`, `schema`, `logical`);
 //! * [`infer`](fn@infer) gives the columns for a schema, [`schema_of`] a schema for columns;
 //! * [`decoder`] and [`bare_decoder`] make decoders: a schema and a layout are compiled to a plan (`plan`), which is
-//!   run for each payload (`read`, `check`, `skip`).
+//!   run for each payload (`read`, `check`, `skip`);
+//! * [`encoder`] makes an encoder for a given schema.
 //!
 //! The rules:
 //!
@@ -20,10 +21,13 @@
 //! Fields in the layout are checked whether or not they are requested; of those that are not in it, only the structure
 //! is (see `skip`).
 
+mod cells;
 mod check;
 mod cursor;
 mod decimal;
 mod decode;
+mod default;
+mod encode;
 mod fault;
 mod framing;
 mod generate;
@@ -40,6 +44,8 @@ mod skip;
 #[cfg(test)]
 mod tests;
 mod text;
+mod write;
+mod write_plan;
 
 use arrow::datatypes::{DataType, FieldRef};
 
@@ -49,6 +55,7 @@ use super::scalar::Scalar;
 use super::types::sql_name;
 
 pub use decode::{bare_decoder, decoder};
+pub use encode::encoder;
 pub use generate::{DEFAULT_FULL_NAME, key_full_name, schema_of};
 pub use infer::{Dropped, Inferred, Names, infer};
 pub use schema::AvroSchema;

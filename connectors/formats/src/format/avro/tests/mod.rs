@@ -6,6 +6,7 @@ mod evolution;
 mod payloads;
 mod schemas;
 mod values;
+mod writing;
 
 use std::sync::Arc;
 
@@ -21,6 +22,10 @@ fn schema(text: &str) -> AvroSchema {
 
 fn unhex(text: &str) -> Vec<u8> {
     text.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
 /// Decodes one bare payload of a schema; the columns as text, or why the payload is bad, which must not depend on the
