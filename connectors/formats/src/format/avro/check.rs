@@ -9,12 +9,19 @@ use super::skip::skip;
 
 /// Returns the error with which a column would reject the value.
 pub(super) fn check(run: &mut Run<'_>, plan: &Plan) -> Outcome<()> {
+    match plan {
+        Plan::Optional(null, plan) => match run.cursor.is_null(*null)? {
+            true => Ok(()),
+            false => check_value(run, plan),
+        },
+        plan => check_value(run, plan),
+    }
+}
+
+#[inline]
+fn check_value(run: &mut Run<'_>, plan: &Plan) -> Outcome<()> {
     let cursor = &mut run.cursor;
     match plan {
-        Plan::Optional(null, plan) => match cursor.branch(2)? {
-            branch if branch == *null => Ok(()),
-            _ => check(run, plan),
-        },
         Plan::Null => Ok(()),
         Plan::Int | Plan::IntAsLong | Plan::IntAsDouble | Plan::Text(Text::Int) => cursor.int().map(drop),
         Plan::Long | Plan::LongAsDouble | Plan::Timestamp(_) | Plan::Text(Text::Long) => cursor.long().map(drop),
@@ -29,6 +36,7 @@ pub(super) fn check(run: &mut Run<'_>, plan: &Plan) -> Outcome<()> {
         Plan::Time => read_time(cursor).map(drop),
         Plan::TimeMicros => read_time_micros(cursor).map(drop),
         Plan::Decimal(decimal) => decimal::read_wide(cursor, decimal).map(drop),
+        Plan::Optional(..) => check(run, plan),
         Plan::Union(branches) => {
             let branch = cursor.branch(branches.len())?;
             check(run, &branches[branch])

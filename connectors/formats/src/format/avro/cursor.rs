@@ -120,8 +120,13 @@ impl<'a> Cursor<'a> {
             self.rest = rest;
             return Ok(i32::from(byte >> 1) ^ -i32::from(byte & 1));
         }
-        let number = self.varint(5, 0x0f, "an int")? as u32;
-        Ok((number >> 1) as i32 ^ -((number & 1) as i32))
+        match self.short_varint() {
+            Some((number, rest)) if number <= u32::MAX.into() => {
+                self.rest = rest;
+                Ok(unfolded(number) as i32)
+            }
+            _ => self.varint(5, 0x0f, "an int").map(|number| unfolded(number) as i32),
+        }
     }
 
     #[inline]
@@ -130,12 +135,34 @@ impl<'a> Cursor<'a> {
             self.rest = rest;
             return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
         }
-        let number = self.varint(10, 0x01, "a long")?;
-        Ok((number >> 1) as i64 ^ -((number & 1) as i64))
+        match self.short_varint() {
+            Some((number, rest)) => {
+                self.rest = rest;
+                Ok(unfolded(number))
+            }
+            None => self.varint(10, 0x01, "a long").map(unfolded),
+        }
+    }
+
+    /// A number of up to eight bytes of 7 bits with what follows it, if there are as many bytes to look at: all of them
+    /// at once.
+    #[inline]
+    fn short_varint(&self) -> Option<(u64, &'a [u8])> {
+        let word = u64::from_le_bytes(*self.rest.first_chunk()?);
+        // The highest bit of a byte says that another one follows.
+        let ends = !word & 0x8080_8080_8080_8080;
+        if ends == 0 {
+            return None;
+        }
+        let bytes = ends.trailing_zeros() / 8 + 1;
+        let word = word & (u64::MAX >> (64 - 8 * bytes));
+        let pairs = (word & 0x007f_007f_007f_007f) | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+        let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+        let all = (fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4;
+        Some((all, &self.rest[bytes as usize..]))
     }
 
     /// A number of at most `bytes_max` bytes of 7 bits, the lowest first; `last_max` is the largest last byte.
-    #[inline]
     fn varint(&mut self, bytes_max: usize, last_max: u8, what: &'static str) -> Outcome<u64> {
         let mut number = 0;
         for (at, byte) in self.rest.iter().take(bytes_max).enumerate() {
@@ -185,9 +212,14 @@ impl<'a> Cursor<'a> {
 
     /// A length and as many bytes of UTF-8.
     #[inline]
-    pub(super) fn text(&mut self) -> Outcome<&'a str> {
+    pub(super) fn text(&mut self) -> Outcome<&'a [u8]> {
         let bytes = self.bytes()?;
-        std::str::from_utf8(bytes).map_err(|error| self.no_text(bytes.len(), error))
+        // Most texts are ASCII, which is quicker to see.
+        if bytes.is_ascii() { Ok(bytes) } else { self.utf8(bytes) }
+    }
+
+    fn utf8(&self, bytes: &'a [u8]) -> Outcome<&'a [u8]> {
+        std::str::from_utf8(bytes).map(|_| bytes).map_err(|error| self.no_text(bytes.len(), error))
     }
 
     #[cold]
@@ -195,19 +227,26 @@ impl<'a> Cursor<'a> {
         Fault::at(self.at() - len + error.valid_up_to(), "the text is not UTF-8")
     }
 
-    /// The number of a union's branch.
+    /// Whether the branch of a union of two is null, which is its branch of this number.
     #[inline]
+    pub(super) fn is_null(&mut self, null: usize) -> Outcome<bool> {
+        if let [byte @ (0 | 2), ref rest @ ..] = *self.rest {
+            self.rest = rest;
+            return Ok(usize::from(byte >> 1) == null);
+        }
+        self.branch(2).map(|branch| branch == null)
+    }
+
+    /// The number of a union's branch.
     pub(super) fn branch(&mut self, branches: usize) -> Outcome<usize> {
         self.index(branches, "branch", "a union")
     }
 
     /// The number of an enum's symbol.
-    #[inline]
     pub(super) fn symbol(&mut self, symbols: usize) -> Outcome<usize> {
         self.index(symbols, "symbol", "an enum")
     }
 
-    #[inline]
     fn index(&mut self, count: usize, what: &'static str, of: &'static str) -> Outcome<usize> {
         let start = self.place();
         let index = self.long()?;
@@ -249,6 +288,36 @@ impl<'a> Cursor<'a> {
             _ => {
                 self.return_to(start);
                 Err(self.fault(format!("a block of {bytes} bytes does not fit in the payload")))
+            }
+        }
+    }
+}
+
+/// The number that was folded to one without a sign: 0, -1, 1, -2 and so on.
+#[inline]
+fn unfolded(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::write::write_long;
+    use super::*;
+
+    /// Numbers of each length are read, whether or not there are enough bytes to look at all of them at once.
+    #[test]
+    fn numbers_are_read_at_the_end_and_before_it() {
+        let powers = (0..63).flat_map(|bit| [1_i64 << bit, (1 << bit) - 1, -(1 << bit)]);
+        for number in powers.chain([i64::MAX, i64::MIN]) {
+            let mut bytes = Vec::new();
+            write_long(number, &mut bytes);
+            for after in [0, 3, 10] {
+                let payload = [bytes.clone(), vec![0xff; after]].concat();
+                let mut cursor = Cursor::new(&payload, 0);
+                assert_eq!(cursor.long().unwrap(), number);
+                assert_eq!(cursor.at(), bytes.len());
+                let int = Cursor::new(&payload, 0).int();
+                assert_eq!(int.ok(), i32::try_from(number).ok(), "{number}, {after} bytes after it");
             }
         }
     }

@@ -79,7 +79,7 @@ fn read_key(run: &mut Run<'_>, plan: &Plan, keys: &mut Bytes) -> Outcome<()> {
     match plan {
         Plan::String => {
             let key = run.cursor.text()?;
-            push_bytes(keys, key.as_bytes(), &run.cursor)
+            push_bytes(keys, key, &run.cursor)
         }
         Plan::Text(text) => push_text(&mut run.cursor, *text, keys),
         Plan::Enum(symbols) => {

@@ -58,20 +58,27 @@ fn read_each(run: &mut Run<'_>, actions: &[Action], columns: &mut [Column]) -> O
 /// Reads a value, adding a row to the column.
 #[inline]
 pub(super) fn read(run: &mut Run<'_>, plan: &Plan, column: &mut Column) -> Outcome<()> {
-    let plan = match plan {
-        Plan::Optional(null, plan) => match run.cursor.branch(2)? {
-            branch if branch == *null => &Plan::Null,
-            _ => plan,
+    match plan {
+        Plan::Optional(null, plan) => match run.cursor.is_null(*null)? {
+            true => column.push_null(),
+            false => return read_value(run, plan, column),
         },
-        Plan::Union(branches) => &branches[run.cursor.branch(branches.len())?],
-        plan => plan,
-    };
-    // Unions do not contain unions.
-    if let Plan::Null = plan {
-        column.push_null();
-        return Ok(());
+        Plan::Union(branches) => return read_branch(run, branches, column),
+        Plan::Null => column.push_null(),
+        plan => return read_value(run, plan, column),
     }
-    read_value(run, plan, column)
+    Ok(())
+}
+
+fn read_branch(run: &mut Run<'_>, branches: &[Plan], column: &mut Column) -> Outcome<()> {
+    // Unions do not contain unions.
+    match &branches[run.cursor.branch(branches.len())?] {
+        Plan::Null => {
+            column.push_null();
+            Ok(())
+        }
+        plan => read_value(run, plan, column),
+    }
 }
 
 /// Reads a value that is not null.
@@ -81,7 +88,7 @@ fn read_value(run: &mut Run<'_>, plan: &Plan, column: &mut Column) -> Outcome<()
     match (plan, &mut column.values) {
         (Plan::Long, Values::Bigint(values) | Values::Timestamp(values)) => values.push(cursor.long()?),
         (Plan::Int, Values::Int(values) | Values::Date(values)) => values.push(cursor.int()?),
-        (Plan::String, Values::String(bytes)) => push_bytes(bytes, cursor.text()?.as_bytes(), cursor)?,
+        (Plan::String, Values::String(bytes)) => push_bytes(bytes, cursor.text()?, cursor)?,
         (Plan::Double, Values::Double(values)) => values.push(cursor.double()?),
         (Plan::Boolean, Values::Boolean(bits)) => bits.append(cursor.boolean()?),
         (Plan::Bytes, Values::Bytes(bytes)) => push_bytes(bytes, cursor.bytes()?, cursor)?,

@@ -233,7 +233,15 @@ impl Decimal {
 /// Writes an int or a long.
 #[inline]
 pub(super) fn write_long(long: i64, out: &mut Vec<u8>) {
-    let mut rest = ((long << 1) ^ (long >> 63)) as u64;
+    let folded = ((long << 1) ^ (long >> 63)) as u64;
+    match folded < 0x80 {
+        true => out.push(folded as u8),
+        false => write_varint(folded, out),
+    }
+}
+
+/// Writes 7 bits a byte, the lowest first.
+fn write_varint(mut rest: u64, out: &mut Vec<u8>) {
     let mut bytes = [0; 10];
     let mut len = 0;
     while rest >= 0x80 {
@@ -242,10 +250,7 @@ pub(super) fn write_long(long: i64, out: &mut Vec<u8>) {
         len += 1;
     }
     bytes[len] = rest as u8;
-    match len {
-        0 => out.push(bytes[0]),
-        _ => out.extend_from_slice(&bytes[..=len]),
-    }
+    out.extend_from_slice(&bytes[..=len]);
 }
 
 /// Writes a length, a count or an index.
