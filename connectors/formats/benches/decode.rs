@@ -1,5 +1,5 @@
-//! Rows a second through the decoders and encoders, beside arrow-json, serde_json and prost on the same data in the same
-//! run: `cargo bench -p headwater-formats --bench decode [-- ROWS RUNS]`.
+//! Rows a second through the decoders and encoders, beside arrow-json, serde_json, prost and arrow-avro on the same data
+//! in the same run: `cargo bench -p headwater-formats --bench decode [-- ROWS RUNS]`.
 //!
 //! The data are Nexmark bids of about 216 bytes. Every contender makes the same Arrow columns of
 //! the same payloads in batches of 8,192, on one thread; the runs take turns, so that a slow
@@ -8,6 +8,9 @@
 //! in millions of rows a second of a core, and the median as a ratio to arrow-json, all fields.
 
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types, reason = "it measures")]
+
+#[path = "decode/avro.rs"]
+mod avro;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -31,6 +34,7 @@ fn main() {
     let json = batches(rows, bid_json);
     let delimited = batches(rows, bid_delimited);
     let protobuf: Vec<_> = json.iter().map(bids_protobuf).collect();
+    let avro = avro::payloads(&json);
     println!("{rows} bids, {} bytes each as JSON, {runs} runs", json[0].values().len() / json[0].len());
     let mut contenders = vec![
         ours("headwater JSON, 2 of 7 fields", FormatKind::Json, &TWO, &json),
@@ -50,6 +54,7 @@ fn main() {
         Contender::new("arrow-json, all 7 fields", &json, arrow_json(&ALL)),
         Contender::new("serde_json Value, 2 of 7", &json, serde_json_value),
     ];
+    contenders.extend(avro::contenders(&avro, &json));
     for _ in 0..runs {
         contenders.iter_mut().for_each(Contender::run);
     }
