@@ -20,6 +20,25 @@
 //!
 //! Fields in the layout are checked whether or not they are requested; of those that are not in it, only the structure
 //! is (see `skip`).
+//!
+//! ```
+//! use std::sync::Arc;
+//! use arrow::array::{ArrayRef, Int64Array};
+//! use headwater_formats::format::Layout;
+//! use headwater_formats::format::avro::{AvroSchema, Names, bare_decoder, encoder, infer};
+//!
+//! let text = r#"{"type": "record", "name": "Order", "fields": [{"name": "id", "type": "long"}]}"#;
+//! let schema = Arc::new(AvroSchema::parse_text(text)?);
+//! let columns = infer(&schema, Names::Upper, "ROWVAL");
+//! let layout = Layout { fields: columns.fields, wrapped: columns.is_record, delimiter: b',' };
+//!
+//! let ids: ArrayRef = Arc::new(Int64Array::from(vec![7, -1]));
+//! let payloads = encoder(&layout, &schema, None)?.encode(&[ids.clone()], 2, None).payloads;
+//! assert_eq!(payloads.value(0), [14]);
+//! let decoded = bare_decoder(&layout, &[0], schema)?.decode(&payloads);
+//! assert_eq!(&decoded.columns[0], &ids);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod cells;
 mod check;
