@@ -48,6 +48,7 @@ const CRATES: &[Crate] = &[
         rest: "engine",
     },
     Crate { name: "registry", src: "connectors/registry/src", rooms: &[], rest: "registry" },
+    Crate { name: "schema_registry", src: "server/registry/src", rooms: &[], rest: "schema_registry" },
     Crate { name: "broker", src: "broker/src", rooms: &[], rest: "broker" },
     Crate { name: "repl", src: "repl/src", rooms: &[], rest: "repl" },
 ];
