@@ -23,6 +23,9 @@ const BEARER_SOURCE: &str = "bearer.auth.credentials.source";
 const VERIFY: &str = "schema.registry.ssl.endpoint.identification.algorithm";
 const TIMEOUT: &str = "schema.registry.request.timeout.ms";
 const CONNECT_TIMEOUT: &str = "schema.registry.connect.timeout.ms";
+/// Files of Java's clients, whose formats are not supported, and what to use instead.
+const JAVA_STORES: [(&str, &str); 2] =
+    [("schema.registry.ssl.truststore.location", CA), ("schema.registry.ssl.keystore.location", CERTIFICATE)];
 const SASL_USER: &str = "sasl.username";
 const SASL_PASSWORD: &str = "sasl.password";
 
@@ -132,6 +135,15 @@ impl Settings {
     pub fn from_properties<'a>(
         properties: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Option<Self>, SettingsError> {
+        let properties: Vec<_> = properties.into_iter().collect();
+        for (store, instead) in JAVA_STORES {
+            if properties.iter().any(|(name, _)| name.strip_prefix("ksql.").unwrap_or(name) == store) {
+                return Err(SettingsError::new(
+                    store,
+                    format!("is not supported; {instead} takes a file in PEM format"),
+                ));
+            }
+        }
         let given = Given::read(properties);
         let Some(urls) = given.get(URL) else { return Ok(None) };
         let (_, in_url) = parse_urls(urls)?;
@@ -338,6 +350,10 @@ mod tests {
         check(
             &[plain, ("schema.registry.ssl.key.location", "k")],
             "schema.registry.ssl.certificate.location: is needed for the key of the client",
+        );
+        check(
+            &[plain, ("ksql.schema.registry.ssl.truststore.location", "t.jks")],
+            "schema.registry.ssl.truststore.location: is not supported; schema.registry.ssl.ca.location takes a file in PEM format",
         );
         check(
             &[plain, ("schema.registry.request.timeout.ms", "0")],

@@ -50,6 +50,13 @@ async fn no_subjects_may_be_null() {
 }
 
 #[tokio::test]
+async fn a_url_may_have_a_path() {
+    let server = Canned::start(|request| (200, format!("[{:?}]", request.target))).await;
+    let registry = connect(&format!("{}/apis/ccompat/v7/", server.url()));
+    assert_eq!(registry.subjects().await, Ok(vec!["/apis/ccompat/v7/subjects".to_owned()]));
+}
+
+#[tokio::test]
 async fn references_are_followed_once() {
     let server = Canned::start(|request| {
         let refers = |subjects: &[&str]| {
