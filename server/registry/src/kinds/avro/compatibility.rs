@@ -17,7 +17,7 @@
 //!
 //! A name is the same if its last part is, or if it is an alias of the reader, as in Java's library.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::super::difference::{DIFFERENCES_MAX, Difference};
 use super::{Avro, Field, Named, Node, Primitive, Shape};
@@ -132,6 +132,7 @@ impl Comparison<'_> {
                 self.fields(reader, writer, path);
             }
             (Shape::Enum { symbols, default }, Shape::Enum { symbols: written, .. }) => {
+                let symbols: HashSet<_> = symbols.iter().collect();
                 let missing: Vec<_> = written.iter().filter(|symbol| !symbols.contains(symbol)).cloned().collect();
                 if !missing.is_empty() && default.is_none() {
                     let path = format!("{path}/symbols");
@@ -162,10 +163,11 @@ impl Comparison<'_> {
     }
 
     fn fields(&mut self, reader: &[Field], writer: &[Field], path: &str) {
+        let by_name: HashMap<_, _> = writer.iter().map(|field| (&field.name, field)).collect();
         for (i, field) in reader.iter().enumerate() {
             let path = format!("{path}/fields/{i}");
-            let written = writer.iter().find(|written| written.name == field.name);
-            let written = written.or_else(|| writer.iter().find(|written| field.aliases.contains(&written.name)));
+            let names = std::iter::once(&field.name).chain(&field.aliases);
+            let written = names.into_iter().find_map(|name| by_name.get(name));
             match written {
                 Some(written) => self.nodes(&field.node, &written.node, &format!("{path}/type")),
                 None if field.default.is_none() && !self.has_enum_default(&field.node) => {

@@ -14,7 +14,7 @@
 //!
 //! They are the differences that Confluent's registry reports, with labels as its earlier versions did.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use prost_reflect::{Cardinality, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, OneofDescriptor};
 
@@ -48,18 +48,17 @@ impl Comparison<'_> {
         if r != w {
             self.add("PACKAGE_CHANGED", "#/", format!("The package is '{r}' in the reader and '{w}' in the writer"));
         }
-        for message in writer.messages() {
-            self.find(reader.messages(), &message);
-        }
+        let messages = by_name(reader.messages());
+        writer.messages().for_each(|message| self.find(&messages, &message));
     }
 
     /// Compares a message of the writer with the one of the same name.
-    fn find(&mut self, mut among: impl Iterator<Item = MessageDescriptor>, message: &MessageDescriptor) {
+    fn find(&mut self, among: &HashMap<String, MessageDescriptor>, message: &MessageDescriptor) {
         if message.is_map_entry() {
             return;
         }
-        match among.find(|other| other.name() == message.name()) {
-            Some(reader) => self.enqueue(&reader, message),
+        match among.get(message.name()) {
+            Some(reader) => self.enqueue(reader, message),
             None => {
                 let path = self.path(message);
                 self.add("MESSAGE_REMOVED", &path, format!("The message at path '{path}' is missing in the reader"));
@@ -74,10 +73,11 @@ impl Comparison<'_> {
     }
 
     fn messages(&mut self, reader: &MessageDescriptor, writer: &MessageDescriptor) {
+        let oneofs: HashSet<String> = reader.oneofs().map(|oneof| oneof.name().to_owned()).collect();
         for written in writer.fields() {
             match reader.get_field(written.number()) {
-                Some(field) => self.fields(&field, &written),
-                None => self.removed(reader, &written),
+                Some(field) => self.fields(&field, &written, &oneofs),
+                None => self.removed(reader, &written, &oneofs),
             }
         }
         let added = reader.fields().filter(|field| writer.get_field(field.number()).is_none());
@@ -89,18 +89,17 @@ impl Comparison<'_> {
         for oneof in reader.oneofs().filter(|oneof| !oneof.is_synthetic()) {
             self.oneof(&oneof, writer);
         }
-        for nested in writer.child_messages() {
-            self.find(reader.child_messages(), &nested);
-        }
+        let nested = by_name(reader.child_messages());
+        writer.child_messages().for_each(|message| self.find(&nested, &message));
     }
 
-    fn removed(&mut self, reader: &MessageDescriptor, written: &FieldDescriptor) {
+    fn removed(&mut self, reader: &MessageDescriptor, written: &FieldDescriptor, oneofs: &HashSet<String>) {
         let path = format!("{}/{}", self.path(reader), written.number());
         let (name, oneof) = (written.name(), real_oneof(written));
         if written.cardinality() == Cardinality::Required {
             let text = format!("The required field '{name}' at path '{path}' is missing in the reader");
             self.add("REQUIRED_FIELD_REMOVED", &path, text);
-        } else if oneof.is_some_and(|oneof| reader.oneofs().any(|other| other.name() == oneof.name())) {
+        } else if oneof.is_some_and(|oneof| oneofs.contains(oneof.name())) {
             let text = format!("The field '{name}' of a oneof at path '{path}' is missing in the reader");
             self.add("ONEOF_FIELD_REMOVED", &path, text);
         }
@@ -120,10 +119,10 @@ impl Comparison<'_> {
         }
     }
 
-    fn fields(&mut self, reader: &FieldDescriptor, writer: &FieldDescriptor) {
+    fn fields(&mut self, reader: &FieldDescriptor, writer: &FieldDescriptor, oneofs: &HashSet<String>) {
         let path = self.field_path(reader);
         if let (Some(oneof), None) = (real_oneof(writer), real_oneof(reader))
-            && reader.parent_message().oneofs().any(|other| other.name() == oneof.name())
+            && oneofs.contains(oneof.name())
         {
             let text = format!("The field '{}' at path '{path}' is not in its oneof in the reader", reader.name());
             self.add("ONEOF_FIELD_REMOVED", &path, text);
@@ -190,6 +189,10 @@ impl Comparison<'_> {
             self.found.push(Difference::new(kind, path, description));
         }
     }
+}
+
+fn by_name(messages: impl Iterator<Item = MessageDescriptor>) -> HashMap<String, MessageDescriptor> {
+    messages.map(|message| (message.name().to_owned(), message)).collect()
 }
 
 /// The oneof that is in the file: `optional` fields of proto3 are in one that is not.

@@ -3,6 +3,7 @@
 //! Separate because the text is what makes two schemas the same for a registry, whether they were registered as text or
 //! as a file descriptor: the layout is always the same, there are no comments, and names are as short as can be.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use prost_reflect::{
@@ -119,8 +120,11 @@ impl Printer<'_> {
         self.options(&settings(&message.options()));
         self.reserved(message);
         self.fields(message);
-        for nested in message.child_messages().filter(|nested| !nested.is_map_entry() && !is_group(message, nested)) {
-            self.message(&nested);
+        let groups = groups(message);
+        for nested in message.child_messages() {
+            if !nested.is_map_entry() && !groups.contains(nested.full_name()) {
+                self.message(&nested);
+            }
         }
         for of in message.child_enums() {
             self.enumeration(&of);
@@ -149,14 +153,14 @@ impl Printer<'_> {
         if self.order == Order::AsGiven {
             fields.sort_by_key(|field| field.path().last().copied());
         }
-        let mut written = Vec::new();
+        let mut written = HashSet::new();
         for field in fields {
             match field.containing_oneof().filter(|oneof| !oneof.is_synthetic()) {
                 None => self.field(&field, true),
-                Some(oneof) if written.contains(&oneof.name().to_owned()) => {}
                 Some(oneof) => {
-                    written.push(oneof.name().to_owned());
-                    self.oneof(&oneof);
+                    if written.insert(oneof.name().to_owned()) {
+                        self.oneof(&oneof);
+                    }
                 }
             }
         }
@@ -278,9 +282,10 @@ impl Printer<'_> {
 /// One more than the largest number of a field.
 const FIELD_NUMBER_END: i32 = 1 << 29;
 
-/// Whether a nested message is that of a group, which is written with its field.
-fn is_group(message: &MessageDescriptor, nested: &MessageDescriptor) -> bool {
-    message.fields().any(|field| field.is_group() && matches!(field.kind(), Kind::Message(group) if &group == nested))
+/// The messages of groups, which are written with their fields.
+fn groups(message: &MessageDescriptor) -> HashSet<String> {
+    let groups = message.fields().filter(FieldDescriptor::is_group).map(|field| field.kind());
+    groups.filter_map(|kind| kind.as_message().map(|group| group.full_name().to_owned())).collect()
 }
 
 /// The default, the name in JSON if it is unusual, and the options.

@@ -169,6 +169,7 @@ fn what_is_wrong_is_said() {
     check_error("message {", "expected an identifier");
     check_error("syntax = \"proto3\"; message A { B b = 1; }", "name 'B' is not defined");
     check_error("syntax = \"proto3\"; message A { int32 a = 1; int32 b = 1; }", "1");
+    check_error("message M { extensions 1 to 9; } extend M { optional group G = 1 {} }", "is a group");
     check_error("AAAA", "it is not a file descriptor");
     check_error("AAA", "it is neither a .proto file nor base64");
     check_error(&format!("message A {{ {} }}", "message B { ".repeat(70)), "brackets are nested");

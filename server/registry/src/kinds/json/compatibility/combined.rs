@@ -3,6 +3,8 @@
 //! Separate because they apply to values of every type. A schema is the conjunction of its parts; the reader must accept
 //! by each of its parts what the writer accepts by all of its own, for which it is enough that one of them implies it.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::super::document::Place;
@@ -148,9 +150,9 @@ impl<'a> Comparison<'a> {
         let path = format!("{path}/enum");
         match values(writer.value) {
             Some(written) => {
-                let missing: Vec<_> = written.iter().filter(|value| !accepted.contains(value)).collect();
+                let missing: Vec<_> = written.difference(&accepted).cloned().collect();
                 if !missing.is_empty() {
-                    let list = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                    let list = missing.join(", ");
                     let text = format!("The values [{list}] at path '{path}' are missing in the reader");
                     self.add("ENUM_ARRAY_NARROWED", &path, text);
                 }
@@ -164,10 +166,10 @@ impl<'a> Comparison<'a> {
     }
 
     /// Whether all branches of the writer list values, and the reader accepts them.
-    fn is_listed_by_branches(&self, accepted: &[&Value], writer: Place<'a>) -> bool {
+    fn is_listed_by_branches(&self, accepted: &BTreeSet<String>, writer: Place<'a>) -> bool {
         let listed = |branch: Place<'a>| {
             let branch = self.writer.resolve(branch)?;
-            values(branch.value).map(|values| values.iter().all(|value| accepted.contains(value)))
+            values(branch.value).map(|values| values.is_subset(accepted))
         };
         ["anyOf", "oneOf"].iter().any(|keyword| {
             let mut branches = writer.list(keyword).peekable();
@@ -203,11 +205,18 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The values that a schema lists, if it does.
-fn values(schema: &Value) -> Option<Vec<&Value>> {
+/// The values that a schema lists, if it does, as their texts.
+fn values(schema: &Value) -> Option<BTreeSet<String>> {
     match (schema.get("const"), schema.get("enum")) {
-        (Some(value), _) => Some(vec![value]),
-        (None, Some(Value::Array(values))) => Some(values.iter().collect()),
+        (Some(value), _) => Some(BTreeSet::from([text(value)])),
+        (None, Some(Value::Array(values))) => Some(values.iter().map(text).collect()),
         _ => None,
     }
+}
+
+/// The text of a value, which is the same for the same value: members of objects have no order.
+fn text(value: &Value) -> String {
+    let mut value = value.clone();
+    value.sort_all_objects();
+    value.to_string()
 }

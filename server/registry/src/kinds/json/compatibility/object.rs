@@ -2,6 +2,8 @@
 //!
 //! Separate because a property that one schema names may be allowed or forbidden by the other without being named.
 
+use std::collections::HashSet;
+
 use regex::RegexBuilder;
 use serde_json::Value;
 
@@ -16,6 +18,9 @@ const BOUNDS: [(&str, bool, &str, &str); 2] = [
 
 /// How large a compiled pattern may be, in bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 18;
+
+/// How many names and patterns are tried with each other.
+const MATCHES_MAX: usize = 20_000;
 
 /// What an object schema says of a property that it does not name.
 #[derive(Clone, Copy)]
@@ -39,6 +44,10 @@ impl<'a> Comparison<'a> {
     }
 
     fn properties(&mut self, reader: Place<'a>, writer: Place<'a>, path: &str) {
+        let count = |keyword| members(reader, keyword).count() + members(writer, keyword).count();
+        if count("properties") * count("patternProperties") > MATCHES_MAX {
+            return self.say("SCHEMA_TOO_COMPLEX", path);
+        }
         for (name, written) in members(writer, "properties") {
             let path = format!("{path}/properties/{}", segment(name));
             match property(reader, name) {
@@ -83,7 +92,8 @@ impl<'a> Comparison<'a> {
 
     fn required(&mut self, reader: Place<'a>, writer: Place<'a>, path: &str) {
         let before = names(writer);
-        for name in names(reader).into_iter().filter(|name| !before.contains(name)) {
+        for name in reader.list("required").filter_map(|name| name.value.as_str()).filter(|name| !before.contains(name))
+        {
             // Whoever reads can use the default.
             let has_default = property(reader, name).is_some_and(|place| place.value.get("default").is_some());
             if !has_default {
@@ -135,7 +145,8 @@ impl<'a> Comparison<'a> {
             match (read.value, written.map(|place| place.value)) {
                 (_, None) => self.say("DEPENDENCY_ADDED", &path),
                 (Value::Array(read), Some(Value::Array(written))) => {
-                    if !read.iter().all(|name| written.contains(name)) {
+                    let written: HashSet<_> = written.iter().filter_map(Value::as_str).collect();
+                    if !read.iter().filter_map(Value::as_str).all(|name| written.contains(name)) {
                         self.say("DEPENDENCY_ARRAY_EXTENDED", &path);
                     }
                 }
@@ -156,7 +167,7 @@ fn property<'a>(place: Place<'a>, name: &str) -> Option<Place<'a>> {
     place.get("properties").and_then(|properties| properties.get(name))
 }
 
-fn names(place: Place<'_>) -> Vec<&str> {
+fn names(place: Place<'_>) -> HashSet<&str> {
     place.value.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
