@@ -19,7 +19,7 @@ use std::time::Instant;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Builder, StringBuilder};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::json::ReaderBuilder;
-use headwater_formats::format::{FormatKind, Layout, Presence};
+use headwater_formats::format::{FormatKind, Layout};
 use prost::Message;
 
 const BATCH_ROWS: usize = 8192;
@@ -242,7 +242,7 @@ fn layout() -> Layout {
         ("EXTRA", DataType::Utf8),
     ];
     let fields = fields.into_iter().map(|(name, kind)| Arc::new(Field::new(name, kind, true))).collect();
-    Layout { fields, wrapped: true, delimiter: b',', presence: Presence::Implicit }
+    Layout::of(fields)
 }
 
 fn batches(rows: usize, bid: fn(u64) -> String) -> Vec<BinaryArray> {

@@ -30,6 +30,17 @@ pub struct Schema {
     pub references: Vec<Reference>,
 }
 
+/// The schema that payloads are written with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WriterSchema {
+    /// Its number in the registry, which goes in front of each payload; none if payloads are bare.
+    pub id: Option<SchemaId>,
+    /// The schema.
+    pub schema: Arc<Schema>,
+    /// The full name of the message or record in it; none for the first one of a Protobuf file, and for a whole schema.
+    pub full_name: Option<String>,
+}
+
 /// A schema that another one refers to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reference {

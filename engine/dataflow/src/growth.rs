@@ -84,7 +84,7 @@ mod tests {
     use arrow::array::{ArrayRef, BooleanArray, Int32Array, Int64Array, ListArray, StringArray, StructArray};
     use arrow::buffer::{NullBuffer, OffsetBuffer};
     use arrow::datatypes::Fields;
-    use headwater_formats::format::{FormatKind, Layout, Presence};
+    use headwater_formats::format::{FormatKind, Layout};
 
     use super::*;
 
@@ -106,12 +106,7 @@ mod tests {
         for column in [control, numbers, nested].into_iter().chain(lists) {
             let field = Field::new("X", column.data_type().clone(), true);
             let encoded = |kind: FormatKind| {
-                let layout = Layout {
-                    fields: vec![Arc::new(field.clone())],
-                    wrapped: true,
-                    delimiter: 0,
-                    presence: Presence::Implicit,
-                };
+                let layout = Layout::of(vec![Arc::new(field.clone())]);
                 let mut encoder = kind.encoder(&layout).expect("it is supported");
                 encoder.encode(std::slice::from_ref(&column), column.len(), None).payloads
             };

@@ -122,6 +122,7 @@ impl Given<'_> {
             wrapped: self.wrapped || self.side == Side::Key && (count > 1 || kind.always_wraps()),
             delimiter: self.delimiter.map_or(b',', |delimiter| delimiter.value),
             presence: self.presence.map_or(Presence::Implicit, |presence| presence.value),
+            schema: None,
         };
         let layout = SourceDef { columns: columns.to_vec(), ..empty_source() }.layout(&def, &role);
         let told = self.side == Side::Key && columns.iter().any(|c| c.role == role && contains_map(&c.ty));
@@ -180,7 +181,7 @@ fn check_avro_names(
 
 /// A source of which only the columns matter.
 fn empty_source() -> SourceDef {
-    let side = SideDef { format: String::new(), wrapped: false, delimiter: b',', presence: Presence::Implicit };
+    let side = SideDef { wrapped: false, ..SideDef::of("") };
     SourceDef {
         name: String::new(),
         kind: SourceKind::Stream,

@@ -28,7 +28,7 @@ use crate::record::Side;
 ///
 /// let field = |name, kind| Arc::new(Field::new(name, kind, true));
 /// let fields = vec![field("ID", DataType::Int64), field("NAME", DataType::Utf8)];
-/// let layout = Layout { fields, wrapped: true, delimiter: b',', presence: Presence::Implicit };
+/// let layout = Layout::of(fields);
 /// let format: FormatKind = "json".parse()?;
 ///
 /// // Only ID is asked for; the second payload is bad, the third has no ID.

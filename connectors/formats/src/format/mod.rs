@@ -49,7 +49,7 @@ pub use presence::Presence;
 pub use protobuf::FramedProtobufDecoder;
 pub use types::sql_name;
 
-use crate::schema::{Schema, SchemaId};
+use crate::schema::{Schema, SchemaId, WriterSchema};
 
 /// A payload that could not be decoded, or a row that could not be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,9 +118,17 @@ pub struct Layout {
     pub delimiter: u8,
     /// How PROTOBUF_NOSR tells a null scalar from the default of its type; ignored by other formats.
     pub presence: Presence,
+    /// What formats with registered schemas write with; ignored by other formats. Where it has no id, payloads are bare, and are read by
+    /// it, too.
+    pub schema: Option<Arc<WriterSchema>>,
 }
 
 impl Layout {
+    /// Fields that are written as a record, with the settings that every format has by default.
+    pub fn of(fields: Vec<FieldRef>) -> Self {
+        Self { fields, wrapped: true, delimiter: b',', presence: Presence::Implicit, schema: None }
+    }
+
     /// True if a payload is a record of fields, false if it is the bare value of the only field.
     pub fn is_record(&self) -> bool {
         self.wrapped || self.fields.len() != 1

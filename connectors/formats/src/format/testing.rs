@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, BinaryArray};
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::{FormatKind, Layout, Presence};
+use super::{FormatKind, Layout};
 
 pub(crate) const TIME: DataType = DataType::Time32(TimeUnit::Millisecond);
 pub(crate) const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
@@ -26,7 +26,7 @@ pub(crate) fn record(fields: &[(&str, DataType)]) -> DataType {
 
 pub(crate) fn layout(fields: &[(&str, DataType)]) -> Layout {
     let fields = fields.iter().map(|(name, kind)| Arc::new(Field::new(*name, kind.clone(), true))).collect();
-    Layout { fields, wrapped: true, delimiter: b',', presence: Presence::Implicit }
+    Layout::of(fields)
 }
 
 /// The layout of a single column whose value is bare.

@@ -132,7 +132,7 @@ fn peer_writes(seeds: u64) {
         let schema = Arc::new(parsed(&text));
         let inferred = infer(&schema, Names::AsWritten, "ROWVAL");
         assert_eq!(inferred.dropped, [], "seed {seed}: {text}");
-        let layout = Layout { fields: inferred.fields, wrapped: true, delimiter: b',' };
+        let layout = Layout::of(inferred.fields);
         let all: Vec<_> = (0..layout.fields.len()).collect();
         let decoded = bare_decoder(&layout, &all, schema.clone()).unwrap().decode(&payloads);
         assert_eq!(decoded.bad, [], "seed {seed}: {text}");
@@ -161,7 +161,7 @@ fn damaged_payloads(seeds: u64) {
         let payloads: BinaryArray = whole.iter().map(|bytes| Some(damage(&mut rng, bytes))).collect();
         let schema = Arc::new(parsed(&text));
         let inferred = infer(&schema, Names::Upper, "ROWVAL");
-        let layout = Layout { fields: narrowed(&mut rng, inferred.fields), wrapped: true, delimiter: b',' };
+        let layout = Layout::of(narrowed(&mut rng, inferred.fields));
         let all: Vec<_> = (0..layout.fields.len()).collect();
         let expected = decode(&layout, &all, &schema, &payloads);
         good += ROWS - expected.bad.len();
@@ -225,7 +225,7 @@ fn damaged_schemas(seeds: u64) {
         let Ok(schema) = AvroSchema::parse_text(&text) else { continue };
         accepted += 1;
         let inferred = infer(&schema, Names::Upper, "ROWVAL");
-        let layout = Layout { fields: inferred.fields, wrapped: inferred.is_record, delimiter: b',' };
+        let layout = Layout { wrapped: inferred.is_record, ..Layout::of(inferred.fields) };
         let all: Vec<_> = (0..layout.fields.len()).collect();
         let payload: Vec<u8> = (0..40).map(|_| rng.random_range(0..6)).collect();
         let decoded = bare_decoder(&layout, &all, Arc::new(schema.clone()))

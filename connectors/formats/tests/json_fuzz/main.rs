@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BinaryArray};
 use arrow::datatypes::{DataType, Field, Fields};
-use headwater_formats::format::{BadRow, Decoder, FormatKind, Layout, Presence};
+use headwater_formats::format::{BadRow, Decoder, FormatKind, Layout};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -91,12 +91,7 @@ struct Subject {
 
 impl Subject {
     fn new(fields: &[Field], projection: &[usize]) -> Self {
-        let layout = Layout {
-            fields: fields.iter().cloned().map(Arc::new).collect(),
-            wrapped: true,
-            delimiter: b',',
-            presence: Presence::Implicit,
-        };
+        let layout = Layout::of(fields.iter().cloned().map(Arc::new).collect());
         let decoder = FormatKind::Json.decoder(&layout, projection).unwrap();
         Self { fields: fields.to_vec(), projection: projection.to_vec(), decoder }
     }

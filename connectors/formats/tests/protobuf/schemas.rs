@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray};
 use arrow::datatypes::{DataType, Field, Fields};
-use headwater_formats::format::{Decoder, FramedProtobufDecoder, Layout, Presence};
+use headwater_formats::format::{Decoder, FramedProtobufDecoder, Layout};
 use headwater_formats::schema::{Schema, SchemaKind};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -65,7 +65,7 @@ fn layout() -> Layout {
         ("H", DataType::Date32),
     ];
     let fields = fields.map(|(name, kind)| Arc::new(Field::new(name, kind, true))).to_vec();
-    Layout { fields, wrapped: true, delimiter: b',', presence: Presence::Implicit }
+    Layout::of(fields)
 }
 
 /// The text with some of its words and signs changed.

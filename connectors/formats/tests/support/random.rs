@@ -38,7 +38,7 @@ pub fn random_layout(rng: &mut StdRng, kind: FormatKind, depth: u32, count: usiz
         true => [Presence::Implicit, Presence::Optional, Presence::Wrapper][rng.random_range(0..3)],
         false => Presence::Implicit,
     };
-    Layout { fields, wrapped, delimiter, presence }
+    Layout { wrapped, delimiter, presence, ..Layout::of(fields) }
 }
 
 pub fn random_field(rng: &mut StdRng, kind: FormatKind, depth: u32, at: usize) -> Field {

@@ -5,6 +5,7 @@
 
 mod function;
 mod presence_text;
+mod schema_text;
 mod source;
 pub mod type_text;
 

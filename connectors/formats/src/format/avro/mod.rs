@@ -30,7 +30,7 @@
 //! let text = r#"{"type": "record", "name": "Order", "fields": [{"name": "id", "type": "long"}]}"#;
 //! let schema = Arc::new(AvroSchema::parse_text(text)?);
 //! let columns = infer(&schema, Names::Upper, "ROWVAL");
-//! let layout = Layout { fields: columns.fields, wrapped: columns.is_record, delimiter: b',' };
+//! let layout = Layout { wrapped: columns.is_record, ..Layout::of(columns.fields) };
 //!
 //! let ids: ArrayRef = Arc::new(Int64Array::from(vec![7, -1]));
 //! let payloads = encoder(&layout, &schema, None)?.encode(&[ids.clone()], 2, None).payloads;

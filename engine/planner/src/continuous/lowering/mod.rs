@@ -13,7 +13,6 @@ use arrow::array::new_empty_array;
 use arrow::datatypes::{DataType, SchemaRef};
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
-use headwater_formats::format::Presence;
 use headwater_language::definition::{ColumnDef, ColumnRole, FunctionDef, SideDef, SourceDef, SourceKind};
 use headwater_language::diagnostic::{
     AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, RESERVED_NAME, Span, UNKNOWN_COLUMN,
@@ -114,7 +113,7 @@ fn exchange(columns: &[ResultColumn]) -> Action {
         ty: column.ty.clone(),
         role: if column.key { ColumnRole::Key } else { ColumnRole::Value },
     };
-    let side = SideDef { format: COMPACT.to_owned(), wrapped: true, delimiter: b',', presence: Presence::Implicit };
+    let side = SideDef::of(COMPACT);
     Action::Exchange(Box::new(SourceDef {
         name: String::new(),
         kind: SourceKind::Stream,
