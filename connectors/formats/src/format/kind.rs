@@ -15,8 +15,9 @@ use super::kafka::{KafkaDecoder, KafkaEncoder};
 use super::none::{NoneDecoder, NoneEncoder};
 use super::protobuf::{self, ProtobufDecoder, ProtobufEncoder};
 use super::types::sql_name;
-use super::{Decoder, Encoder, Layout};
+use super::{Decoder, Encoder, Layout, avro, registered};
 use crate::record::Side;
+use crate::schema::SchemaKind;
 
 /// A format: a way of encoding columns in a payload.
 ///
@@ -43,6 +44,12 @@ use crate::record::Side;
 pub enum FormatKind {
     /// A JSON object for each record, or a bare value.
     Json,
+    /// Avro, read by the registered schema that it was written with.
+    Avro,
+    /// A Protobuf message of a registered schema for each record.
+    Protobuf,
+    /// JSON with a registered JSON Schema.
+    JsonSr,
     /// One line of delimited text.
     Delimited,
     /// One bare column in the encoding of Kafka's own serializers.
@@ -59,7 +66,7 @@ pub enum FormatKind {
 const COMPACT: &str = "COMPACT";
 
 /// Names of ksqlDB's formats that are not supported yet.
-const LATER: [&str; 4] = ["AVRO", "PROTOBUF", "JSON_SR", "JSON_SCHEMA"];
+const LATER: [&str; 1] = ["JSON_SCHEMA"];
 
 /// The reason why a format cannot be used, for users.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,6 +113,9 @@ impl fmt::Display for FormatKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Json => "JSON",
+            Self::Avro => "AVRO",
+            Self::Protobuf => "PROTOBUF",
+            Self::JsonSr => "JSON_SR",
             Self::Delimited => "DELIMITED",
             Self::Kafka => "KAFKA",
             Self::None => "NONE",
@@ -118,8 +128,8 @@ impl fmt::Display for FormatKind {
 impl FromStr for FormatKind {
     type Err = FormatError;
 
-    /// Reads a name in any case, one that users may give: [`FormatKind::Compact`] has none. A format of ksqlDB that is not supported yet and an unknown name are different
-    /// errors.
+    /// Reads a name in any case, one that users may give: [`FormatKind::Compact`] has none. A format that is not
+    /// supported yet and an unknown name are different errors.
     fn from_str(name: &str) -> Result<Self, FormatError> {
         let upper = name.trim().to_uppercase();
         if let Some(kind) = Self::ALL.into_iter().find(|kind| kind.to_string() == upper) {
@@ -137,7 +147,16 @@ impl FromStr for FormatKind {
 
 impl FormatKind {
     /// All formats that users can name, in the order of the documentation.
-    pub const ALL: [Self; 5] = [Self::Json, Self::Delimited, Self::Kafka, Self::ProtobufNosr, Self::None];
+    pub const ALL: [Self; 8] = [
+        Self::Json,
+        Self::Avro,
+        Self::Protobuf,
+        Self::JsonSr,
+        Self::Delimited,
+        Self::Kafka,
+        Self::ProtobufNosr,
+        Self::None,
+    ];
 
     /// The format of a definition that is kept: one that users can name, or that of a topic that belongs to a query.
     pub fn of_definition(name: &str) -> Result<Self, FormatError> {
@@ -151,7 +170,17 @@ impl FormatKind {
 
     /// True for the name of a format with a schema registry, so that columns can be inferred.
     pub fn is_registered(name: &str) -> bool {
-        ["AVRO", "PROTOBUF", "JSON_SR"].iter().any(|registered| name.eq_ignore_ascii_case(registered))
+        name.parse().is_ok_and(|kind: Self| kind.schema_kind().is_some())
+    }
+
+    /// The language of the schemas that payloads are written with; none for a format without a schema registry.
+    pub fn schema_kind(self) -> Option<SchemaKind> {
+        match self {
+            Self::Avro => Some(SchemaKind::Avro),
+            Self::Protobuf => Some(SchemaKind::Protobuf),
+            Self::JsonSr => Some(SchemaKind::Json),
+            _ => None,
+        }
     }
 
     /// True if the format can be used for this side of a record.
@@ -161,17 +190,17 @@ impl FormatKind {
 
     /// True if a single column can be written as a record with one field.
     pub fn supports_wrapping(self) -> bool {
-        matches!(self, Self::Json | Self::ProtobufNosr)
+        matches!(self, Self::Json | Self::Avro | Self::JsonSr) || self.always_wraps()
     }
 
     /// True if a payload is always a record with fields, for keys too, even if there is only one.
     pub fn always_wraps(self) -> bool {
-        self == Self::ProtobufNosr
+        matches!(self, Self::Protobuf | Self::ProtobufNosr)
     }
 
     /// Whether a single column is written as a record with one field by default.
     pub fn wraps_by_default(self, side: Side) -> bool {
-        self.always_wraps() || self == Self::Json && side == Side::Value
+        self.always_wraps() || self.supports_wrapping() && side == Side::Value
     }
 
     /// True if a delimiter can be set.
@@ -181,7 +210,7 @@ impl FormatKind {
 
     /// True if it can be set how null is told from a default.
     pub fn supports_presence(self) -> bool {
-        self == Self::ProtobufNosr
+        matches!(self, Self::Protobuf | Self::ProtobufNosr)
     }
 
     /// True if the format can hold a column of this type.
@@ -190,18 +219,21 @@ impl FormatKind {
         match (self, data_type) {
             (Self::None, _) => false,
             (Self::Compact, other) => compact::supports(other),
-            (Self::ProtobufNosr, other) => protobuf::supports(other),
+            (Self::Protobuf | Self::ProtobufNosr, other) => protobuf::supports(other),
+            (Self::Avro, other) => avro::supports_type(other),
             (Self::Kafka, other) => matches!(other, Int32 | Int64 | Float64 | Utf8 | Binary),
             (Self::Delimited, other) => !other.is_nested(),
-            (Self::Json, List(item)) => self.supports_type(item.data_type()),
-            (Self::Json, Struct(fields)) => fields.iter().all(|field| self.supports_type(field.data_type())),
-            (Self::Json, Map(entries, _)) => match entries.data_type() {
+            (Self::Json | Self::JsonSr, List(item)) => self.supports_type(item.data_type()),
+            (Self::Json | Self::JsonSr, Struct(fields)) => {
+                fields.iter().all(|field| self.supports_type(field.data_type()))
+            }
+            (Self::Json | Self::JsonSr, Map(entries, _)) => match entries.data_type() {
                 Struct(fields) if fields.len() == 2 => {
                     fields[0].data_type() == &Utf8 && self.supports_type(fields[1].data_type())
                 }
                 _ => false,
             },
-            (Self::Json, _) => true,
+            (Self::Json | Self::JsonSr, _) => true,
         }
     }
 
@@ -257,9 +289,9 @@ impl FormatKind {
         if !self.supports_type(data_type) {
             let type_name = sql_name(data_type);
             let why = match self {
-                Self::Json => ": its maps have STRING keys",
-                Self::ProtobufNosr if has_other_keys(data_type) => ": its maps have STRING keys",
-                Self::ProtobufNosr => ": its arrays contain neither an ARRAY nor a MAP",
+                Self::Json | Self::JsonSr | Self::Avro => ": its maps have STRING keys",
+                Self::Protobuf | Self::ProtobufNosr if has_other_keys(data_type) => ": its maps have STRING keys",
+                Self::Protobuf | Self::ProtobufNosr => ": its arrays contain neither an ARRAY nor a MAP",
                 _ => "",
             };
             let reason = format!("format {self} cannot hold {side}column \"{name}\" of type {type_name}{why}");
@@ -270,7 +302,11 @@ impl FormatKind {
 
     /// Creates a decoder for the fields with the indices in `projection`, in that order. Other fields are checked
     /// too, so which payloads are bad, and why, does not depend on the projection. Fails if a field does not exist,
-    /// is requested twice or has a type that the format does not support.
+    /// is requested twice or has a type that the format does not support; and, for a format with a schema registry, if
+    /// the schema of the layout is not one, or has nothing with its full name.
+    ///
+    /// Such a format reads payloads by the ids in front of them, and gets the schemas by [`Decoder::learn`]; that of the
+    /// layout is known from the start. If it has no id, payloads are bare.
     pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
         self.check_types(layout, "")?;
         let selected = || Selected::try_new(layout, projection);
@@ -279,12 +315,16 @@ impl FormatKind {
             Self::Delimited => Box::new(DelimitedDecoder::new(selected()?, layout.delimiter)),
             Self::Kafka => Box::new(KafkaDecoder::try_new(layout, selected()?)?),
             Self::None => selected().map(|_| Box::new(NoneDecoder))?,
+            Self::Avro => registered::decoder(SchemaKind::Avro, layout, projection)?,
+            Self::Protobuf => registered::decoder(SchemaKind::Protobuf, layout, projection)?,
+            Self::JsonSr => registered::decoder(SchemaKind::Json, layout, projection)?,
             Self::ProtobufNosr => Box::new(ProtobufDecoder::try_new(layout, projection)?),
             Self::Compact => Box::new(CompactDecoder::try_new(layout, projection)?),
         })
     }
 
-    /// Creates an encoder for all fields. Fails if a field has a type that the format does not support.
+    /// Creates an encoder for all fields. Fails if a field has a type that the format does not support; and, for a format
+    /// with a schema registry, if the layout has no schema, or one that cannot hold the fields.
     pub fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, FormatError> {
         self.check_types(layout, "")?;
         Ok(match self {
@@ -292,6 +332,9 @@ impl FormatKind {
             Self::Delimited => Box::new(DelimitedEncoder::new(layout)),
             Self::Kafka => Box::new(KafkaEncoder::try_new(layout)?),
             Self::None => Box::new(NoneEncoder),
+            Self::Avro => registered::encoder(*self, SchemaKind::Avro, layout)?,
+            Self::Protobuf => registered::encoder(*self, SchemaKind::Protobuf, layout)?,
+            Self::JsonSr => registered::encoder(*self, SchemaKind::Json, layout)?,
             Self::ProtobufNosr => Box::new(ProtobufEncoder::try_new(layout)?),
             Self::Compact => Box::new(CompactEncoder::new(layout)),
         })

@@ -22,13 +22,17 @@ mod batch;
 mod column;
 mod compact;
 mod delimited;
+mod framing;
+mod inferred;
 mod json;
+mod json_sr;
 mod kafka;
 mod kind;
 mod none;
 mod number;
 mod presence;
 mod protobuf;
+mod registered;
 mod scalar;
 #[cfg(test)]
 mod testing;
@@ -42,11 +46,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryArray};
 use arrow::datatypes::FieldRef;
 
+pub use inferred::{Dropped, Inferred, Names};
 pub use json::first_json_value;
 pub use kind::{FormatError, FormatKind, parse_delimiter};
 pub use number::{parse_double, write_double_text, write_number_text};
 pub use presence::Presence;
 pub use protobuf::FramedProtobufDecoder;
+pub use registered::{default_full_name, infer, schema_of};
 pub use types::sql_name;
 
 use crate::schema::{Schema, SchemaId, WriterSchema};
@@ -116,10 +122,11 @@ pub struct Layout {
     pub wrapped: bool,
     /// The field delimiter of DELIMITED: one byte, `,` by default; ignored by other formats.
     pub delimiter: u8,
-    /// How PROTOBUF_NOSR tells a null scalar from the default of its type; ignored by other formats.
+    /// How PROTOBUF_NOSR, and the schema that is made for PROTOBUF, tell a null scalar from the default of its type;
+    /// ignored by other formats.
     pub presence: Presence,
-    /// What formats with registered schemas write with; ignored by other formats. Where it has no id, payloads are bare, and are read by
-    /// it, too.
+    /// What formats with registered schemas write with; ignored by other formats. Where it has no id, payloads are bare,
+    /// and are read by it, too.
     pub schema: Option<Arc<WriterSchema>>,
 }
 

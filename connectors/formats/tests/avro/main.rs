@@ -20,9 +20,9 @@ use apache_avro::writer::datum::GenericDatumWriter;
 use arrow::array::{Array, BinaryArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use headwater_formats::format::avro::{
-    AvroSchema, DEFAULT_FULL_NAME, Names, bare_decoder, decoder, encoder, infer, schema_of,
+    AvroSchema, DEFAULT_FULL_NAME, bare_decoder, decoder, encoder, infer, schema_of,
 };
-use headwater_formats::format::{Decoded, FormatKind, Layout};
+use headwater_formats::format::{Decoded, FormatKind, Layout, Names};
 use headwater_formats::schema::{Schema, SchemaKind};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -7,12 +7,15 @@ use arrow::array::{Array, BinaryArray};
 
 use super::super::batch::{Rows, Selected};
 use super::super::column::Column;
+use super::super::framing::{self, missing_ids, schema_id};
 use super::super::kind::FormatError;
 use super::super::{Decoded, Decoder, Layout};
-use super::framing::{self, schema_id};
 use super::program::Program;
 use super::schema::AvroSchema;
 use crate::schema::{Schema, SchemaId};
+
+/// What can be done about payloads without a schema id.
+const ADVICE: &str = "if it is Avro without one, give its schema as VALUE_SCHEMA or KEY_SCHEMA";
 
 /// A decoder for payloads that begin with a schema id, as Confluent's serializers write them.
 ///
@@ -87,16 +90,7 @@ impl Decoder for AvroDecoder {
 
     fn missing_schemas(&self, payloads: &BinaryArray) -> Vec<SchemaId> {
         let Programs::ById { known, .. } = &self.programs else { return Vec::new() };
-        let mut missing = Vec::new();
-        let mut last = None;
-        for id in payloads.iter().flatten().filter_map(schema_id) {
-            // Most payloads have the schema of the one before.
-            if last.replace(id) != Some(id) && position(known, id).is_err() && !missing.contains(&id) {
-                missing.push(id);
-            }
-        }
-        missing.sort_unstable();
-        missing
+        missing_ids(payloads, |id| position(known, id).is_ok())
     }
 
     fn learn(&mut self, id: SchemaId, schema: Result<Arc<Schema>, String>) {
@@ -123,7 +117,7 @@ impl Programs {
         match self {
             Self::Only(program) => Ok((program, 0)),
             Self::ById { known, last } => {
-                let Some(id) = schema_id(payload) else { return Err(framing::no_schema_id(payload)) };
+                let Some(id) = schema_id(payload) else { return Err(framing::no_schema_id(payload, ADVICE)) };
                 if known.get(*last).is_none_or(|known| known.id != id) {
                     *last = position(known, id).map_err(|_| framing::unknown_schema(id))?;
                 }

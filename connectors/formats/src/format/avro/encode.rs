@@ -5,12 +5,12 @@ use arrow::array::ArrayRef;
 use arrow::buffer::NullBuffer;
 
 use super::super::batch::{Payloads, conform, is_present};
+use super::super::framing::header;
 use super::super::kind::FormatError;
 use super::super::{Encoded, Encoder, Layout};
 use super::cells::Cells;
 use super::fault::Outcome;
-use super::framing::header;
-use super::schema::{AvroSchema, Branches, Kind};
+use super::schema::{AvroSchema, Branches, Kind, NodeId};
 use super::write::{Part, Slot, write_length, write_parts};
 use super::write_plan::WritePlanner;
 use crate::schema::SchemaId;
@@ -20,10 +20,23 @@ use crate::schema::SchemaId;
 /// Fields of the schema without a column get their default or null. Fails if there is neither, if a column has no
 /// field, or if the schema cannot hold a column.
 pub fn encoder(layout: &Layout, schema: &AvroSchema, id: Option<SchemaId>) -> Result<Box<dyn Encoder>, FormatError> {
+    encoder_of(layout, schema, None, id)
+}
+
+/// An encoder as [`encoder`] makes it, for the record with this full name.
+pub(in super::super) fn encoder_of(
+    layout: &Layout,
+    schema: &AvroSchema,
+    full_name: Option<&str>,
+    id: Option<SchemaId>,
+) -> Result<Box<dyn Encoder>, FormatError> {
     super::check_types(layout)?;
     let header = id.map(|id| header(id).to_vec()).unwrap_or_default();
     let unfit = |reason: String| FormatError::Unfit(format!("the schema does not fit the columns: {reason}"));
-    let root = Root::try_new(layout, schema).map_err(unfit)?;
+    // A bare value has no name.
+    let full_name = full_name.filter(|_| layout.is_record());
+    let record = full_name.map(|name| schema.named(name)).transpose().map_err(unfit)?;
+    let root = Root::try_new(layout, schema, record).map_err(unfit)?;
     Ok(Box::new(AvroEncoder { layout: layout.clone(), header, root }))
 }
 
@@ -43,7 +56,8 @@ enum Root {
 }
 
 impl Root {
-    fn try_new(layout: &Layout, schema: &AvroSchema) -> Result<Self, String> {
+    /// The form for a schema. `chosen` is the record of a union; without it, it is the first one.
+    fn try_new(layout: &Layout, schema: &AvroSchema, chosen: Option<NodeId>) -> Result<Self, String> {
         let mut planner = WritePlanner::new(schema);
         match (layout.fields.as_slice(), schema.kind(schema.root)) {
             ([bare], _) if !layout.is_record() => Ok(Self::Bare(planner.slot(schema.root, bare.data_type())?)),
@@ -51,7 +65,7 @@ impl Root {
             (columns, Kind::Union(branches)) => {
                 let mut others = Branches::of(schema, branches).others.into_iter();
                 let record = others.find_map(|(branch, id)| match schema.kind(id) {
-                    Kind::Record(record) => Some((branch, record)),
+                    Kind::Record(record) if chosen.is_none_or(|chosen| chosen == id) => Some((branch, record)),
                     _ => None,
                 });
                 let (branch, record) = record.ok_or("it is a union without a record")?;

@@ -14,190 +14,79 @@
 //! Other logical types are read as the type that they are encoded in, as in ksqlDB: microseconds are a BIGINT. A column
 //! that is declared as TIMESTAMP reads them as such.
 
-use std::sync::Arc;
+use arrow::datatypes::{DataType, TimeUnit};
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
-
-use super::schema::{AvroSchema, Branches, Kind, Logical, NodeId, Record};
-
-/// How many types a schema may unfold to: records that are used twice in records that are used twice, and so on, are
-/// short to write and long to list.
-const TYPES_MAX: usize = 10_000;
-/// How deep types may be nested.
-const NESTING_MAX: usize = 64;
-
-/// The columns for a schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inferred {
-    /// The columns in the order of the schema; all may be null.
-    pub fields: Vec<FieldRef>,
-    /// True if the schema is a record with a field for each column, false if it is the type of the only column.
-    pub is_record: bool,
-    /// What no column can hold.
-    pub dropped: Vec<Dropped>,
-}
-
-/// A part of a schema that has no column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dropped {
-    /// Where it is: the names of the fields around it, separated by dots; empty for the whole schema.
-    pub path: String,
-    /// Why it has no column, for users.
-    pub reason: String,
-}
-
-/// What happens to the names of fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Names {
-    /// They are changed to upper case, as for schemas that are found by the topic's name.
-    Upper,
-    /// They are kept, as for schemas that are given by their id.
-    AsWritten,
-}
+use super::super::inferred::{Inference, Inferred, Names, Source, array_of, decimal_of, map_of};
+use super::schema::{AvroSchema, Branches, Kind, Logical, NodeId, Record, Unit};
 
 /// The columns for a schema. One that is not a record gives a single column named `bare_name`.
 pub fn infer(schema: &AvroSchema, names: Names, bare_name: &str) -> Inferred {
-    let mut inference = Inference {
-        schema,
-        names,
-        dropped: Vec::new(),
-        path: Vec::new(),
-        records: Vec::new(),
-        types_left: TYPES_MAX,
-        nesting_left: NESTING_MAX,
-    };
-    let root = inference.optional(schema.root);
-    let (fields, is_record) = match schema.kind(root) {
-        Kind::Record(record) => (inference.record(root, record), true),
+    infer_from(schema, optional(schema, schema.root), names, bare_name)
+}
+
+/// The columns for the record with this full name.
+pub(in super::super) fn infer_named(schema: &AvroSchema, full_name: &str, names: Names) -> Result<Inferred, String> {
+    schema.named(full_name).map(|record| infer_from(schema, record, names, ""))
+}
+
+fn infer_from(schema: &AvroSchema, root: NodeId, names: Names, bare_name: &str) -> Inferred {
+    let mut inference = Inference::new(schema, names);
+    match schema.kind(root) {
+        Kind::Record(record) => {
+            let fields = inference.record(root, fields(record));
+            inference.into_record(fields)
+        }
         _ => {
             let bare = inference.data_type(root);
-            (inference.kept(bare).map(|bare| nullable(bare_name, bare)).into_iter().collect(), false)
-        }
-    };
-    Inferred { fields, is_record, dropped: inference.dropped }
-}
-
-struct Inference<'a> {
-    schema: &'a AvroSchema,
-    names: Names,
-    dropped: Vec<Dropped>,
-    path: Vec<&'a str>,
-    /// The records around the type, to find those that contain themselves.
-    records: Vec<NodeId>,
-    types_left: usize,
-    nesting_left: usize,
-}
-
-impl<'a> Inference<'a> {
-    /// The other type of a union with null.
-    fn optional(&self, id: NodeId) -> NodeId {
-        match self.schema.kind(id) {
-            Kind::Union(branches) => Branches::of(self.schema, branches).optional().map_or(id, |(_, other)| other),
-            _ => id,
+            inference.into_bare(bare_name, bare)
         }
     }
+}
 
-    fn kept(&mut self, data_type: Result<DataType, String>) -> Option<DataType> {
-        data_type.map_err(|reason| self.dropped.push(Dropped { path: self.path.join("."), reason })).ok()
+/// The other type of a union with null.
+fn optional(schema: &AvroSchema, id: NodeId) -> NodeId {
+    match schema.kind(id) {
+        Kind::Union(branches) => Branches::of(schema, branches).optional().map_or(id, |(_, other)| other),
+        _ => id,
     }
+}
 
-    fn data_type(&mut self, id: NodeId) -> Result<DataType, String> {
-        let id = self.optional(id);
-        let too_many = || format!("the schema has more than {TYPES_MAX} types");
-        self.types_left = self.types_left.checked_sub(1).ok_or_else(too_many)?;
-        let too_deep = || format!("types are nested more than {NESTING_MAX} deep");
-        self.nesting_left = self.nesting_left.checked_sub(1).ok_or_else(too_deep)?;
-        let data_type = self.nested_type(id);
-        self.nesting_left += 1;
-        data_type
-    }
+fn fields(record: &Record) -> impl Iterator<Item = (&str, NodeId)> {
+    record.fields.iter().map(|field| (&*field.name, field.node))
+}
 
-    fn nested_type(&mut self, id: NodeId) -> Result<DataType, String> {
-        let node = self.schema.node(id);
+impl Source for AvroSchema {
+    type Node = NodeId;
+
+    fn data_type(&self, id: NodeId, inference: &mut Inference<'_, Self>) -> Result<DataType, String> {
+        let id = optional(self, id);
+        let node = self.node(id);
         Ok(match (&node.kind, node.logical) {
             (Kind::Null, _) => return Err("null alone is not a type of a column".to_owned()),
             (Kind::Boolean, _) => DataType::Boolean,
             (Kind::Int, Some(Logical::Date)) => DataType::Date32,
             (Kind::Int, Some(Logical::TimeMillis)) => DataType::Time32(TimeUnit::Millisecond),
             (Kind::Int, _) => DataType::Int32,
-            (Kind::Long, Some(Logical::Timestamp(super::schema::Unit::Millis))) => {
-                DataType::Timestamp(TimeUnit::Millisecond, None)
-            }
+            (Kind::Long, Some(Logical::Timestamp(Unit::Millis))) => DataType::Timestamp(TimeUnit::Millisecond, None),
             (Kind::Long, _) => DataType::Int64,
             (Kind::Float | Kind::Double, _) => DataType::Float64,
-            (Kind::Bytes | Kind::Fixed(_), Some(Logical::Decimal(precision, scale))) => decimal(precision, scale)?,
+            (Kind::Bytes | Kind::Fixed(_), Some(Logical::Decimal(precision, scale))) => decimal_of(precision, scale)?,
             (Kind::Bytes | Kind::Fixed(_), _) => DataType::Binary,
             (Kind::String | Kind::Enum(_), _) => DataType::Utf8,
-            (Kind::Array(item), _) => match self.schema.map_entry(*item) {
-                Some((_, value)) => map_of(self.data_type(value.node)?),
-                None => DataType::List(nullable("item", self.data_type(*item)?)),
+            (Kind::Array(item), _) => match self.map_entry(*item) {
+                Some((_, value)) => map_of(inference.data_type(value.node)?),
+                None => array_of(inference.data_type(*item)?),
             },
-            (Kind::Map(value), _) => map_of(self.data_type(*value)?),
-            (Kind::Union(branches), _) => self.union(branches)?,
-            (Kind::Record(record), _) => structure(self.struct_fields(id, record)?, &record.full_name)?,
+            (Kind::Map(value), _) => map_of(inference.data_type(*value)?),
+            (Kind::Union(branches), _) => {
+                let others = Branches::of(self, branches).others;
+                let fields = others.iter().map(|(_, id)| (self.branch_name(*id), *id));
+                inference.union("the union", fields)?
+            }
+            (Kind::Record(record), _) if inference.is_within(id) => {
+                return Err(format!("record {} contains itself", record.full_name));
+            }
+            (Kind::Record(record), _) => inference.structure(id, &record.full_name, fields(record))?,
         })
-    }
-
-    fn struct_fields(&mut self, id: NodeId, record: &'a Record) -> Result<Vec<FieldRef>, String> {
-        match self.records.contains(&id) {
-            true => Err(format!("record {} contains itself", record.full_name)),
-            false => Ok(self.record(id, record)),
-        }
-    }
-
-    fn record(&mut self, id: NodeId, record: &'a Record) -> Vec<FieldRef> {
-        self.records.push(id);
-        let fields = self.fields(record.fields.iter().map(|field| (&*field.name, field.node)));
-        self.records.pop();
-        fields
-    }
-
-    /// The union's branches as the fields of a STRUCT.
-    fn union(&mut self, branches: &[NodeId]) -> Result<DataType, String> {
-        let schema = self.schema;
-        let others = Branches::of(schema, branches).others;
-        structure(self.fields(others.iter().map(|(_, id)| (schema.branch_name(*id), *id))), "the union")
-    }
-
-    fn fields(&mut self, fields: impl Iterator<Item = (&'a str, NodeId)>) -> Vec<FieldRef> {
-        let mut inferred: Vec<FieldRef> = Vec::new();
-        for (written, node) in fields {
-            let name = match self.names {
-                Names::Upper => written.to_uppercase(),
-                Names::AsWritten => written.to_owned(),
-            };
-            self.path.push(written);
-            let data_type = match inferred.iter().any(|other| *other.name() == name) {
-                true => Err(format!("there are two fields \"{name}\"")),
-                false => self.data_type(node),
-            };
-            inferred.extend(self.kept(data_type).map(|data_type| nullable(&name, data_type)));
-            self.path.pop();
-        }
-        inferred
-    }
-}
-
-fn nullable(name: &str, data_type: DataType) -> FieldRef {
-    Arc::new(Field::new(name, data_type, true))
-}
-
-fn decimal(precision: u32, scale: u32) -> Result<DataType, String> {
-    match (u8::try_from(precision), i8::try_from(scale)) {
-        (Ok(precision @ 1..=38), Ok(scale)) => Ok(DataType::Decimal128(precision, scale)),
-        (Ok(precision @ 39..=76), Ok(scale)) => Ok(DataType::Decimal256(precision, scale)),
-        _ => Err(format!("a DECIMAL has up to 76 digits, not {precision}")),
-    }
-}
-
-fn map_of(value: DataType) -> DataType {
-    let entry = vec![Field::new("key", DataType::Utf8, false), Field::new("value", value, true)];
-    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry.into()), false)), false)
-}
-
-fn structure(fields: Vec<FieldRef>, name: &str) -> Result<DataType, String> {
-    match fields.is_empty() {
-        true => Err(format!("{name} has no field that a column can hold")),
-        false => Ok(DataType::Struct(Fields::from(fields))),
     }
 }

@@ -24,8 +24,8 @@
 //! ```
 //! use std::sync::Arc;
 //! use arrow::array::{ArrayRef, Int64Array};
-//! use headwater_formats::format::Layout;
-//! use headwater_formats::format::avro::{AvroSchema, Names, bare_decoder, encoder, infer};
+//! use headwater_formats::format::avro::{AvroSchema, bare_decoder, encoder, infer};
+//! use headwater_formats::format::{Layout, Names};
 //!
 //! let text = r#"{"type": "record", "name": "Order", "fields": [{"name": "id", "type": "long"}]}"#;
 //! let schema = Arc::new(AvroSchema::parse_text(text)?);
@@ -48,7 +48,6 @@ mod decode;
 mod default;
 mod encode;
 mod fault;
-mod framing;
 mod generate;
 mod infer;
 mod logical;
@@ -75,8 +74,10 @@ use super::types::sql_name;
 
 pub use decode::{bare_decoder, decoder};
 pub use encode::encoder;
+pub(super) use encode::encoder_of;
 pub use generate::{DEFAULT_FULL_NAME, key_full_name, schema_of};
-pub use infer::{Dropped, Inferred, Names, infer};
+pub use infer::infer;
+pub(super) use infer::infer_named;
 pub use schema::AvroSchema;
 
 /// True if Avro can hold a column of this type: all but maps with keys of another type than STRING.

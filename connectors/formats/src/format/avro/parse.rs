@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::logical;
 use super::schema::{AvroSchema, Enum, Field, Fixed, Kind, Node, NodeId, Record};
+use crate::format::inferred::SCHEMA_BYTES_MAX;
 use crate::schema::{Reference, Schema, SchemaKind};
 
 /// How deep schemas may refer to others.
@@ -59,6 +60,9 @@ impl Parser {
     }
 
     fn text(&mut self, text: &str) -> Result<NodeId, String> {
+        if text.len() > SCHEMA_BYTES_MAX {
+            return Err(format!("the schema has more than {SCHEMA_BYTES_MAX} bytes"));
+        }
         // A bare name is a schema, too, and the registry keeps it with or without its quotes.
         let value = match serde_json::from_str(text) {
             Ok(value) => value,

@@ -12,7 +12,7 @@ pub struct AvroSchema {
 
 /// The number of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct NodeId(pub(super) u32);
+pub(in super::super) struct NodeId(pub(super) u32);
 
 /// A type.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,6 +120,22 @@ impl AvroSchema {
     /// The root node.
     pub(super) fn root(&self) -> &Node {
         self.node(self.root)
+    }
+
+    /// The record with this full name: the root, or a branch of it. The error lists those that there are.
+    pub(super) fn named(&self, full_name: &str) -> Result<NodeId, String> {
+        let roots = match self.kind(self.root) {
+            Kind::Union(branches) => branches.clone(),
+            _ => vec![self.root],
+        };
+        let is_record = |id: &NodeId| matches!(self.kind(*id), Kind::Record(record) if record.full_name == full_name);
+        let found = roots.iter().copied().find(is_record);
+        found.ok_or_else(|| format!("the schema is {}, not record {full_name}", self.name(self.root)))
+    }
+
+    /// Checks that there is a record with this full name.
+    pub(in super::super) fn check_name(&self, full_name: &str) -> Result<(), String> {
+        self.named(full_name).map(drop)
     }
 
     /// The name of a type in messages: a record, an enum and a fixed have their full names.

@@ -6,8 +6,10 @@
 
 use arrow::datatypes::{DataType, FieldRef};
 
+use super::entries;
 use super::fault::{Fault, Read};
 use super::map;
+use super::maps::Maps;
 use super::record::{Field, Record};
 use super::scan::Scan;
 use super::value::{in_item, mismatch, parse_literal, small_integer, too_large};
@@ -24,22 +26,22 @@ pub(super) struct Check {
 enum Kind {
     Scalar(Scalar),
     Array(Box<Check>),
-    Map(Box<Check>),
+    Map(Maps, Box<Check>),
     Struct(Box<Record>),
 }
 
 impl Check {
-    /// The check for the values of a type that JSON supports.
-    pub(super) fn new(data_type: &DataType) -> Self {
-        let of = |field: &FieldRef| Box::new(Self::new(field.data_type()));
+    /// The check for the values of a type that JSON supports, and the form of the MAPs in it.
+    pub(super) fn new(data_type: &DataType, maps: Maps) -> Self {
+        let of = |field: &FieldRef| Box::new(Self::new(field.data_type(), maps));
         let kind = match data_type {
             DataType::List(item) => Kind::Array(of(item)),
             DataType::Map(entries, _) => match entries.data_type() {
-                DataType::Struct(entry) if entry.len() == 2 => Kind::Map(of(&entry[1])),
+                DataType::Struct(entry) if entry.len() == 2 => Kind::Map(maps, of(&entry[1])),
                 _ => Kind::Scalar(Scalar::String),
             },
             DataType::Struct(fields) => {
-                let field = |field: &FieldRef| Field::checked(field.name(), Self::new(field.data_type()));
+                let field = |field: &FieldRef| Field::checked(field.name(), Self::new(field.data_type(), maps));
                 Kind::Struct(Box::new(Record::new(fields.iter().map(field).collect())))
             }
             other => Kind::Scalar(Scalar::of(other).unwrap_or(Scalar::String)),
@@ -101,7 +103,7 @@ impl Check {
         let token = scan.string()?;
         match self.kind {
             Kind::Scalar(Scalar::String) => Ok(()),
-            Kind::Scalar(Scalar::Boolean) | Kind::Array(_) | Kind::Map(_) | Kind::Struct(_) => {
+            Kind::Scalar(Scalar::Boolean) | Kind::Array(_) | Kind::Map(..) | Kind::Struct(_) => {
                 Err(self.mismatch(at, "a string"))
             }
             Kind::Scalar(scalar) => text::check(scalar, &token.text()).map_err(|why| Fault::misfit(at, why)),
@@ -141,6 +143,7 @@ impl Check {
         let at = scan.at();
         match &mut self.kind {
             Kind::Array(items) => check_items(scan, items),
+            Kind::Map(Maps::Entries, values) => entries::check(scan, values),
             Kind::Scalar(Scalar::String) => scan.skip_value(),
             _ => Err(self.mismatch(at, "an array")),
         }
@@ -150,7 +153,7 @@ impl Check {
         let at = scan.at();
         match &mut self.kind {
             Kind::Struct(record) => record.read(scan, &mut [], 0),
-            Kind::Map(values) => map::check(scan, values),
+            Kind::Map(_, values) => map::check(scan, values),
             Kind::Scalar(Scalar::String) => scan.skip_value(),
             _ => Err(self.mismatch(at, "an object")),
         }

@@ -9,12 +9,14 @@
 //! | STRING | anything: see [`super::text`] |
 //! | BYTES | a string in base64 |
 //! | ARRAY | an array |
-//! | MAP, STRUCT | an object |
+//! | MAP, STRUCT | an object; in JSON_SR a MAP may be an array of entries: see [`super::entries`] |
 //!
 //! `null` is null for all of them. [`super::check`] accepts the same values for columns that are not requested.
 
+use super::entries;
 use super::fault::{Fault, Read};
 use super::map;
+use super::maps::Maps;
 use super::record::{Field, Record};
 use super::scan::Scan;
 use super::text;
@@ -27,19 +29,19 @@ use crate::format::text as scalar;
 pub(super) enum Plan {
     Scalar,
     Array(Box<Plan>),
-    Map(Box<Plan>),
+    Map(Maps, Box<Plan>),
     Struct(Box<Record>),
 }
 
 impl Plan {
-    /// The plan for the values of a column.
-    pub(super) fn new(column: &Column) -> Self {
+    /// The plan for the values of a column, and the form of the MAPs in it.
+    pub(super) fn new(column: &Column, maps: Maps) -> Self {
         match &column.values {
-            Values::Array(array) => Self::Array(Box::new(Self::new(&array.items))),
-            Values::Map(map) => Self::Map(Box::new(Self::new(&map.values))),
+            Values::Array(array) => Self::Array(Box::new(Self::new(&array.items, maps))),
+            Values::Map(map) => Self::Map(maps, Box::new(Self::new(&map.values, maps))),
             Values::Struct(fields, children) => {
                 let fields = fields.iter().zip(children).enumerate();
-                let fields = fields.map(|(at, (field, child))| Field::built(field.name(), at, Self::new(child)));
+                let fields = fields.map(|(at, (field, child))| Field::built(field.name(), at, Self::new(child, maps)));
                 Self::Struct(Box::new(Record::new(fields.collect())))
             }
             _ => Self::Scalar,
@@ -178,6 +180,7 @@ fn read_array(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read
             read_items(scan, plan, &mut array.items)?;
             array.close();
         }
+        (Plan::Map(Maps::Entries, plan), Values::Map(map)) => entries::read(scan, plan, map)?,
         (_, Values::String(bytes)) => {
             text::write(scan, &mut bytes.data)?;
             bytes.close().map_err(|full| column_full(at, &full))?;
@@ -212,7 +215,7 @@ fn read_object(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Rea
     let row = column.len();
     match (plan, &mut column.values) {
         (Plan::Struct(record), Values::Struct(_, children)) => record.read(scan, children, row)?,
-        (Plan::Map(plan), Values::Map(map)) => map::read(scan, plan, map)?,
+        (Plan::Map(_, plan), Values::Map(map)) => map::read(scan, plan, map)?,
         (_, Values::String(bytes)) => {
             text::write(scan, &mut bytes.data)?;
             bytes.close().map_err(|full| column_full(at, &full))?;

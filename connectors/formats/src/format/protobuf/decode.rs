@@ -12,7 +12,7 @@ use super::fault::{Fault, Read};
 use super::known::{self, wrong_type};
 use super::layout::message_of;
 use super::map;
-use super::message::{Enum, Primitive};
+use super::message::{Enum, Message, Primitive};
 use super::plan::{FieldPlan, Found, Plan, Reader, Shape, State};
 use super::wire::{BYTES, Input};
 use crate::format::batch::{Rows, Selected};
@@ -31,9 +31,13 @@ impl ProtobufDecoder {
     /// A decoder for the message of a layout. Fails if a field does not exist, is requested twice or has a type that
     /// no message has.
     pub(in super::super) fn try_new(layout: &Layout, projection: &[usize]) -> Result<Self, FormatError> {
+        Self::of_message(layout, projection, &message_of(&layout.fields, layout.presence)?)
+    }
+
+    /// A decoder for a message. Fails as [`Self::try_new`], or if a field has another type than its column.
+    pub(super) fn of_message(layout: &Layout, projection: &[usize], message: &Message) -> Result<Self, FormatError> {
         let Selected { columns, by_field, .. } = Selected::try_new(layout, projection)?;
-        let message = message_of(&layout.fields, layout.presence)?;
-        let plan = Plan::new(&message, &layout.fields, &by_field).map_err(FormatError::Unfit)?;
+        let plan = Plan::new(message, &layout.fields, &by_field).map_err(FormatError::Unfit)?;
         Ok(Self { columns, plan })
     }
 }
@@ -238,16 +242,16 @@ impl FieldPlan {
         let Some(column) = column else { return plan.read(&mut input, None) };
         let map = map::of_column(column);
         plan.read(&mut input, Some(slice::from_mut(&mut map.values)))?;
-        write_key(plan, &input, &mut map.keys.data);
+        write_key(plan, &input, &mut map.keys.data)?;
         map.keys.close().map_err(|full| column_full(&full))
     }
 
     /// The key of the entry that was read last.
-    pub(super) fn entry_key(&self, entry: &Input<'_>) -> Vec<u8> {
+    pub(super) fn entry_key(&self, entry: &Input<'_>) -> Read<Vec<u8>> {
         let Reader::Message(plan) = &self.reader else { unreachable!("the entries of a map are messages") };
         let mut key = Vec::new();
-        write_key(plan, entry, &mut key);
-        key
+        write_key(plan, entry, &mut key)?;
+        Ok(key)
     }
 
     /// Writes what was found of the field as one row.
@@ -358,15 +362,28 @@ fn read_enum(names: &Enum, value: u64, column: Option<&mut Column>) -> Read<()> 
 
 /// Appends the key of the entry that was read last, as a text.
 #[inline]
-fn write_key(plan: &Plan, entry: &Input<'_>, out: &mut Vec<u8>) {
-    let value = plan.found[0].value;
+fn write_key(plan: &Plan, entry: &Input<'_>, out: &mut Vec<u8>) -> Read<()> {
     match plan.fields[0].reader {
-        Reader::Scalar(Primitive::String) => out.extend_from_slice(entry.part(value)),
-        Reader::Scalar(Primitive::Bool) => out.extend_from_slice(if value == 0 { b"false" } else { b"true" }),
-        Reader::Scalar(primitive) => {
-            out.extend_from_slice(itoa::Buffer::new().format(primitive.integer(value)).as_bytes());
+        Reader::Scalar(primitive) => write_plain_key(primitive, plan.found[0].value, entry, out),
+        Reader::Wrapper(primitive) => {
+            let mut inner = match plan.found[0].state {
+                State::Merged => Input::detached(&plan.fields[0].merged),
+                _ => entry.inner(plan.found[0].value),
+            };
+            let value = wrapped(primitive, &mut inner)?;
+            write_plain_key(primitive, value, &inner, out);
         }
         _ => unreachable!("the keys of a map are scalars"),
+    }
+    Ok(())
+}
+
+#[inline]
+fn write_plain_key(primitive: Primitive, value: u64, input: &Input<'_>, out: &mut Vec<u8>) {
+    match primitive {
+        Primitive::String => out.extend_from_slice(input.part(value)),
+        Primitive::Bool => out.extend_from_slice(if value == 0 { b"false" } else { b"true" }),
+        primitive => out.extend_from_slice(itoa::Buffer::new().format(primitive.integer(value)).as_bytes()),
     }
 }
 

@@ -17,6 +17,7 @@ use super::schema::Compiled;
 use super::wire::{Input, unzigzag};
 use crate::format::batch::{Rows, Selected};
 use crate::format::column::Column;
+use crate::format::framing::{missing_ids, schema_id};
 use crate::format::kind::FormatError;
 use crate::format::{Decoded, Decoder, Layout};
 use crate::schema::{Schema, SchemaId};
@@ -90,15 +91,7 @@ impl Decoder for FramedProtobufDecoder {
     }
 
     fn missing_schemas(&self, payloads: &BinaryArray) -> Vec<SchemaId> {
-        let mut missing: Vec<SchemaId> = Vec::new();
-        for id in payloads.iter().flatten().filter_map(schema_of) {
-            if missing.last() != Some(&id) && self.schemas.iter().all(|(known, _)| *known != id) {
-                missing.push(id);
-            }
-        }
-        missing.sort_unstable();
-        missing.dedup();
-        missing
+        missing_ids(payloads, |id| self.schemas.iter().any(|(known, _)| *known == id))
     }
 
     fn learn(&mut self, id: SchemaId, schema: Result<Arc<Schema>, String>) {
@@ -128,18 +121,10 @@ impl Program {
     }
 }
 
-/// The id of the schema that a payload was written with.
-fn schema_of(payload: &[u8]) -> Option<SchemaId> {
-    match payload {
-        [0, a, b, c, d, ..] => Some(SchemaId::from_be_bytes([*a, *b, *c, *d])),
-        _ => None,
-    }
-}
-
 /// Reads what is in front of the message, up to the message.
 #[inline]
 fn read_address(input: &mut Input<'_>) -> Result<Address, String> {
-    let Some(schema) = schema_of(input.rest()) else { return Err(no_frame(input.rest())) };
+    let Some(schema) = schema_id(input.rest()) else { return Err(no_frame(input.rest())) };
     let _frame: Option<[u8; 5]> = input.take();
     let mut address = Address { schema, count: 1, indexes: [0; INDEXES_MAX] };
     let mut next = || input.varint().map(unzigzag).map_err(|fault| fault.to_string());

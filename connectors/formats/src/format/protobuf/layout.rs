@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, TimeUnit};
 
-use super::message::{Field, Kind, Label, Message, Primitive};
+use super::message::{Field, Kind, Label, Message, Primitive, Written};
 use crate::format::column::valid_decimal;
 use crate::format::kind::FormatError;
 use crate::format::{Presence, sql_name};
@@ -34,7 +34,7 @@ pub(in super::super) fn supports(data_type: &DataType) -> bool {
 pub(super) fn message_of(columns: &[FieldRef], presence: Presence) -> Result<Message, FormatError> {
     let field = |(column, number): (&FieldRef, u32)| field(column.name(), column.data_type(), number, presence);
     let fields = columns.iter().zip(1..).map(field).collect::<Result<_, _>>()?;
-    Ok(Message { fields, unions: Vec::new() })
+    Ok(Message { fields, ..Message::default() })
 }
 
 fn field(name: &str, data_type: &DataType, number: u32, presence: Presence) -> Result<Field, FormatError> {
@@ -54,15 +54,16 @@ fn field(name: &str, data_type: &DataType, number: u32, presence: Presence) -> R
             kind => (Label::Optional, kind),
         },
     };
-    Ok(Field { number, name: name.to_owned(), label, kind })
+    Ok(Field { number, name: name.to_owned(), label, kind, written: Written::default() })
 }
 
 /// The message of a map's entries.
 fn entry(value: &DataType, presence: Presence) -> Result<Kind, FormatError> {
     let kind = Kind::Primitive(Primitive::String);
-    let key = Field { number: 1, name: "key".to_owned(), label: Label::Implicit, kind };
+    let written = Written::default();
+    let key = Field { number: 1, name: "key".to_owned(), label: Label::Implicit, kind, written };
     let value = field("value", value, 2, presence)?;
-    Ok(Kind::Message(Arc::new(Message { fields: vec![key, value], unions: Vec::new() })))
+    Ok(Kind::Message(Arc::new(Message { fields: vec![key, value], ..Message::default() })))
 }
 
 /// The type of a value that does not repeat.
@@ -84,7 +85,9 @@ fn scalar(data_type: &DataType, presence: Presence) -> Option<Kind> {
         DataType::Date32 => return Some(Kind::Date),
         DataType::Time32(TimeUnit::Millisecond) => return Some(Kind::Time),
         DataType::Timestamp(TimeUnit::Millisecond, None) => return Some(Kind::Timestamp),
-        DataType::Decimal128(..) | DataType::Decimal256(..) => return Some(Kind::Decimal),
+        DataType::Decimal128(..) | DataType::Decimal256(..) => {
+            return Some(Kind::Decimal { precision: None, scale: None });
+        }
         _ => return None,
     };
     Some(if presence == Presence::Wrapper { Kind::Wrapper(primitive) } else { Kind::Primitive(primitive) })

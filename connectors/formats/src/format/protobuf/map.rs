@@ -61,7 +61,7 @@ fn last_entries(field: &mut FieldPlan, input: &Input<'_>) -> Read<Vec<u64>> {
         }
         let entry = rest.value(BYTES)?;
         field.read_entry(entry, input, None)?;
-        let key = field.entry_key(&input.inner(entry));
+        let key = field.entry_key(&input.inner(entry))?;
         match *by_key.entry(key).or_insert(entries.len()) {
             new if new == entries.len() => entries.push(entry),
             known => entries[known] = entry,

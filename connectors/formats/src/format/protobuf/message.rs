@@ -10,6 +10,8 @@ use super::wire::{BYTES, FIXED32, FIXED64, VARINT, unzigzag, zigzag};
 /// A message with its fields.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Message {
+    /// Its full name; empty for the message of a layout.
+    pub(super) name: String,
     /// The fields in ascending order of their numbers.
     pub(super) fields: Vec<Field>,
     /// The groups of fields of which a message has one at most.
@@ -32,6 +34,20 @@ pub(super) struct Field {
     pub(super) name: String,
     pub(super) label: Label,
     pub(super) kind: Kind,
+    /// When it is written.
+    pub(super) written: Written,
+}
+
+/// When a field with a single value is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Written {
+    /// If the label says so: never for null, and for a default only if its absence would be null.
+    #[default]
+    ByLabel,
+    /// Unless it is null, defaults included: an optional field of proto2.
+    UnlessNull,
+    /// Always: a required field of proto2. Null is its default.
+    Always,
 }
 
 /// How often a field occurs, and what its absence means.
@@ -73,14 +89,14 @@ pub(super) enum Kind {
     Time,
     /// `google.protobuf.Timestamp`.
     Timestamp,
-    /// `confluent.type.Decimal`.
-    Decimal,
+    /// `confluent.type.Decimal`, with the precision and the scale that its field gives.
+    Decimal { precision: Option<u32>, scale: Option<u32> },
     /// An enum, which is read as the name of its value.
     Enum(Arc<Enum>),
     /// Another message.
     Message(Arc<Message>),
-    /// A message that contains itself, with the fields that lead back to it.
-    Recursive(String),
+    /// A message that cannot be read, and why: it contains itself, or is too deep.
+    Refused(String),
 }
 
 /// The names of an enum's values.
@@ -138,6 +154,17 @@ impl Primitive {
         }
     }
 
+    /// The bits of an integer in a payload, if the type has it. Of a type of 64 bits without a sign it has all.
+    #[inline]
+    pub(super) fn bits_of(self, integer: i64) -> Option<u64> {
+        let is_in_range = match self {
+            Self::Int32 | Self::Sint32 | Self::Sfixed32 => i32::try_from(integer).is_ok(),
+            Self::Uint32 | Self::Fixed32 => u32::try_from(integer).is_ok(),
+            _ => true,
+        };
+        is_in_range.then(|| self.bits(integer))
+    }
+
     /// The double that the bits of a value mean.
     #[inline]
     pub(super) fn double(self, bits: u64) -> f64 {
@@ -148,7 +175,7 @@ impl Primitive {
     }
 
     /// The bits of an integer, as they are in a payload.
-    fn bits(self, integer: i64) -> u64 {
+    pub(super) fn bits(self, integer: i64) -> u64 {
         match self {
             Self::Sint32 | Self::Sint64 => zigzag(integer),
             _ => integer as u64,
@@ -176,6 +203,31 @@ impl Primitive {
     /// True if elements can share one length.
     pub(super) fn is_packable(self) -> bool {
         self.wire() != BYTES
+    }
+
+    /// True if the keys of a map can be of the type.
+    pub(super) fn is_key(self) -> bool {
+        !matches!(self, Self::Float | Self::Double | Self::Bytes)
+    }
+}
+
+impl Message {
+    /// The key and the value, if the message can be the entry of a map: its fields have these names. Kafka Connect
+    /// registers maps as repeated messages whose names end with `Entry`.
+    pub(super) fn as_entry(&self) -> Option<(&Field, &Field)> {
+        let [key, value] = self.fields.as_slice() else { return None };
+        let is_key = match key.kind {
+            Kind::Primitive(primitive) | Kind::Wrapper(primitive) => primitive.is_key(),
+            _ => false,
+        };
+        let is_single = !matches!(key.label, Label::Repeated { .. } | Label::Map);
+        let has_names = key.name == "key" && value.name == "value";
+        (is_key && is_single && has_names && self.unions.is_empty()).then_some((key, value))
+    }
+
+    /// True if the message is the entry of a map for Kafka Connect.
+    pub(super) fn is_connect_entry(&self) -> bool {
+        self.name.ends_with("Entry") && self.as_entry().is_some()
     }
 }
 

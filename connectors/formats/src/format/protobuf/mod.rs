@@ -42,6 +42,9 @@ mod decode;
 mod encode;
 mod fault;
 mod framed;
+mod generate;
+mod given;
+mod infer;
 mod known;
 mod layout;
 mod map;
@@ -53,8 +56,11 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod write_plan;
 
 pub(super) use decode::ProtobufDecoder;
 pub(super) use encode::ProtobufEncoder;
 pub use framed::FramedProtobufDecoder;
+pub(super) use generate::DEFAULT_FULL_NAME;
+pub(super) use given::{bare_decoder, check, encoder, infer, schema_of};
 pub(super) use layout::supports;

@@ -132,9 +132,14 @@ impl Plan {
 
     /// A plan for the entries of a map, whose values go to the only column. An absent value is the default of its type.
     fn of_entries(entry: &Message, value: &DataType) -> Result<Self, String> {
-        let [key, field] = entry.fields.as_slice() else { return Err("an entry has a key and a value".to_owned()) };
-        let Kind::Primitive(primitive) = key.kind else { return Err("a key is not a message".to_owned()) };
-        let key = FieldPlan::of(key, Shape::Implicit, Reader::Scalar(primitive), None);
+        let (key, field) = entry.as_entry().ok_or("an entry has a key and a value")?;
+        let reader = match key.kind {
+            Kind::Wrapper(primitive) => Reader::Wrapper(primitive),
+            Kind::Primitive(primitive) => Reader::Scalar(primitive),
+            _ => return Err("a key is not a message".to_owned()),
+        };
+        let shape = if matches!(reader, Reader::Wrapper(_)) { Shape::Optional } else { Shape::Implicit };
+        let key = FieldPlan::of(key, shape, reader, None);
         let mut value = FieldPlan::new(field, value, Some(0))?;
         if value.shape == Shape::Optional {
             value.shape = Shape::Implicit;
@@ -168,7 +173,7 @@ impl Plan {
 }
 
 /// What has this name, or else what has a name that differs from it in case only.
-fn by_name<'a, T>(all: &'a [T], name: &str, name_of: impl Fn(&T) -> &str) -> Option<&'a T> {
+pub(super) fn by_name<'a, T>(all: &'a [T], name: &str, name_of: impl Fn(&T) -> &str) -> Option<&'a T> {
     let folded = || all.iter().find(|one| name_of(one).to_uppercase() == name.to_uppercase());
     all.iter().find(|one| name_of(one) == name).or_else(folded)
 }
@@ -219,13 +224,15 @@ impl FieldPlan {
             (Label::Repeated { .. }, kind, DataType::List(item)) => {
                 (Shape::Repeated, Reader::new(kind, item.data_type()))
             }
-            (Label::Map, Kind::Message(entry), DataType::Map(entries, _)) => (Shape::Map, entry_reader(entry, entries)),
+            (Label::Map | Label::Repeated { .. }, Kind::Message(entry), DataType::Map(entries, _)) => {
+                (Shape::Map, entry_reader(entry, entries))
+            }
             _ => (Shape::Repeated, None),
         };
         let named = |why: String| format!("{}: {why}", field.name);
         match (reader, &field.kind) {
             (Some(reader), _) => Ok(Self::of(field, shape, reader.map_err(named)?, column)),
-            (None, Kind::Recursive(path)) => Err(named(format!("the message contains itself: {path}"))),
+            (None, Kind::Refused(why)) => Err(named(why.clone())),
             (None, _) => Err(named(format!("the field cannot be read as {}", sql_name(data_type)))),
         }
     }
@@ -250,7 +257,9 @@ impl FieldPlan {
 
 fn entry_reader(entry: &Message, entries: &FieldRef) -> Option<Result<Reader, String>> {
     match entries.data_type() {
-        DataType::Struct(pair) if pair.len() == 2 && pair[0].data_type() == &DataType::Utf8 => {
+        DataType::Struct(pair)
+            if pair.len() == 2 && pair[0].data_type() == &DataType::Utf8 && entry.as_entry().is_some() =>
+        {
             Some(Plan::of_entries(entry, pair[1].data_type()).map(|plan| Reader::Message(Box::new(plan))))
         }
         _ => None,
@@ -267,7 +276,7 @@ impl Reader {
             (Kind::Date, DataType::Date32) => Self::Date,
             (Kind::Time, DataType::Time32(_)) => Self::Time,
             (Kind::Timestamp, DataType::Timestamp(..)) => Self::Timestamp,
-            (Kind::Decimal, DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) => {
+            (Kind::Decimal { .. }, DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) => {
                 Self::Decimal(*precision, *scale)
             }
             (Kind::Message(message), DataType::Struct(fields)) => {

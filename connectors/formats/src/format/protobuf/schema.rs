@@ -11,19 +11,25 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use prost_reflect::prost::Message as _;
 use prost_reflect::prost_types::FileDescriptorProto;
-use prost_reflect::{EnumDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor, Syntax, Value};
+use prost_reflect::{
+    Cardinality, EnumDescriptor, FieldDescriptor, FileDescriptor, MapKey, MessageDescriptor, Syntax, Value,
+};
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
-use super::message::{DefaultValue, Enum, Field, Kind, Label, Message, Primitive, Union};
+use super::message::{DefaultValue, Enum, Field, Kind, Label, Message, Primitive, Union, Written};
+use crate::format::inferred::SCHEMA_BYTES_MAX;
 use crate::schema::{Schema, SchemaKind};
 
 /// The name of the schema itself among its imports.
 const ROOT: &str = "headwater-schema.proto";
-/// The maximum length of a schema's text, in bytes.
-const TEXT_MAX: usize = 1 << 20;
 /// The maximum depth of braces and brackets in a text, which its parser follows by recursion.
 const NESTED_MAX: usize = 64;
+
+/// How deep messages may be within each other as fields.
+const MESSAGES_DEEP: usize = 64;
+/// How many messages an error lists.
+const NAMES_LISTED_MAX: usize = 20;
 
 /// Files that need no registration, in addition to those of `google/protobuf`.
 const KNOWN: &[(&str, &str)] = &[
@@ -65,6 +71,34 @@ impl Compiled {
         }
         Ok(Builder::default().message(&message))
     }
+
+    /// The message with this full name, or else the first one of the file, with its indexes. The error lists the
+    /// messages that there are.
+    pub(super) fn named(&self, full_name: Option<&str>) -> Result<(Vec<u32>, Arc<Message>), String> {
+        let mut names = Vec::new();
+        let mut level: Vec<_> = self.file.messages().zip(0..).map(|(message, index)| (vec![index], message)).collect();
+        while !level.is_empty() {
+            for (path, message) in &level {
+                if full_name.is_none_or(|name| name == message.full_name()) {
+                    return Ok((path.clone(), Builder::default().message(message)));
+                }
+                names.push(message.full_name().to_owned());
+            }
+            level = level.iter().flat_map(children).collect();
+        }
+        names.truncate(NAMES_LISTED_MAX);
+        match full_name {
+            Some(name) => Err(format!("the schema has no message {name}; its messages are {}", names.join(", "))),
+            None => Err("the schema has no message".to_owned()),
+        }
+    }
+}
+
+/// The messages that are declared within another one, with their indexes.
+fn children((path, message): &(Vec<u32>, MessageDescriptor)) -> Vec<(Vec<u32>, MessageDescriptor)> {
+    let children = message.child_messages().filter(|child| !child.is_map_entry());
+    let with_path = |(child, index)| ([path.as_slice(), &[index]].concat(), child);
+    children.zip(0..).map(with_path).collect()
 }
 
 /// The texts of a schema and of everything that it refers to, by the name of their import.
@@ -77,8 +111,8 @@ fn collect(name: &str, schema: &Schema, files: &mut HashMap<String, Arc<str>>) -
         b'}' | b']' | b')' | b'>' => (deepest.0.saturating_sub(1), deepest.1),
         _ => deepest,
     };
-    if schema.text.len() > TEXT_MAX {
-        return Err(format!("the schema has more than {TEXT_MAX} bytes"));
+    if schema.text.len() > SCHEMA_BYTES_MAX {
+        return Err(format!("the schema has more than {SCHEMA_BYTES_MAX} bytes"));
     }
     if schema.text.bytes().fold((0, 0), depth).1 > NESTED_MAX {
         return Err(format!("the schema is nested more than {NESTED_MAX} levels deep"));
@@ -135,7 +169,7 @@ impl Builder {
         let unions = unions.collect();
         let fields = descriptor.fields().filter(|field| !field.is_group()).map(|field| self.field(&field)).collect();
         self.path.pop();
-        let message = Arc::new(Message { fields, unions });
+        let message = Arc::new(Message { name: descriptor.full_name().to_owned(), fields, unions });
         self.done.insert(descriptor.full_name().to_owned(), message.clone());
         message
     }
@@ -144,14 +178,17 @@ impl Builder {
         if let Some((_, inside)) = self.path.last_mut() {
             field.name().clone_into(inside);
         }
-        let kind = self.kind(field.kind());
+        let kind = match self.kind(field.kind()) {
+            Kind::Decimal { .. } => decimal(field),
+            kind => kind,
+        };
         let label = match &kind {
             _ if field.is_map() => Label::Map,
             _ if field.is_list() => Label::Repeated { packed: field.is_packed() },
             Kind::Primitive(_) | Kind::Enum(_) => absence(field),
             _ => Label::Optional,
         };
-        Field { number: field.number(), name: field.name().to_owned(), label, kind }
+        Field { number: field.number(), name: field.name().to_owned(), label, kind, written: written(field) }
     }
 
     fn kind(&mut self, kind: prost_reflect::Kind) -> Kind {
@@ -182,7 +219,7 @@ impl Builder {
             "google.type.Date" => Kind::Date,
             "google.type.TimeOfDay" => Kind::Time,
             "google.protobuf.Timestamp" => Kind::Timestamp,
-            "confluent.type.Decimal" => Kind::Decimal,
+            "confluent.type.Decimal" => Kind::Decimal { precision: None, scale: None },
             "google.protobuf.BoolValue" => Kind::Wrapper(Primitive::Bool),
             "google.protobuf.Int32Value" => Kind::Wrapper(Primitive::Int32),
             "google.protobuf.Int64Value" => Kind::Wrapper(Primitive::Int64),
@@ -193,7 +230,10 @@ impl Builder {
             "google.protobuf.StringValue" => Kind::Wrapper(Primitive::String),
             "google.protobuf.BytesValue" => Kind::Wrapper(Primitive::Bytes),
             name => match self.path.iter().position(|(outer, _)| outer == name) {
-                Some(start) => Kind::Recursive(self.circle(start)),
+                Some(start) => Kind::Refused(format!("the message contains itself: {}", self.circle(start))),
+                None if self.path.len() == MESSAGES_DEEP => {
+                    Kind::Refused(format!("messages are nested more than {MESSAGES_DEEP} deep"))
+                }
                 None => Kind::Message(self.message(message)),
             },
         }
@@ -205,6 +245,26 @@ impl Builder {
         let steps: Vec<_> = steps.chain([self.path[start].0.clone()]).collect();
         steps.join(" -> ")
     }
+}
+
+/// When a field is written: proto2 can tell what is absent, and requires some fields.
+fn written(field: &FieldDescriptor) -> Written {
+    match field.cardinality() {
+        Cardinality::Required => Written::Always,
+        _ if field.parent_file().syntax() == Syntax::Proto2 => Written::UnlessNull,
+        _ => Written::ByLabel,
+    }
+}
+
+/// A decimal with the parameters that Confluent's option of its field gives.
+fn decimal(field: &FieldDescriptor) -> Kind {
+    let options = field.options();
+    let meta = field.parent_pool().get_extension_by_name("confluent.field_meta");
+    let meta = meta.map(|meta| options.get_extension(&meta));
+    let params = meta.as_deref().and_then(Value::as_message).and_then(|meta| meta.get_field_by_name("params"));
+    let params = params.as_deref().and_then(Value::as_map);
+    let number = |name: &str| params?.get(&MapKey::String(name.to_owned()))?.as_str()?.parse().ok();
+    Kind::Decimal { precision: number("precision"), scale: number("scale") }
 }
 
 /// What the absence of a field with a scalar means: null if the file can tell, and otherwise the default, which a file of

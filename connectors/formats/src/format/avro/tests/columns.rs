@@ -5,7 +5,8 @@ use arrow::datatypes::DataType;
 use super::super::super::Layout;
 use super::super::super::testing::{TIME, TIMESTAMP, array, bare, layout, map, record};
 use super::super::super::types::sql_name;
-use super::super::{DEFAULT_FULL_NAME, Inferred, Names, infer, key_full_name, schema_of};
+use super::super::super::{Inferred, Names};
+use super::super::{DEFAULT_FULL_NAME, infer, key_full_name, schema_of};
 use super::schema;
 
 fn listed(inferred: &Inferred) -> String {

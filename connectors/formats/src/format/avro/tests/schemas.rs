@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::super::super::Names;
 use super::super::super::types::sql_name;
-use super::super::{AvroSchema, Names, infer};
+use super::super::{AvroSchema, infer};
 use super::schema;
 use crate::schema::{Reference, Schema, SchemaKind};
 
