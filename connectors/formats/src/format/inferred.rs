@@ -3,6 +3,7 @@
 //! Separate because Avro, Protobuf and JSON Schema differ in their types only: what happens to names, to parts that no
 //! column can hold and to schemas that are too large is the same for all.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -16,6 +17,8 @@ pub(super) const SCHEMA_BYTES_MAX: usize = 1 << 20;
 const TYPES_MAX: usize = 10_000;
 /// How deep types may be nested.
 const NESTING_MAX: usize = 64;
+/// How many parts that no column can hold are listed.
+const DROPPED_MAX: usize = 1_000;
 
 /// The columns for a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub struct Inferred {
     pub fields: Vec<FieldRef>,
     /// True if the schema is a record with a field for each column, false if it is the type of the only column.
     pub is_record: bool,
-    /// What no column can hold.
+    /// What no column can hold, up to 1,000 parts.
     pub dropped: Vec<Dropped>,
 }
 
@@ -128,25 +131,33 @@ impl<'a, S: Source + ?Sized> Inference<'a, S> {
     }
 
     fn fields<'f>(&mut self, fields: impl Iterator<Item = (&'f str, S::Node)>) -> Vec<FieldRef> {
-        let mut inferred: Vec<FieldRef> = Vec::new();
+        let (mut inferred, mut taken) = (Vec::new(), HashSet::new());
         for (written, node) in fields {
             let name = match self.names {
                 Names::Upper => written.to_uppercase(),
                 Names::AsWritten => written.to_owned(),
             };
             self.path.push(written.to_owned());
-            let data_type = match inferred.iter().any(|other| *other.name() == name) {
+            let data_type = match taken.contains(&name) {
                 true => Err(format!("there are two fields \"{name}\"")),
                 false => self.data_type(node),
             };
-            inferred.extend(self.kept(data_type).map(|data_type| nullable(&name, data_type)));
+            if let Some(data_type) = self.kept(data_type) {
+                inferred.push(nullable(&name, data_type));
+                taken.insert(name);
+            }
             self.path.pop();
         }
         inferred
     }
 
     fn kept(&mut self, data_type: Result<DataType, String>) -> Option<DataType> {
-        data_type.map_err(|reason| self.dropped.push(Dropped { path: self.path.join("."), reason })).ok()
+        let list = |reason| {
+            if self.dropped.len() < DROPPED_MAX {
+                self.dropped.push(Dropped { path: self.path.join("."), reason });
+            }
+        };
+        data_type.map_err(list).ok()
     }
 
     /// The columns of a schema that is a record.

@@ -69,6 +69,7 @@ struct Generator {
 /// A type of fields: its name, and the declaration of the message that it is.
 struct Declared {
     name: String,
+    /// Behind its number.
     options: String,
     message: String,
 }

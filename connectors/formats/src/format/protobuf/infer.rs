@@ -77,7 +77,7 @@ fn value_type<'m>(field: &'m Field, inference: &mut Inference<'_, &'m Message>) 
         Kind::Time => DataType::Time32(TimeUnit::Millisecond),
         Kind::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
         Kind::Decimal { precision, scale } => decimal_of(precision.unwrap_or(DIGITS), scale.unwrap_or(0))?,
-        Kind::Message(message) => inference.data_type(Node::Message(message))?,
+        Kind::Message(message) => inference.structure(Node::Message(message), &message.name, fields(message))?,
         Kind::Refused(why) => return Err(why.clone()),
     })
 }
