@@ -11,6 +11,8 @@
 
 #[path = "decode/avro.rs"]
 mod avro;
+#[path = "decode/registered.rs"]
+mod registered;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ fn main() {
     let delimited = batches(rows, bid_delimited);
     let protobuf: Vec<_> = json.iter().map(bids_protobuf).collect();
     let avro = avro::payloads(&json);
+    let registered = [FormatKind::Protobuf, FormatKind::JsonSr].map(|format| registered::payloads(format, &json));
     println!("{rows} bids, {} bytes each as JSON, {runs} runs", json[0].values().len() / json[0].len());
     let mut contenders = vec![
         ours("headwater JSON, 2 of 7 fields", FormatKind::Json, &TWO, &json),
@@ -43,10 +46,10 @@ fn main() {
         ours("headwater DELIMITED, 2 of 7", FormatKind::Delimited, &TWO, &delimited),
         ours("headwater DELIMITED, all 7", FormatKind::Delimited, &ALL, &delimited),
         encoding("headwater JSON, written", FormatKind::Json, &json),
-        ours("headwater PROTOBUF, 2 of 7 fields", FormatKind::ProtobufNosr, &TWO, &protobuf),
-        ours("headwater PROTOBUF, all 7 fields", FormatKind::ProtobufNosr, &ALL, &protobuf),
-        ours("headwater PROTOBUF, no field", FormatKind::ProtobufNosr, &[], &protobuf),
-        encoding("headwater PROTOBUF, written", FormatKind::ProtobufNosr, &protobuf),
+        ours("headwater PROTOBUF_NOSR, 2 of 7 fields", FormatKind::ProtobufNosr, &TWO, &protobuf),
+        ours("headwater PROTOBUF_NOSR, all 7 fields", FormatKind::ProtobufNosr, &ALL, &protobuf),
+        ours("headwater PROTOBUF_NOSR, no field", FormatKind::ProtobufNosr, &[], &protobuf),
+        encoding("headwater PROTOBUF_NOSR, written", FormatKind::ProtobufNosr, &protobuf),
         Contender::new("prost, 2 of 7 fields", &protobuf, prost_two),
         Contender::new("prost, all 7 fields", &protobuf, prost_all),
         prost_encoding("prost, written", &protobuf),
@@ -55,6 +58,11 @@ fn main() {
         Contender::new("serde_json Value, 2 of 7", &json, serde_json_value),
     ];
     contenders.extend(avro::contenders(&avro, &json));
+    let protobuf =
+        ["headwater PROTOBUF, 2 of 7 fields", "headwater PROTOBUF, all 7 fields", "headwater PROTOBUF, written"];
+    contenders.extend(registered::contenders(protobuf, FormatKind::Protobuf, &registered[0], &json));
+    let json_sr = ["headwater JSON_SR, 2 of 7 fields", "headwater JSON_SR, all 7 fields", "headwater JSON_SR, written"];
+    contenders.extend(registered::contenders(json_sr, FormatKind::JsonSr, &registered[1], &json));
     for _ in 0..runs {
         contenders.iter_mut().for_each(Contender::run);
     }
@@ -293,9 +301,9 @@ fn extra(chance: u64) -> String {
 fn report(contenders: &mut [Contender<'_>], rows: usize) {
     let reference = contenders.iter_mut().find(|contender| contender.name == "arrow-json, all 7 fields");
     let unit = reference.expect("it is in the list").rates(rows)[1];
-    println!("{:34} {:>8} {:>8} {:>8}  ratio to arrow-json, all 7", "M rows/s", "max", "median", "min");
+    println!("{:39} {:>8} {:>8} {:>8}  ratio to arrow-json, all 7", "M rows/s", "max", "median", "min");
     for contender in contenders {
         let [max, median, min] = contender.rates(rows);
-        println!("{:34} {max:8.2} {median:8.2} {min:8.2}  {:.2}", contender.name, median / unit);
+        println!("{:39} {max:8.2} {median:8.2} {min:8.2}  {:.2}", contender.name, median / unit);
     }
 }

@@ -40,6 +40,7 @@ mod testing;
 mod tests;
 mod text;
 mod types;
+mod unscaled;
 
 use std::sync::Arc;
 

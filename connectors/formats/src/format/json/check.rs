@@ -6,10 +6,10 @@
 
 use arrow::datatypes::{DataType, FieldRef};
 
+use super::dialect::{Dialect, check_unscaled, unscaled};
 use super::entries;
 use super::fault::{Fault, Read};
 use super::map;
-use super::maps::Maps;
 use super::record::{Field, Record};
 use super::scan::Scan;
 use super::value::{in_item, mismatch, parse_literal, small_integer, too_large};
@@ -21,32 +21,33 @@ use crate::format::{sql_name, text};
 pub(super) struct Check {
     kind: Kind,
     data_type: DataType,
+    dialect: Dialect,
 }
 
 enum Kind {
     Scalar(Scalar),
     Array(Box<Check>),
-    Map(Maps, Box<Check>),
+    Map(Dialect, Box<Check>),
     Struct(Box<Record>),
 }
 
 impl Check {
     /// The check for the values of a type that JSON supports, and the form of the MAPs in it.
-    pub(super) fn new(data_type: &DataType, maps: Maps) -> Self {
-        let of = |field: &FieldRef| Box::new(Self::new(field.data_type(), maps));
+    pub(super) fn new(data_type: &DataType, dialect: Dialect) -> Self {
+        let of = |field: &FieldRef| Box::new(Self::new(field.data_type(), dialect));
         let kind = match data_type {
             DataType::List(item) => Kind::Array(of(item)),
             DataType::Map(entries, _) => match entries.data_type() {
-                DataType::Struct(entry) if entry.len() == 2 => Kind::Map(maps, of(&entry[1])),
+                DataType::Struct(entry) if entry.len() == 2 => Kind::Map(dialect, of(&entry[1])),
                 _ => Kind::Scalar(Scalar::String),
             },
             DataType::Struct(fields) => {
-                let field = |field: &FieldRef| Field::checked(field.name(), Self::new(field.data_type(), maps));
+                let field = |field: &FieldRef| Field::checked(field.name(), Self::new(field.data_type(), dialect));
                 Kind::Struct(Box::new(Record::new(fields.iter().map(field).collect())))
             }
             other => Kind::Scalar(Scalar::of(other).unwrap_or(Scalar::String)),
         };
-        Self { kind, data_type: data_type.clone() }
+        Self { kind, data_type: data_type.clone(), dialect }
     }
 
     /// Whether every string is accepted.
@@ -106,7 +107,17 @@ impl Check {
             Kind::Scalar(Scalar::Boolean) | Kind::Array(_) | Kind::Map(..) | Kind::Struct(_) => {
                 Err(self.mismatch(at, "a string"))
             }
-            Kind::Scalar(scalar) => text::check(scalar, &token.text()).map_err(|why| Fault::misfit(at, why)),
+            Kind::Scalar(scalar) => self.text(scalar, &token.text()).map_err(|why| Fault::misfit(at, why)),
+        }
+    }
+
+    fn text(&self, scalar: Scalar, text: &str) -> Result<(), String> {
+        match scalar {
+            Scalar::Decimal(precision, scale) if self.dialect == Dialect::Connect => match unscaled(text) {
+                Some(number) => check_unscaled(number, precision, scale),
+                None => text::check(scalar, text),
+            },
+            _ => text::check(scalar, text),
         }
     }
 
@@ -143,7 +154,7 @@ impl Check {
         let at = scan.at();
         match &mut self.kind {
             Kind::Array(items) => check_items(scan, items),
-            Kind::Map(Maps::Entries, values) => entries::check(scan, values),
+            Kind::Map(Dialect::Connect, values) => entries::check(scan, values),
             Kind::Scalar(Scalar::String) => scan.skip_value(),
             _ => Err(self.mismatch(at, "an array")),
         }

@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, BinaryArray};
 
-use super::maps::Maps;
+use super::dialect::Dialect;
 use super::reader::JsonReader;
 use crate::format::batch::{Rows, Selected};
 use crate::format::column::Column;
@@ -17,7 +17,7 @@ pub(crate) struct JsonDecoder {
 impl JsonDecoder {
     /// A decoder for the selected columns; `record` is false if the payload is a bare value.
     pub(crate) fn new(selected: Selected, record: bool) -> Self {
-        let reader = JsonReader::new(&selected, record, Maps::Objects);
+        let reader = JsonReader::new(&selected, record, Dialect::Plain);
         Self { columns: selected.columns, reader }
     }
 }

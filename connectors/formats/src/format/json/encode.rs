@@ -16,7 +16,7 @@ use arrow::datatypes::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::maps::Maps;
+use super::dialect::Dialect;
 use crate::format::batch::{Payloads, conform, is_present};
 use crate::format::number::{write_decimal, write_double};
 use crate::format::{Encoded, Encoder, Layout};
@@ -26,7 +26,7 @@ pub(crate) struct JsonEncoder {
     layout: Layout,
     /// What is in front of each payload.
     header: Vec<u8>,
-    maps: Maps,
+    dialect: Dialect,
     /// The beginning of each field, `"NAME":`.
     leads: Vec<Vec<u8>>,
 }
@@ -34,13 +34,13 @@ pub(crate) struct JsonEncoder {
 impl JsonEncoder {
     /// An encoder for all fields of the layout.
     pub(crate) fn new(layout: &Layout) -> Self {
-        Self::with(layout, Maps::Objects, Vec::new())
+        Self::with(layout, Dialect::Plain, Vec::new())
     }
 
     /// An encoder for all fields of the layout, with another form of maps and something in front of each payload.
-    pub(crate) fn with(layout: &Layout, maps: Maps, header: Vec<u8>) -> Self {
+    pub(crate) fn with(layout: &Layout, dialect: Dialect, header: Vec<u8>) -> Self {
         let leads = layout.fields.iter().map(|field| lead(field.name())).collect();
-        Self { layout: layout.clone(), header, maps, leads }
+        Self { layout: layout.clone(), header, dialect, leads }
     }
 
     fn write_batch(&self, cells: &[Cells<'_>], rows: usize, null_rows: Option<&NullBuffer>) -> Encoded {
@@ -71,7 +71,7 @@ impl Encoder for JsonEncoder {
             Ok(columns) => columns,
             Err(reason) => return Payloads::refuse(rows, &reason),
         };
-        match columns.iter().map(|column| Cells::try_new(column, self.maps)).collect::<Result<Vec<_>, _>>() {
+        match columns.iter().map(|column| Cells::try_new(column, self.dialect)).collect::<Result<Vec<_>, _>>() {
             Ok(cells) => self.write_batch(&cells, rows, null_rows),
             Err(reason) => Payloads::refuse(rows, &reason),
         }
@@ -92,16 +92,17 @@ enum Cells<'a> {
     Time(&'a PrimitiveArray<Time32MillisecondType>),
     Timestamp(&'a PrimitiveArray<TimestampMillisecondType>),
     Array(&'a ListArray, Box<Cells<'a>>),
-    Map(Maps, &'a MapArray, &'a StringArray, Box<Cells<'a>>),
+    Map(Dialect, &'a MapArray, &'a StringArray, Box<Cells<'a>>),
     Struct(&'a StructArray, Vec<Vec<u8>>, Vec<Cells<'a>>),
 }
 
 impl<'a> Cells<'a> {
-    fn try_new(column: &'a ArrayRef, maps: Maps) -> Result<Self, String> {
-        Self::open(column, maps).ok_or_else(|| format!("JSON has no {}", crate::format::sql_name(column.data_type())))
+    fn try_new(column: &'a ArrayRef, dialect: Dialect) -> Result<Self, String> {
+        Self::open(column, dialect)
+            .ok_or_else(|| format!("JSON has no {}", crate::format::sql_name(column.data_type())))
     }
 
-    fn open(column: &'a ArrayRef, maps: Maps) -> Option<Self> {
+    fn open(column: &'a ArrayRef, dialect: Dialect) -> Option<Self> {
         Some(match column.data_type() {
             DataType::Boolean => Self::Boolean(column.as_boolean_opt()?),
             DataType::Int32 => Self::Int(column.as_primitive_opt()?),
@@ -116,17 +117,17 @@ impl<'a> Cells<'a> {
             DataType::Timestamp(..) => Self::Timestamp(column.as_primitive_opt()?),
             DataType::List(_) => {
                 let list = column.as_list_opt()?;
-                Self::Array(list, Box::new(Self::open(list.values(), maps)?))
+                Self::Array(list, Box::new(Self::open(list.values(), dialect)?))
             }
             DataType::Map(..) => {
                 let map = column.as_map_opt()?;
-                let values = Box::new(Self::open(map.values(), maps)?);
-                Self::Map(maps, map, map.keys().as_string_opt()?, values)
+                let values = Box::new(Self::open(map.values(), dialect)?);
+                Self::Map(dialect, map, map.keys().as_string_opt()?, values)
             }
             DataType::Struct(fields) => {
                 let record = column.as_struct_opt()?;
                 let leads = fields.iter().map(|field| lead(field.name())).collect();
-                let children = record.columns().iter().map(|child| Self::open(child, maps));
+                let children = record.columns().iter().map(|child| Self::open(child, dialect));
                 Self::Struct(record, leads, children.collect::<Option<_>>()?)
             }
             _ => return None,
@@ -173,8 +174,8 @@ impl<'a> Cells<'a> {
             Self::String(array) => write_string(array.value(row).as_bytes(), out),
             Self::Bytes(array) => write_string(BASE64.encode(array.value(row)).as_bytes(), out),
             Self::Array(array, items) => write_items(array, items, row, out),
-            Self::Map(Maps::Objects, array, keys, values) => write_map(array, keys, values, row, out),
-            Self::Map(Maps::Entries, array, keys, values) => write_entries(array, keys, values, row, out),
+            Self::Map(Dialect::Plain, array, keys, values) => write_map(array, keys, values, row, out),
+            Self::Map(Dialect::Connect, array, keys, values) => write_entries(array, keys, values, row, out),
             Self::Struct(_, leads, children) => write_members(leads, children, row, out),
         }
     }

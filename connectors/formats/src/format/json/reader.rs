@@ -5,9 +5,9 @@
 use arrow::datatypes::FieldRef;
 
 use super::check::Check;
+use super::dialect::Dialect;
 use super::encoding::{mark_len, wide_to_utf8};
 use super::fault::{Fault, Read};
-use super::maps::Maps;
 use super::record::{Field, Record};
 use super::scan::Scan;
 use super::value::{self, Plan};
@@ -30,17 +30,17 @@ enum Root {
 
 impl JsonReader {
     /// A reader for the selected columns; `record` is false if the payload is a bare value.
-    pub(crate) fn new(selected: &Selected, record: bool, maps: Maps) -> Self {
+    pub(crate) fn new(selected: &Selected, record: bool, dialect: Dialect) -> Self {
         let Selected { fields, columns, by_field } = selected;
         let root = match &fields[..] {
             [bare] if !record => columns.first().map_or_else(
-                || Root::Unread(Check::new(bare.data_type(), maps)),
-                |column| Root::Bare(Plan::new(column, maps)),
+                || Root::Unread(Check::new(bare.data_type(), dialect)),
+                |column| Root::Bare(Plan::new(column, dialect)),
             ),
             fields => {
                 let field = |(field, column): (&FieldRef, &Option<usize>)| match *column {
-                    Some(column) => Field::built(field.name(), column, Plan::new(&columns[column], maps)),
-                    None => Field::checked(field.name(), Check::new(field.data_type(), maps)),
+                    Some(column) => Field::built(field.name(), column, Plan::new(&columns[column], dialect)),
+                    None => Field::checked(field.name(), Check::new(field.data_type(), dialect)),
                 };
                 Root::Record(Record::new(fields.iter().zip(by_field).map(field).collect()))
             }

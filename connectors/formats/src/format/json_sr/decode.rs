@@ -8,7 +8,7 @@ use super::documents::Documents;
 use crate::format::batch::{Rows, Selected};
 use crate::format::column::Column;
 use crate::format::framing::{HEADER_LEN, header, missing_ids, no_schema_id, schema_id, unknown_schema};
-use crate::format::json::{JsonEncoder, JsonReader, Maps};
+use crate::format::json::{Dialect, JsonEncoder, JsonReader};
 use crate::format::kind::FormatError;
 use crate::format::{Decoded, Decoder, Encoder, Layout};
 use crate::schema::{Schema, SchemaId, SchemaKind, WriterSchema};
@@ -24,7 +24,7 @@ pub(in super::super) fn decoder(
     framed: bool,
 ) -> Result<Box<dyn Decoder>, FormatError> {
     let selected = Selected::try_new(layout, projection)?;
-    let reader = JsonReader::new(&selected, layout.is_record(), Maps::Entries);
+    let reader = JsonReader::new(&selected, layout.is_record(), Dialect::Connect);
     let schemas = if framed { Schemas::ById(Vec::new()) } else { Schemas::None };
     Ok(Box::new(JsonSrDecoder { columns: selected.columns, reader, schemas }))
 }
@@ -32,7 +32,7 @@ pub(in super::super) fn decoder(
 /// An encoder for all fields of a layout; payloads begin with the id if it is given.
 pub(in super::super) fn encoder(layout: &Layout, id: Option<SchemaId>) -> Box<dyn Encoder> {
     let header = id.map(|id| header(id).to_vec()).unwrap_or_default();
-    Box::new(JsonEncoder::with(layout, Maps::Entries, header))
+    Box::new(JsonEncoder::with(layout, Dialect::Connect, header))
 }
 
 /// Checks that a schema is what payloads can be written with.

@@ -11,8 +11,8 @@
 //!   be found, but does not change what is read;
 //! * a MAP is written as an array of entries, `[{"key": "a", "value": 1}]`, and its schema says so. Connect writes an
 //!   object only if keys cannot be null, and the keys of ksqlDB's maps can. Both forms are read;
-//! * a DECIMAL is a number, and DATE, TIME and TIMESTAMP are numbers of days and of milliseconds. Connect's own default
-//!   for decimals, bytes in base64, is not read.
+//! * a DECIMAL is written as a number. A text is read as its unscaled value in base64, which is Connect's own default,
+//!   and as a number only if it is not that. DATE, TIME and TIMESTAMP are numbers of days and of milliseconds.
 
 mod decode;
 mod documents;

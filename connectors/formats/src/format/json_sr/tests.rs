@@ -119,6 +119,25 @@ fn maps_are_read_in_both_forms() {
     assert_eq!(read(&nested, json).as_deref(), Ok(r#"{a: [{x: 1}, {y: {"z":1}}]}"#));
 }
 
+#[test]
+fn decimals_are_numbers_or_connects_bytes() {
+    for kind in [DataType::Decimal128(4, 2), DataType::Decimal256(40, 2)] {
+        let columns = layout(&[("N", kind.clone())]);
+        // 01 F4 is 500, FF is -1; a text that is not base64 is a number.
+        for (json, shown) in
+            [("1.5", "1.50"), ("\"AfQ=\"", "5.00"), ("\"/w==\"", "-0.01"), ("\"1.5\"", "1.50"), ("null", "null")]
+        {
+            assert_eq!(read(&columns, &format!("{{\"N\": {json}}}")).as_deref(), Ok(shown), "{kind} {json}");
+        }
+        assert_eq!(read(&columns, "{\"N\": \"x\"}"), Err("$.N: the text is not a number (byte 11)".to_owned()));
+    }
+    let narrow = layout(&[("N", DataType::Decimal128(4, 2))]);
+    let reason = "$.N: the number does not fit DECIMAL(4, 2) (byte 11)";
+    assert_eq!(read(&narrow, "{\"N\": \"1234\"}"), Err(reason.to_owned()));
+    let reason = "$.N: the number does not fit DECIMAL(4, 2) (byte 11)";
+    assert_eq!(read(&narrow, "{\"N\": 100}"), Err(reason.to_owned()));
+}
+
 /// The payload that a JSON object is written as, behind its header.
 fn written(layout: &Layout, json: &str) -> String {
     let all: Vec<_> = (0..layout.fields.len()).collect();

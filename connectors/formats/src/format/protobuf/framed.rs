@@ -38,6 +38,8 @@ pub struct FramedProtobufDecoder {
 /// How the payloads of one message are read.
 struct Program {
     address: Address,
+    /// What was in front of its first payload, as nearly all others have it, too.
+    frame: Vec<u8>,
     plan: Result<Plan, String>,
 }
 
@@ -59,18 +61,25 @@ impl FramedProtobufDecoder {
         Ok(Self { layout: layout.clone(), places: by_field, columns, schemas, programs })
     }
 
-    /// Makes the plan of a message the first one, and creates it if it is new.
+    /// Makes the plan of a payload's message the first one, creating it if it is new. Returns the byte at which the
+    /// message begins.
     fn prepare(
         programs: &mut Vec<Program>,
-        address: Address,
-        new: impl FnOnce() -> Result<Program, String>,
-    ) -> Result<(), String> {
-        match programs.iter().position(|program| program.address == address) {
-            Some(0) => {}
-            Some(index) => programs[..=index].rotate_right(1),
-            None => programs.insert(0, new()?),
+        payload: &[u8],
+        new: impl FnOnce(Address) -> Result<Program, String>,
+    ) -> Result<usize, String> {
+        match programs.first() {
+            Some(last) if payload.starts_with(&last.frame) => return Ok(last.frame.len()),
+            _ => {}
         }
-        Ok(())
+        let mut input = Input::new(payload);
+        let address = read_address(&mut input)?;
+        let start = payload.len() - input.rest().len();
+        match programs.iter().position(|program| program.address == address) {
+            Some(index) => programs[..=index].rotate_right(1),
+            None => programs.insert(0, Program { frame: payload[..start].to_vec(), ..new(address)? }),
+        }
+        Ok(start)
     }
 }
 
@@ -80,11 +89,10 @@ impl Decoder for FramedProtobufDecoder {
         let mut rows = Rows::new(columns);
         for row in 0..payloads.len() {
             rows.decode(row, payloads, |payload, columns| {
-                let mut input = Input::new(payload);
-                let address = read_address(&mut input)?;
-                Self::prepare(programs, address, || Program::new(address, schemas, layout, places))?;
+                let new = |address| Program::new(address, schemas, layout, places);
+                let start = Self::prepare(programs, payload, new)?;
                 let plan = programs[0].plan.as_mut().map_err(|reason| reason.clone())?;
-                plan.read(&mut input.split_off(), Some(columns)).map_err(|fault| fault.to_string())
+                plan.read(&mut Input::behind(payload, start), Some(columns)).map_err(|fault| fault.to_string())
             });
         }
         rows.finish()
@@ -117,7 +125,7 @@ impl Program {
         let message = schema.map_err(|why| in_schema(why.clone()))?;
         let message = message.message_at(&address.indexes[..address.count]).map_err(in_schema)?;
         let plan = Plan::new(&message, &layout.fields, places).map_err(|why| format!("schema {id}: {why}"));
-        Ok(Self { address, plan })
+        Ok(Self { address, frame: Vec::new(), plan })
     }
 }
 

@@ -13,6 +13,7 @@ use arrow::datatypes::i256;
 
 use super::fault::{Fault, Read};
 use super::wire::{BYTES, Input, VARINT, put_bytes, put_varint};
+use crate::format::unscaled::{has_digits, number_of};
 
 const NANOS_A_MS: i64 = 1_000_000;
 const NANOS_A_SECOND: i64 = 1_000_000_000;
@@ -105,18 +106,6 @@ pub(super) fn read_decimal(mut input: Input<'_>, precision: u8, scale: i8) -> Re
     }
 }
 
-/// The number in two's complement, if it has 256 bits or fewer.
-fn number_of(bytes: &[u8]) -> Option<i256> {
-    let is_negative = bytes.first().is_some_and(|first| *first >= 0x80);
-    let fill = if is_negative { 0xff } else { 0 };
-    let spare = bytes.len().saturating_sub(32);
-    let (leading, number) = bytes.split_at(spare);
-    let mut whole = [fill; 32];
-    whole[32 - number.len()..].copy_from_slice(number);
-    let keeps_sign = (whole[0] >= 0x80) == is_negative;
-    (keeps_sign && leading.iter().all(|byte| *byte == fill)).then(|| i256::from_be_bytes(whole))
-}
-
 /// The number with `more` digits after its point, if no digit is lost.
 fn rescaled(number: i256, more: i64) -> Option<i256> {
     if more == 0 || number == i256::ZERO {
@@ -128,11 +117,6 @@ fn rescaled(number: i256, more: i64) -> Option<i256> {
         true => number.checked_mul(factor),
         false => Some(number.wrapping_div(factor)).filter(|_| number.wrapping_rem(factor) == i256::ZERO),
     }
-}
-
-fn has_digits(number: i256, precision: u8) -> bool {
-    let limit = i256::from_i128(10).wrapping_pow(precision.into());
-    number < limit && number > limit.wrapping_neg()
 }
 
 /// Appends the fields of a `google.type.Date`.

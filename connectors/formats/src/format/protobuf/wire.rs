@@ -62,9 +62,10 @@ impl<'a> Input<'a> {
         &self.bytes[self.at..]
     }
 
-    /// A cursor over the bytes that were not read yet, as a message of its own.
-    pub(super) fn split_off(&self) -> Self {
-        Self { bytes: self.rest(), at: 0, base: self.base.map(|base| base + self.at) }
+    /// A cursor over the part of a payload from byte `start` on.
+    #[inline]
+    pub(super) fn behind(payload: &'a [u8], start: usize) -> Self {
+        Self { bytes: &payload[start..], at: 0, base: Some(start) }
     }
 
     /// Reads bytes of a known number.
