@@ -1,7 +1,8 @@
-//! Protobuf messages: PROTOBUF_NOSR, whose message follows from the columns, as in ksqlDB, and messages that were written with
+//! Protobuf messages: PROTOBUF_NOSR, whose message follows from the columns, as in ksqlDB, and PROTOBUF, messages of
 //! registered schemas ([`FramedProtobufDecoder`]).
 //!
-//! In PROTOBUF_NOSR a payload is a proto3 message with a field for each column, numbered from 1 in the order of the columns:
+//! In PROTOBUF_NOSR a payload is a proto3 message with a field for each column, numbered from 1 in the order of the
+//! columns:
 //!
 //! | SQL | Protobuf |
 //! |---|---|
@@ -36,7 +37,13 @@
 //! | a map with other keys | MAP with the keys as texts |
 //!
 //! There a field that is `optional` in proto3 is null if it is absent, and one of proto2 has the default that its file
-//! gives. A message that contains itself can be read up to there; a column beyond is refused with the path.
+//! gives. A message that contains itself can be read up to there; a column beyond is refused with the path. A repeated
+//! message of a key and a value is also read into a MAP: that is how Kafka Connect registers maps, with names that end
+//! with `Entry`.
+//!
+//! Writing by a registered schema, a null is not written, or is the default of a required field; a column needs a field,
+//! and only one column of a oneof may have a value (see `write_plan`). What a schema says about columns is in `infer`,
+//! and the schema for columns in `generate`.
 
 mod decode;
 mod encode;
