@@ -1,7 +1,7 @@
 //! What is in front of a payload that was written with a registry: a zero byte and the number of the schema, with its
 //! most significant byte first. PROTOBUF has more behind it (`protobuf/framed.rs`).
 
-use arrow::array::BinaryArray;
+use arrow::array::{Array, BinaryArray};
 
 use crate::schema::SchemaId;
 
@@ -26,10 +26,17 @@ pub(super) fn header(id: SchemaId) -> [u8; HEADER_LEN] {
 /// The ids in front of the payloads that are not known, each once, in ascending order.
 pub(super) fn missing_ids(payloads: &BinaryArray, is_known: impl Fn(SchemaId) -> bool) -> Vec<SchemaId> {
     let mut missing = Vec::new();
-    let mut last = None;
-    for id in payloads.iter().flatten().filter_map(schema_id) {
+    let (offsets, bytes) = (payloads.value_offsets(), payloads.value_data());
+    let mut last: &[u8] = &[];
+    for (row, ends) in offsets.windows(2).enumerate() {
+        let payload = &bytes[ends[0] as usize..ends[1] as usize];
+        let Some(header) = payload.get(..HEADER_LEN) else { continue };
         // Most payloads have the schema of the one before.
-        if last.replace(id) != Some(id) && !is_known(id) && !missing.contains(&id) {
+        if header == last || payloads.is_null(row) {
+            continue;
+        }
+        last = header;
+        if let Some(id) = schema_id(header).filter(|id| !is_known(*id) && !missing.contains(id)) {
             missing.push(id);
         }
     }
