@@ -49,6 +49,7 @@ use crate::schema::{Schema, SchemaKind, WriterSchema};
 /// Parts that no column can hold are dropped and listed. The error is for users: the schema cannot be parsed, is too
 /// large, or has nothing with that name.
 pub fn infer(schema: &Schema, full_name: Option<&str>, names: Names, bare_name: &str) -> Result<Inferred, String> {
+    let full_name = full_name.filter(|name| !name.is_empty());
     match schema.kind {
         SchemaKind::Avro => {
             let schema = AvroSchema::parse(schema)?;

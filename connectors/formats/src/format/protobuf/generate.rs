@@ -1,6 +1,6 @@
 //! The schema for the payloads of a layout, as ksqlDB registers it: proto3, with a message within the other one for each
-//! STRUCT and for the entries of each MAP. Those are numbered in the order in which they occur: `ConnectDefault2`,
-//! `ConnectDefault3Entry` and so on.
+//! STRUCT and for the entries of each MAP. Messages without a name of their own are numbered in the order in which they
+//! occur: `ConnectDefault1`, `ConnectDefault2`, `ConnectDefault3Entry` and so on.
 //!
 //! ```text
 //! syntax = "proto3";
@@ -37,7 +37,8 @@ pub(super) fn text_of(layout: &Layout, full_name: &str) -> Result<String, Format
         return Err(FormatError::Unfit(format!("\"{full_name}\" is not a valid full name of a Protobuf message")));
     }
     let (package, name) = full_name.rsplit_once('.').unwrap_or(("", full_name));
-    let mut generator = Generator { presence: layout.presence, imports: Vec::new(), last_name: 1 };
+    let last_name = u32::from(full_name == DEFAULT_FULL_NAME);
+    let mut generator = Generator { presence: layout.presence, imports: Vec::new(), last_name };
     let mut message = String::new();
     generator.message(name, &layout.fields, "", &mut message)?;
     let mut text = "syntax = \"proto3\";\n".to_owned();

@@ -174,10 +174,10 @@ import \"google/type/date.proto\";
 
 message C {
   optional int32 A = 1;
-  repeated ConnectDefault2Entry M = 2;
+  repeated ConnectDefault1Entry M = 2;
   optional google.type.Date D = 3;
 
-  message ConnectDefault2Entry {
+  message ConnectDefault1Entry {
     string key = 1;
     string value = 2;
   }
