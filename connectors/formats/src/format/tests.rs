@@ -6,8 +6,9 @@ use arrow::datatypes::DataType;
 use super::testing::{TIME, TIMESTAMP, again, array, bare, decode, layout, map, record};
 use super::{FormatError, FormatKind, Layout, parse_delimiter};
 use crate::record::Side;
+use crate::schema::SchemaKind;
 
-use FormatKind::{Delimited, Json, Kafka, None as NoneFormat, ProtobufNosr};
+use FormatKind::{Avro, Delimited, Json, JsonSr, Kafka, None as NoneFormat, Protobuf, ProtobufNosr};
 
 #[test]
 fn names_are_read_in_any_case() {
@@ -21,6 +22,34 @@ fn names_are_read_in_any_case() {
     assert_eq!(refused("xml").to_string(), "format \"xml\" does not exist");
     let all = "The formats are JSON, AVRO, PROTOBUF, JSON_SR, DELIMITED, KAFKA, PROTOBUF_NOSR, NONE.";
     assert_eq!(refused("xml").hint().as_deref(), Some(all));
+}
+
+#[test]
+fn formats_say_what_they_can() {
+    // The schemas, whether a single value can be a record, and is one in a key and in a value by default, and whether
+    // null can be told from a default.
+    for (kind, schemas, wraps, in_key, in_value, has_presence) in [
+        (Json, None, true, false, true, false),
+        (Avro, Some(SchemaKind::Avro), true, false, true, false),
+        (JsonSr, Some(SchemaKind::Json), true, false, true, false),
+        (Protobuf, Some(SchemaKind::Protobuf), true, true, true, true),
+        (ProtobufNosr, None, true, true, true, true),
+        (Delimited, None, false, false, false, false),
+        (Kafka, None, false, false, false, false),
+    ] {
+        assert_eq!(kind.schema_kind(), schemas, "{kind}");
+        assert_eq!(FormatKind::is_registered(&kind.to_string().to_lowercase()), schemas.is_some(), "{kind}");
+        assert_eq!(kind.supports_wrapping(), wraps, "{kind}");
+        assert_eq!(kind.wraps_by_default(Side::Key), in_key, "{kind}");
+        assert_eq!(kind.wraps_by_default(Side::Value), in_value, "{kind}");
+        assert_eq!(kind.always_wraps(), in_key, "{kind}");
+        assert_eq!(kind.supports_presence(), has_presence, "{kind}");
+        assert!(kind.supports_side(Side::Key) && kind.supports_side(Side::Value), "{kind}");
+        assert!(!FormatKind::is_unbuilt(&kind.to_string()), "{kind}");
+        let is_any = kind.takes_any_payload(&bare(DataType::Utf8));
+        assert_eq!(is_any, kind == Kafka, "{kind}");
+    }
+    assert!(FormatKind::is_unbuilt("json_schema") && !FormatKind::is_registered("json_schema"));
 }
 
 #[test]
@@ -81,6 +110,27 @@ fn what_a_format_cannot_hold_is_named() {
             "format PROTOBUF_NOSR cannot hold value column \"A\" of type MAP<INT, INT>: its maps have STRING keys",
         ),
         (
+            Avro,
+            int_map.clone(),
+            Side::Value,
+            "format AVRO cannot hold value column \"A\" of type MAP<INT, INT>: its maps have STRING keys",
+        ),
+        (Avro, layout(&[("A", DataType::Int32)]), Side::Key, "format AVRO cannot wrap a single key column"),
+        (
+            JsonSr,
+            one(map(DataType::Int32)),
+            Side::Key,
+            "key column \"A\" has the type MAP<STRING, INT>: a key cannot contain a MAP",
+        ),
+        (Protobuf, one(DataType::Int32), Side::Value, "format PROTOBUF always wraps a single value column"),
+        (
+            Protobuf,
+            layout(&[("A", array(array(DataType::Int32)))]),
+            Side::Value,
+            "format PROTOBUF cannot hold value column \"A\" of type ARRAY<ARRAY<INT>>: its arrays contain neither an \
+             ARRAY nor a MAP",
+        ),
+        (
             Delimited,
             Layout { delimiter: b'"', ..two.clone() },
             Side::Value,
@@ -97,6 +147,10 @@ fn what_a_format_cannot_hold_is_named() {
         (Json, two.clone(), Side::Key),
         (Delimited, two.clone(), Side::Key),
         (ProtobufNosr, layout(&[("A", DataType::Int32)]), Side::Key),
+        (Protobuf, layout(&[("A", DataType::Int32)]), Side::Key),
+        (Avro, one(DataType::Int32), Side::Key),
+        (Avro, layout(&[("A", map(array(TIME)))]), Side::Value),
+        (JsonSr, one(array(map(TIME))), Side::Value),
         (ProtobufNosr, layout(&[("A", map(array(TIME)))]), Side::Value),
     ] {
         assert_eq!(kind.check(&layout, side), Ok(()), "{kind} {side}");

@@ -4,7 +4,7 @@
 //! precision has 64 digits) and refuses schemas that Java's producers register (defaults of another type), and for
 //! the paths in its errors. Tests compare the two.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -104,7 +104,7 @@ impl Parser {
 
     fn union(&mut self, branches: &[Value], namespace: &str) -> Result<NodeId, String> {
         let mut ids = Vec::with_capacity(branches.len());
-        let mut seen = Vec::with_capacity(branches.len());
+        let mut seen = HashSet::with_capacity(branches.len());
         for branch in branches {
             let id = self.schema(branch, namespace)?;
             let kind = &self.nodes[id.0 as usize].kind;
@@ -114,7 +114,7 @@ impl Parser {
                 _ if seen.contains(&name) => return Err(format!("\"{name}\" is twice in a union")),
                 _ => {}
             }
-            seen.push(name);
+            seen.insert(name);
             ids.push(id);
         }
         Ok(self.push(Kind::Union(ids)))
