@@ -10,6 +10,7 @@
 
 #[path = "../protobuf/nulls.rs"]
 mod nulls;
+mod peer;
 #[path = "../support/random.rs"]
 mod random;
 mod schemas;
@@ -70,6 +71,13 @@ impl Case {
             _ => (columns.clone(), columns),
         };
         Self { format, layout, written, read }
+    }
+
+    /// The same with doubles that every writer keeps.
+    fn without_odd_doubles(self) -> Self {
+        let nulls = Nulls { odd_doubles: false, ..Nulls::writable() };
+        let written = self.written.iter().map(|column| nulls.of(column, Place::Field)).collect();
+        Self { written, ..self }
     }
 
     fn schema(&self) -> Arc<Schema> {
