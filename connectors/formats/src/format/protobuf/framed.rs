@@ -25,7 +25,7 @@ use crate::schema::{Schema, SchemaId};
 /// The most indexes of a message: how deep messages are declared within each other.
 const INDEXES_MAX: usize = 16;
 
-/// Decodes framed payloads; see [`self`].
+/// Decodes payloads that begin with the id of a schema and the indexes of a message in it.
 pub struct FramedProtobufDecoder {
     layout: Layout,
     places: Vec<Option<usize>>,
