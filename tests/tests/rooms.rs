@@ -25,7 +25,7 @@ const CRATES: &[Crate] = &[
     Crate {
         name: "formats",
         src: "connectors/formats/src",
-        rooms: &["decode", "format", "java_time", "panic", "record"],
+        rooms: &["decode", "format", "java_time", "panic", "record", "schema"],
         rest: "",
     },
     Crate { name: "connectors", src: "connectors/src", rooms: &["table", "transport"], rest: "" },
@@ -47,6 +47,8 @@ const CRATES: &[Crate] = &[
         rooms: &["answer", "failure", "row_text", "runtime", "session", "statement", "words"],
         rest: "engine",
     },
+    Crate { name: "registry", src: "connectors/registry/src", rooms: &[], rest: "registry" },
+    Crate { name: "schema_registry", src: "server/registry/src", rooms: &[], rest: "schema_registry" },
     Crate { name: "broker", src: "broker/src", rooms: &[], rest: "broker" },
     Crate { name: "repl", src: "repl/src", rooms: &[], rest: "repl" },
 ];

@@ -1,5 +1,5 @@
-//! Rows a second through the decoders (and the JSON encoder), beside arrow-json and serde_json on the same data in the
-//! same run: `cargo bench -p headwater-formats --bench decode [-- ROWS RUNS]`.
+//! Rows a second through the decoders and encoders, beside arrow-json, serde_json, prost and arrow-avro on the same data
+//! in the same run: `cargo bench -p headwater-formats --bench decode [-- ROWS RUNS]`.
 //!
 //! The data are Nexmark bids of about 216 bytes. Every contender makes the same Arrow columns of
 //! the same payloads in batches of 8,192, on one thread; the runs take turns, so that a slow
@@ -9,14 +9,20 @@
 
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types, reason = "it measures")]
 
+#[path = "decode/avro.rs"]
+mod avro;
+#[path = "decode/registered.rs"]
+mod registered;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{Array, ArrayRef, BinaryArray, Int64Builder, StringBuilder};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Builder, StringBuilder};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::json::ReaderBuilder;
 use headwater_formats::format::{FormatKind, Layout};
+use prost::Message;
 
 const BATCH_ROWS: usize = 8192;
 /// Bidder and channel.
@@ -29,6 +35,9 @@ fn main() {
     let runs = numbers.next().unwrap_or(9);
     let json = batches(rows, bid_json);
     let delimited = batches(rows, bid_delimited);
+    let protobuf: Vec<_> = json.iter().map(bids_protobuf).collect();
+    let avro = avro::payloads(&json);
+    let registered = [FormatKind::Protobuf, FormatKind::JsonSr].map(|format| registered::payloads(format, &json));
     println!("{rows} bids, {} bytes each as JSON, {runs} runs", json[0].values().len() / json[0].len());
     let mut contenders = vec![
         ours("headwater JSON, 2 of 7 fields", FormatKind::Json, &TWO, &json),
@@ -37,10 +46,23 @@ fn main() {
         ours("headwater DELIMITED, 2 of 7", FormatKind::Delimited, &TWO, &delimited),
         ours("headwater DELIMITED, all 7", FormatKind::Delimited, &ALL, &delimited),
         encoding("headwater JSON, written", FormatKind::Json, &json),
+        ours("headwater PROTOBUF_NOSR, 2 of 7 fields", FormatKind::ProtobufNosr, &TWO, &protobuf),
+        ours("headwater PROTOBUF_NOSR, all 7 fields", FormatKind::ProtobufNosr, &ALL, &protobuf),
+        ours("headwater PROTOBUF_NOSR, no field", FormatKind::ProtobufNosr, &[], &protobuf),
+        encoding("headwater PROTOBUF_NOSR, written", FormatKind::ProtobufNosr, &protobuf),
+        Contender::new("prost, 2 of 7 fields", &protobuf, prost_two),
+        Contender::new("prost, all 7 fields", &protobuf, prost_all),
+        prost_encoding("prost, written", &protobuf),
         Contender::new("arrow-json, 2 of 7 fields", &json, arrow_json(&TWO)),
         Contender::new("arrow-json, all 7 fields", &json, arrow_json(&ALL)),
         Contender::new("serde_json Value, 2 of 7", &json, serde_json_value),
     ];
+    contenders.extend(avro::contenders(&avro, &json));
+    let protobuf =
+        ["headwater PROTOBUF, 2 of 7 fields", "headwater PROTOBUF, all 7 fields", "headwater PROTOBUF, written"];
+    contenders.extend(registered::contenders(protobuf, FormatKind::Protobuf, &registered[0], &json));
+    let json_sr = ["headwater JSON_SR, 2 of 7 fields", "headwater JSON_SR, all 7 fields", "headwater JSON_SR, written"];
+    contenders.extend(registered::contenders(json_sr, FormatKind::JsonSr, &registered[1], &json));
     for _ in 0..runs {
         contenders.iter_mut().for_each(Contender::run);
     }
@@ -142,6 +164,81 @@ fn serde_json_value(batch: &BinaryArray) -> Vec<ArrayRef> {
     vec![Arc::new(bidders.finish()), Arc::new(channels.finish())]
 }
 
+/// A bid as `protoc` and `prost` would have it.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Bid {
+    #[prost(int64, tag = "1")]
+    auction: i64,
+    #[prost(int64, tag = "2")]
+    bidder: i64,
+    #[prost(int64, tag = "3")]
+    price: i64,
+    #[prost(string, tag = "4")]
+    channel: String,
+    #[prost(string, tag = "5")]
+    url: String,
+    #[prost(int64, tag = "6")]
+    date_time: i64,
+    #[prost(string, tag = "7")]
+    extra: String,
+}
+
+fn prost_two(batch: &BinaryArray) -> Vec<ArrayRef> {
+    let (mut bidders, mut channels) = (Int64Builder::new(), StringBuilder::new());
+    for payload in batch.iter().flatten() {
+        let bid = Bid::decode(payload).expect("every bid is good");
+        bidders.append_value(bid.bidder);
+        channels.append_value(&bid.channel);
+    }
+    vec![Arc::new(bidders.finish()), Arc::new(channels.finish())]
+}
+
+fn prost_all(batch: &BinaryArray) -> Vec<ArrayRef> {
+    let mut numbers = [(); 4].map(|()| Int64Builder::new());
+    let mut texts = [(); 3].map(|()| StringBuilder::new());
+    for payload in batch.iter().flatten() {
+        let bid = Bid::decode(payload).expect("every bid is good");
+        for (column, number) in numbers.iter_mut().zip([bid.auction, bid.bidder, bid.price, bid.date_time]) {
+            column.append_value(number);
+        }
+        for (column, text) in texts.iter_mut().zip([&bid.channel, &bid.url, &bid.extra]) {
+            column.append_value(text);
+        }
+    }
+    let numbers = numbers.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef);
+    numbers.chain(texts.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef)).collect()
+}
+
+/// Structs to payloads: what is before them, rows to structs, does not count.
+fn prost_encoding<'a>(name: &'static str, batches: &'a [BinaryArray]) -> Contender<'a> {
+    let bids = |batch: &BinaryArray| -> Vec<Bid> {
+        batch.iter().flatten().map(|payload| Bid::decode(payload).expect("every bid is good")).collect()
+    };
+    let bids: Vec<_> = batches.iter().map(bids).collect();
+    let mut turn = (0..bids.len()).cycle();
+    Contender::new(name, batches, move |_| {
+        let bids = &bids[turn.next().expect("turns do not end")];
+        vec![Arc::new(BinaryArray::from_iter_values(bids.iter().map(Message::encode_to_vec)))]
+    })
+}
+
+/// The bids of a batch in JSON as messages, written by prost.
+fn bids_protobuf(json: &BinaryArray) -> BinaryArray {
+    let columns = FormatKind::Json.decoder(&layout(), &ALL).expect("the format holds a bid").decode(json).columns;
+    let number = |field: usize, row| columns[field].as_primitive::<Int64Type>().value(row);
+    let text = |field: usize, row| columns[field].as_string::<i32>().value(row).to_owned();
+    let bid = |row| Bid {
+        auction: number(0, row),
+        bidder: number(1, row),
+        price: number(2, row),
+        channel: text(3, row),
+        url: text(4, row),
+        date_time: number(5, row),
+        extra: text(6, row),
+    };
+    BinaryArray::from_iter_values((0..json.len()).map(|row| bid(row).encode_to_vec()))
+}
+
 fn layout() -> Layout {
     let fields = [
         ("AUCTION", DataType::Int64),
@@ -153,7 +250,7 @@ fn layout() -> Layout {
         ("EXTRA", DataType::Utf8),
     ];
     let fields = fields.into_iter().map(|(name, kind)| Arc::new(Field::new(name, kind, true))).collect();
-    Layout { fields, wrapped: true, delimiter: b',' }
+    Layout::of(fields)
 }
 
 fn batches(rows: usize, bid: fn(u64) -> String) -> Vec<BinaryArray> {
@@ -204,9 +301,9 @@ fn extra(chance: u64) -> String {
 fn report(contenders: &mut [Contender<'_>], rows: usize) {
     let reference = contenders.iter_mut().find(|contender| contender.name == "arrow-json, all 7 fields");
     let unit = reference.expect("it is in the list").rates(rows)[1];
-    println!("{:32} {:>8} {:>8} {:>8}  ratio to arrow-json, all 7", "M rows/s", "max", "median", "min");
+    println!("{:39} {:>8} {:>8} {:>8}  ratio to arrow-json, all 7", "M rows/s", "max", "median", "min");
     for contender in contenders {
         let [max, median, min] = contender.rates(rows);
-        println!("{:32} {max:8.2} {median:8.2} {min:8.2}  {:.2}", contender.name, median / unit);
+        println!("{:39} {max:8.2} {median:8.2} {min:8.2}  {:.2}", contender.name, median / unit);
     }
 }

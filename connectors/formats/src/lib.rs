@@ -2,6 +2,7 @@
 //!
 //! * [`record`]: raw records with an address, as columns;
 //! * [`format`](mod@format): bytes to Arrow columns and back, one file a format;
+//! * [`schema`]: schemas as they are registered;
 //! * [`decode`]: the source of each column in a record, and the decoding of batches of records to rows;
 //! * [`java_time`], [`panic`](mod@panic): small utilities for all rooms.
 //!
@@ -13,6 +14,7 @@ pub mod format;
 pub mod java_time;
 pub mod panic;
 pub mod record;
+pub mod schema;
 mod utf8;
 
 pub use utf8::decode_utf8;

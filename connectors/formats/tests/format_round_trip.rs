@@ -52,7 +52,7 @@ fn compact_reads_back_what_it_writes() {
 
 #[test]
 fn damaged_payloads_cost_their_row_and_nothing_else() {
-    damaged_rows(|rng| FormatKind::ALL[rng.random_range(0..3)]);
+    damaged_rows(|rng| [FormatKind::Json, FormatKind::Delimited, FormatKind::Kafka][rng.random_range(0..3)]);
 }
 
 #[test]

@@ -43,6 +43,11 @@ fn kafka_payloads_are_bad_or_not_whoever_reads() {
     hold(FormatKind::Kafka, 0, |_| 1);
 }
 
+#[test]
+fn protobuf_messages_are_bad_or_not_whoever_reads() {
+    hold(FormatKind::ProtobufNosr, 3, |rng| rng.random_range(1..8));
+}
+
 fn hold(kind: FormatKind, depth: u32, columns: fn(&mut StdRng) -> usize) {
     let (mut good, mut bad) = (0, 0);
     for seed in 0..SEEDS {

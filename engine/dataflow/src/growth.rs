@@ -106,7 +106,7 @@ mod tests {
         for column in [control, numbers, nested].into_iter().chain(lists) {
             let field = Field::new("X", column.data_type().clone(), true);
             let encoded = |kind: FormatKind| {
-                let layout = Layout { fields: vec![Arc::new(field.clone())], wrapped: true, delimiter: 0 };
+                let layout = Layout::of(vec![Arc::new(field.clone())]);
                 let mut encoder = kind.encoder(&layout).expect("it is supported");
                 encoder.encode(std::slice::from_ref(&column), column.len(), None).payloads
             };

@@ -3,7 +3,7 @@
 //! All properties of the dialect are listed in [`KNOWN`]; those that need features which are not supported yet are
 //! rejected with a message that says so. All errors in a clause are reported together.
 
-use headwater_formats::format::FormatKind;
+use headwater_formats::format::{FormatKind, Presence};
 use headwater_formats::record::Side;
 use headwater_language::diagnostic::{
     DUPLICATE_PROPERTY, Diagnostic, NOT_SUPPORTED, PROPERTY_CONFLICT, PROPERTY_VALUE, Span, UNKNOWN_PROPERTY, nearest,
@@ -29,6 +29,10 @@ pub struct SourceProperties {
     pub key_delimiter: Option<ast::Spanned<u8>>,
     /// VALUE_DELIMITER.
     pub value_delimiter: Option<ast::Spanned<u8>>,
+    /// KEY_PROTOBUF_NULLABLE_REPRESENTATION.
+    pub key_presence: Option<ast::Spanned<Presence>>,
+    /// VALUE_PROTOBUF_NULLABLE_REPRESENTATION.
+    pub value_presence: Option<ast::Spanned<Presence>>,
     /// WRAP_SINGLE_VALUE.
     pub wrap_single_value: Option<ast::Spanned<bool>>,
     /// TIMESTAMP: the name of a column.
@@ -55,6 +59,8 @@ enum Kind {
     ValueFormat,
     KeyDelimiter,
     ValueDelimiter,
+    KeyPresence,
+    ValuePresence,
     Wrap,
     Timestamp,
     TimestampFormat,
@@ -64,6 +70,11 @@ enum Kind {
     /// For formats with registered schemas, which are not supported yet.
     Registered(Side),
 }
+
+/// How a Protobuf key tells null from a default.
+pub const KEY_PRESENCE: &str = "KEY_PROTOBUF_NULLABLE_REPRESENTATION";
+/// How a Protobuf value tells null from a default.
+pub const VALUE_PRESENCE: &str = "VALUE_PROTOBUF_NULLABLE_REPRESENTATION";
 
 /// All properties of the dialect.
 const KNOWN: &[(&str, Kind)] = &[
@@ -76,6 +87,8 @@ const KNOWN: &[(&str, Kind)] = &[
     ("VALUE_FORMAT", Kind::ValueFormat),
     ("KEY_DELIMITER", Kind::KeyDelimiter),
     ("VALUE_DELIMITER", Kind::ValueDelimiter),
+    (KEY_PRESENCE, Kind::KeyPresence),
+    (VALUE_PRESENCE, Kind::ValuePresence),
     ("WRAP_SINGLE_VALUE", Kind::Wrap),
     ("TIMESTAMP", Kind::Timestamp),
     ("TIMESTAMP_FORMAT", Kind::TimestampFormat),
@@ -88,8 +101,6 @@ const KNOWN: &[(&str, Kind)] = &[
     ("KEY_SCHEMA_FULL_NAME", Kind::Registered(Side::Key)),
     ("VALUE_SCHEMA_FULL_NAME", Kind::Registered(Side::Value)),
     ("VALUE_AVRO_SCHEMA_FULL_NAME", Kind::Registered(Side::Value)),
-    ("KEY_PROTOBUF_NULLABLE_REPRESENTATION", Kind::Registered(Side::Key)),
-    ("VALUE_PROTOBUF_NULLABLE_REPRESENTATION", Kind::Registered(Side::Value)),
 ];
 
 /// The names of all properties, for completion and for suggestions.
@@ -138,6 +149,8 @@ fn read_one(out: &mut SourceProperties, name: &str, property: &ast::Property) ->
         }
         Kind::KeyDelimiter => out.key_delimiter = Some(value.delimiter()?),
         Kind::ValueDelimiter => out.value_delimiter = Some(value.delimiter()?),
+        Kind::KeyPresence => out.key_presence = Some(value.presence()?),
+        Kind::ValuePresence => out.value_presence = Some(value.presence()?),
         Kind::Wrap => out.wrap_single_value = Some(value.boolean()?),
         Kind::Timestamp => out.timestamp = Some(value.column()?),
         Kind::TimestampFormat => out.timestamp_format = Some(value.text()?),
@@ -158,8 +171,7 @@ fn read_one(out: &mut SourceProperties, name: &str, property: &ast::Property) ->
 fn check_registered(read: &SourceProperties, errors: &mut Vec<Diagnostic>) {
     for (side, property) in &read.registered {
         let format = if *side == Side::Key { &read.key_format } else { &read.value_format };
-        let takes = |format: &str| FormatKind::is_registered(format) || format == "PROTOBUF_NOSR";
-        match format.as_ref().filter(|format| !takes(&format.value)) {
+        match format.as_ref().filter(|format| !FormatKind::is_registered(&format.value)) {
             Some(format) => {
                 let message = format!("format {} does not take \"{}\"", format.value, property.value);
                 let which = if *side == Side::Key { "KEY_FORMAT" } else { "VALUE_FORMAT" };
@@ -293,6 +305,11 @@ impl Value<'_> {
         byte.map(|b| self.spanned(b)).ok_or_else(|| self.not("one ASCII character such as ';', or 'SPACE' or 'TAB'"))
     }
 
+    fn presence(&self) -> Result<ast::Spanned<Presence>, Box<Diagnostic>> {
+        let presence = self.str().and_then(|text| text.parse().ok());
+        presence.map(|presence| self.spanned(presence)).ok_or_else(|| self.not("OPTIONAL or WRAPPER"))
+    }
+
     /// Checks the id of a schema, or a name.
     fn registered(&self) -> Result<(), Box<Diagnostic>> {
         if self.name.ends_with("_ID") { self.at_least(0).map(drop) } else { self.text().map(drop) }
@@ -343,6 +360,7 @@ mod tests {
             property("REPLICAS", Literal::Number("-1".into())),
             property("VALUE_FORMAT", text("json")),
             property("KEY_DELIMITER", text("TAB")),
+            property("VALUE_PROTOBUF_NULLABLE_REPRESENTATION", text("optional")),
             property("TIMESTAMP", text("`ts`")),
             property("WINDOW_SIZE", text("30 seconds")),
         ];
@@ -354,6 +372,7 @@ mod tests {
         assert_eq!(read.replicas, None);
         assert_eq!(read.value_format.unwrap().value, "JSON");
         assert_eq!(read.key_delimiter.unwrap().value, b'\t');
+        assert_eq!(read.value_presence.unwrap().value, Presence::Optional);
         assert_eq!(read.timestamp.unwrap().value, "ts");
         assert_eq!(read.window_size_ms.unwrap().value, 30_000);
     }

@@ -1,7 +1,7 @@
 //! The formats of a declaration's keys and values: which they are, what they support, and how a single value is
 //! encoded.
 
-use headwater_formats::format::FormatKind;
+use headwater_formats::format::{FormatKind, Presence};
 use headwater_formats::record::Side;
 use headwater_language::definition::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, FORMAT, PROPERTY_CONFLICT, format_refusal};
@@ -9,7 +9,7 @@ use headwater_language::sql::ast;
 use headwater_language::types::SqlType;
 
 use super::define::{FormatDefaults, missing};
-use super::properties::SourceProperties;
+use super::properties::{KEY_PRESENCE, SourceProperties, VALUE_PRESENCE};
 
 /// The formats of keys and values, if both are known.
 pub(super) fn sides(
@@ -26,10 +26,11 @@ pub(super) fn sides(
     check_keys(create, columns, errors);
     let value = properties.value_format.clone().or_else(|| defaults.value.clone().map(here));
     let value = value.or_else(|| missing(create, "VALUE_FORMAT", "VALUE_FORMAT='JSON'", errors));
-    let key = side(&key, properties.key_delimiter.as_ref(), "KEY_DELIMITER", false, columns, Side::Key, errors);
+    let (delimiter, presence) = (properties.key_delimiter.as_ref(), properties.key_presence.as_ref());
+    let key = Given { side: Side::Key, format: &key, delimiter, presence, wrapped: false }.define(columns, errors);
     let wrapped = wrapping(properties, defaults, columns, value.as_ref(), errors);
-    let value =
-        side(&value?, properties.value_delimiter.as_ref(), "VALUE_DELIMITER", wrapped, columns, Side::Value, errors);
+    let (delimiter, presence) = (properties.value_delimiter.as_ref(), properties.value_presence.as_ref());
+    let value = Given { side: Side::Value, format: &value?, delimiter, presence, wrapped }.define(columns, errors);
     Some((key?, value?))
 }
 
@@ -42,7 +43,8 @@ fn wrapping(
     errors: &mut Vec<Diagnostic>,
 ) -> bool {
     let values = columns.iter().filter(|c| c.role == ColumnRole::Value).count();
-    let natural = values != 1 || format.is_some_and(|f| f.value == "JSON");
+    let wraps = |kind: FormatKind| kind.wraps_by_default(Side::Value);
+    let natural = values != 1 || format.is_some_and(|format| format.value.parse::<FormatKind>().is_ok_and(wraps));
     let Some(said) = &properties.wrap_single_value else {
         let json = format.is_some_and(|f| f.value == "JSON");
         return if values == 1 && json { defaults.wrap_single_values.unwrap_or(natural) } else { natural };
@@ -90,47 +92,70 @@ pub fn contains_map(ty: &SqlType) -> bool {
     }
 }
 
-fn side(
-    format: &ast::Spanned<String>,
-    delimiter: Option<&ast::Spanned<u8>>,
-    delimiter_name: &str,
-    wrapped: bool,
-    columns: &[ColumnDef],
+/// What is given for one side of the records.
+struct Given<'a> {
     side: Side,
-    errors: &mut Vec<Diagnostic>,
-) -> Option<SideDef> {
-    let unbuilt = FormatKind::is_unbuilt(&format.value);
-    let kind: FormatKind = match format.value.parse() {
-        Ok(kind) => kind,
-        // What applies to JSON applies to these formats: records with fields, maps with STRING keys.
-        Err(_) if unbuilt => FormatKind::Json,
-        Err(error) => {
-            errors.push(format_refusal(&error).at(format.span));
-            return None;
-        }
-    };
-    if let Some(delimiter) = delimiter.filter(|_| kind != FormatKind::Delimited) {
-        let message = format!("format {} does not take \"{delimiter_name}\"", format.value);
-        errors.push(
-            Diagnostic::new(PROPERTY_CONFLICT, message).at(delimiter.span).detail("Only DELIMITED has a delimiter."),
-        );
-    }
-    let role = if side == Side::Key { ColumnRole::Key } else { ColumnRole::Value };
-    let count = columns.iter().filter(|c| c.role == role).count();
-    let wrapped = wrapped || (side == Side::Key && count > 1);
-    let def = SideDef { format: format.value.clone(), wrapped, delimiter: delimiter.map_or(b',', |d| d.value) };
-    let layout = SourceDef { columns: columns.to_vec(), ..empty_source() }.layout(&def, &role);
-    let told = side == Side::Key && columns.iter().any(|c| c.role == role && contains_map(&c.ty));
-    if let (Err(error), false) = (kind.check(&layout, side), told) {
-        let error = if unbuilt {
-            error.to_string().replace("format JSON", &format!("format {} (like JSON)", format.value))
-        } else {
-            error.to_string()
+    format: &'a ast::Spanned<String>,
+    delimiter: Option<&'a ast::Spanned<u8>>,
+    presence: Option<&'a ast::Spanned<Presence>>,
+    wrapped: bool,
+}
+
+impl Given<'_> {
+    /// The definition of the side, if its format exists. It may have errors.
+    fn define(&self, columns: &[ColumnDef], errors: &mut Vec<Diagnostic>) -> Option<SideDef> {
+        let unbuilt = FormatKind::is_unbuilt(&self.format.value);
+        let kind: FormatKind = match self.format.value.parse() {
+            Ok(kind) => kind,
+            // What applies to JSON applies to these formats: records with fields, maps with STRING keys.
+            Err(_) if unbuilt => FormatKind::Json,
+            Err(error) => {
+                errors.push(format_refusal(&error).at(self.format.span));
+                return None;
+            }
         };
-        errors.push(Diagnostic::new(FORMAT, error).at(format.span));
+        self.check_options(kind, errors);
+        let role = if self.side == Side::Key { ColumnRole::Key } else { ColumnRole::Value };
+        let count = columns.iter().filter(|c| c.role == role).count();
+        let def = SideDef {
+            format: self.format.value.clone(),
+            wrapped: self.wrapped || self.side == Side::Key && (count > 1 || kind.always_wraps()),
+            delimiter: self.delimiter.map_or(b',', |delimiter| delimiter.value),
+            presence: self.presence.map_or(Presence::Implicit, |presence| presence.value),
+            schema: None,
+        };
+        let layout = SourceDef { columns: columns.to_vec(), ..empty_source() }.layout(&def, &role);
+        let told = self.side == Side::Key && columns.iter().any(|c| c.role == role && contains_map(&c.ty));
+        if let (Err(error), false) = (kind.check(&layout, self.side), told) {
+            let error = if unbuilt {
+                error.to_string().replace("format JSON", &format!("format {} (like JSON)", self.format.value))
+            } else {
+                error.to_string()
+            };
+            errors.push(Diagnostic::new(FORMAT, error).at(self.format.span));
+        }
+        check_avro_names(self.format, columns, &role, errors);
+        Some(def)
     }
-    check_avro_names(format, columns, &role, errors);
-    Some(def)
+
+    /// Checks that the format takes the properties of its side.
+    fn check_options(&self, kind: FormatKind, errors: &mut Vec<Diagnostic>) {
+        let (delimiter, presence) = match self.side {
+            Side::Key => ("KEY_DELIMITER", KEY_PRESENCE),
+            Side::Value => ("VALUE_DELIMITER", VALUE_PRESENCE),
+        };
+        let mut refuse = |property: &str, span, detail: &str| {
+            let message = format!("format {} does not take \"{property}\"", self.format.value);
+            errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(span).detail(detail));
+        };
+        if let Some(given) = self.delimiter.filter(|_| !kind.supports_delimiter()) {
+            refuse(delimiter, given.span, "Only DELIMITED has a delimiter.");
+        }
+        let is_protobuf = self.format.value == "PROTOBUF" || kind.supports_presence();
+        if let Some(given) = self.presence.filter(|_| !is_protobuf) {
+            refuse(presence, given.span, "It is for the formats PROTOBUF and PROTOBUF_NOSR.");
+        }
+    }
 }
 
 /// Checks names in AVRO, which consist of letters, digits and underscores and do not start with a digit.
@@ -156,7 +181,7 @@ fn check_avro_names(
 
 /// A source of which only the columns matter.
 fn empty_source() -> SourceDef {
-    let side = SideDef { format: String::new(), wrapped: false, delimiter: b',' };
+    let side = SideDef { wrapped: false, ..SideDef::of("") };
     SourceDef {
         name: String::new(),
         kind: SourceKind::Stream,

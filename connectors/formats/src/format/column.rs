@@ -86,6 +86,7 @@ impl Column {
     }
 
     /// Completes a row whose value has been pushed to `values`.
+    #[inline]
     pub(crate) fn close(&mut self) {
         self.nulls.append_non_null();
     }
@@ -278,7 +279,8 @@ impl Map {
 }
 
 impl Bytes {
-    fn new() -> Self {
+    /// No values.
+    pub(crate) fn new() -> Self {
         Self { offsets: vec![0], data: Vec::new() }
     }
 
@@ -293,12 +295,14 @@ impl Bytes {
     }
 
     /// Appends a whole value.
+    #[inline]
     pub(crate) fn push(&mut self, value: &[u8]) -> Result<(), ColumnFull> {
         self.data.extend_from_slice(value);
         self.close()
     }
 
     /// Completes a value with what has been appended to `data` since the previous one.
+    #[inline]
     pub(crate) fn close(&mut self) -> Result<(), ColumnFull> {
         self.offsets.push(i32::try_from(self.data.len()).map_err(|_| ColumnFull)?);
         Ok(())

@@ -13,9 +13,11 @@ use super::delimited::{DelimitedDecoder, DelimitedEncoder};
 use super::json::{JsonDecoder, JsonEncoder};
 use super::kafka::{KafkaDecoder, KafkaEncoder};
 use super::none::{NoneDecoder, NoneEncoder};
+use super::protobuf::{self, ProtobufDecoder, ProtobufEncoder};
 use super::types::sql_name;
-use super::{Decoder, Encoder, Layout};
+use super::{Decoder, Encoder, Layout, avro, registered};
 use crate::record::Side;
+use crate::schema::SchemaKind;
 
 /// A format: a way of encoding columns in a payload.
 ///
@@ -23,11 +25,11 @@ use crate::record::Side;
 /// use std::sync::Arc;
 /// use arrow::array::{AsArray, BinaryArray};
 /// use arrow::datatypes::{DataType, Field, Int64Type};
-/// use headwater_formats::format::{FormatKind, Layout};
+/// use headwater_formats::format::{FormatKind, Layout, Presence};
 ///
 /// let field = |name, kind| Arc::new(Field::new(name, kind, true));
 /// let fields = vec![field("ID", DataType::Int64), field("NAME", DataType::Utf8)];
-/// let layout = Layout { fields, wrapped: true, delimiter: b',' };
+/// let layout = Layout::of(fields);
 /// let format: FormatKind = "json".parse()?;
 ///
 /// // Only ID is asked for; the second payload is bad, the third has no ID.
@@ -42,12 +44,20 @@ use crate::record::Side;
 pub enum FormatKind {
     /// A JSON object for each record, or a bare value.
     Json,
+    /// Avro, read by the registered schema that it was written with.
+    Avro,
+    /// A Protobuf message of a registered schema for each record.
+    Protobuf,
+    /// JSON with a registered JSON Schema.
+    JsonSr,
     /// One line of delimited text.
     Delimited,
     /// One bare column in the encoding of Kafka's own serializers.
     Kafka,
     /// No columns and no payload; for keys.
     None,
+    /// A Protobuf message for each record, whose fields follow from the columns.
+    ProtobufNosr,
     /// The columns as bytes, for topics that belong to a query; users cannot name it.
     Compact,
 }
@@ -56,7 +66,7 @@ pub enum FormatKind {
 const COMPACT: &str = "COMPACT";
 
 /// Names of ksqlDB's formats that are not supported yet.
-const LATER: [&str; 5] = ["AVRO", "PROTOBUF", "PROTOBUF_NOSR", "JSON_SR", "JSON_SCHEMA"];
+const LATER: [&str; 1] = ["JSON_SCHEMA"];
 
 /// The reason why a format cannot be used, for users.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,9 +113,13 @@ impl fmt::Display for FormatKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Json => "JSON",
+            Self::Avro => "AVRO",
+            Self::Protobuf => "PROTOBUF",
+            Self::JsonSr => "JSON_SR",
             Self::Delimited => "DELIMITED",
             Self::Kafka => "KAFKA",
             Self::None => "NONE",
+            Self::ProtobufNosr => "PROTOBUF_NOSR",
             Self::Compact => COMPACT,
         })
     }
@@ -114,8 +128,8 @@ impl fmt::Display for FormatKind {
 impl FromStr for FormatKind {
     type Err = FormatError;
 
-    /// Reads a name in any case, one that users may give: [`FormatKind::Compact`] has none. A format of ksqlDB that is not supported yet and an unknown name are different
-    /// errors.
+    /// Reads a name in any case, one that users may give: [`FormatKind::Compact`] has none. A format that is not
+    /// supported yet and an unknown name are different errors.
     fn from_str(name: &str) -> Result<Self, FormatError> {
         let upper = name.trim().to_uppercase();
         if let Some(kind) = Self::ALL.into_iter().find(|kind| kind.to_string() == upper) {
@@ -133,7 +147,16 @@ impl FromStr for FormatKind {
 
 impl FormatKind {
     /// All formats that users can name, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Json, Self::Delimited, Self::Kafka, Self::None];
+    pub const ALL: [Self; 8] = [
+        Self::Json,
+        Self::Avro,
+        Self::Protobuf,
+        Self::JsonSr,
+        Self::Delimited,
+        Self::Kafka,
+        Self::ProtobufNosr,
+        Self::None,
+    ];
 
     /// The format of a definition that is kept: one that users can name, or that of a topic that belongs to a query.
     pub fn of_definition(name: &str) -> Result<Self, FormatError> {
@@ -147,7 +170,17 @@ impl FormatKind {
 
     /// True for the name of a format with a schema registry, so that columns can be inferred.
     pub fn is_registered(name: &str) -> bool {
-        ["AVRO", "PROTOBUF", "JSON_SR"].iter().any(|registered| name.eq_ignore_ascii_case(registered))
+        name.parse().is_ok_and(|kind: Self| kind.schema_kind().is_some())
+    }
+
+    /// The language of the schemas that payloads are written with; none for a format without a schema registry.
+    pub fn schema_kind(self) -> Option<SchemaKind> {
+        match self {
+            Self::Avro => Some(SchemaKind::Avro),
+            Self::Protobuf => Some(SchemaKind::Protobuf),
+            Self::JsonSr => Some(SchemaKind::Json),
+            _ => None,
+        }
     }
 
     /// True if the format can be used for this side of a record.
@@ -157,17 +190,27 @@ impl FormatKind {
 
     /// True if a single column can be written as a record with one field.
     pub fn supports_wrapping(self) -> bool {
-        self == Self::Json
+        matches!(self, Self::Json | Self::Avro | Self::JsonSr) || self.always_wraps()
+    }
+
+    /// True if a payload is always a record with fields, for keys too, even if there is only one.
+    pub fn always_wraps(self) -> bool {
+        matches!(self, Self::Protobuf | Self::ProtobufNosr)
     }
 
     /// Whether a single column is written as a record with one field by default.
     pub fn wraps_by_default(self, side: Side) -> bool {
-        self == Self::Json && side == Side::Value
+        self.always_wraps() || self.supports_wrapping() && side == Side::Value
     }
 
     /// True if a delimiter can be set.
     pub fn supports_delimiter(self) -> bool {
         self == Self::Delimited
+    }
+
+    /// True if it can be set how null is told from a default.
+    pub fn supports_presence(self) -> bool {
+        matches!(self, Self::Protobuf | Self::ProtobufNosr)
     }
 
     /// True if the format can hold a column of this type.
@@ -176,17 +219,21 @@ impl FormatKind {
         match (self, data_type) {
             (Self::None, _) => false,
             (Self::Compact, other) => compact::supports(other),
+            (Self::Protobuf | Self::ProtobufNosr, other) => protobuf::supports(other),
+            (Self::Avro, other) => avro::supports_type(other),
             (Self::Kafka, other) => matches!(other, Int32 | Int64 | Float64 | Utf8 | Binary),
             (Self::Delimited, other) => !other.is_nested(),
-            (Self::Json, List(item)) => self.supports_type(item.data_type()),
-            (Self::Json, Struct(fields)) => fields.iter().all(|field| self.supports_type(field.data_type())),
-            (Self::Json, Map(entries, _)) => match entries.data_type() {
+            (Self::Json | Self::JsonSr, List(item)) => self.supports_type(item.data_type()),
+            (Self::Json | Self::JsonSr, Struct(fields)) => {
+                fields.iter().all(|field| self.supports_type(field.data_type()))
+            }
+            (Self::Json | Self::JsonSr, Map(entries, _)) => match entries.data_type() {
                 Struct(fields) if fields.len() == 2 => {
                     fields[0].data_type() == &Utf8 && self.supports_type(fields[1].data_type())
                 }
                 _ => false,
             },
-            (Self::Json, _) => true,
+            (Self::Json | Self::JsonSr, _) => true,
         }
     }
 
@@ -211,8 +258,8 @@ impl FormatKind {
             let found = if layout.fields.is_empty() { "none".to_owned() } else { listed(layout) };
             return unfit(format!("format {self} holds exactly one {side} column, not {found}"));
         }
-        if layout.wrapped && layout.fields.len() == 1 && (side == Side::Key || !self.supports_wrapping()) {
-            return unfit(format!("format {self} cannot wrap a single {side} column"));
+        if layout.fields.len() == 1 {
+            self.check_wrapping(layout.wrapped, side)?;
         }
         if *self == Self::Delimited {
             check_delimiter(layout.delimiter)?;
@@ -224,6 +271,16 @@ impl FormatKind {
         self.check_types(layout, &format!("{side} "))
     }
 
+    /// Checks whether a single column can be written in a record, or without one.
+    fn check_wrapping(self, wrapped: bool, side: Side) -> Result<(), FormatError> {
+        let verb = match wrapped {
+            true if !self.always_wraps() && (side == Side::Key || !self.supports_wrapping()) => "cannot wrap",
+            false if self.always_wraps() => "always wraps",
+            _ => return Ok(()),
+        };
+        Err(FormatError::Unfit(format!("format {self} {verb} a single {side} column")))
+    }
+
     fn check_types(self, layout: &Layout, side: &str) -> Result<(), FormatError> {
         layout.fields.iter().try_for_each(|field| self.check_type(side, field.name(), field.data_type()))
     }
@@ -231,7 +288,12 @@ impl FormatKind {
     fn check_type(self, side: &str, name: &str, data_type: &DataType) -> Result<(), FormatError> {
         if !self.supports_type(data_type) {
             let type_name = sql_name(data_type);
-            let why = if self == Self::Json { ": its maps have STRING keys" } else { "" };
+            let why = match self {
+                Self::Json | Self::JsonSr | Self::Avro => ": its maps have STRING keys",
+                Self::Protobuf | Self::ProtobufNosr if has_other_keys(data_type) => ": its maps have STRING keys",
+                Self::Protobuf | Self::ProtobufNosr => ": its arrays contain neither an ARRAY nor a MAP",
+                _ => "",
+            };
             let reason = format!("format {self} cannot hold {side}column \"{name}\" of type {type_name}{why}");
             return Err(FormatError::Unfit(reason));
         }
@@ -240,7 +302,11 @@ impl FormatKind {
 
     /// Creates a decoder for the fields with the indices in `projection`, in that order. Other fields are checked
     /// too, so which payloads are bad, and why, does not depend on the projection. Fails if a field does not exist,
-    /// is requested twice or has a type that the format does not support.
+    /// is requested twice or has a type that the format does not support; and, for a format with a schema registry, if
+    /// the schema of the layout is not one, or has nothing with its full name.
+    ///
+    /// Such a format reads payloads by the ids in front of them, and gets the schemas by [`Decoder::learn`]; that of the
+    /// layout is known from the start. If it has no id, payloads are bare.
     pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
         self.check_types(layout, "")?;
         let selected = || Selected::try_new(layout, projection);
@@ -249,11 +315,16 @@ impl FormatKind {
             Self::Delimited => Box::new(DelimitedDecoder::new(selected()?, layout.delimiter)),
             Self::Kafka => Box::new(KafkaDecoder::try_new(layout, selected()?)?),
             Self::None => selected().map(|_| Box::new(NoneDecoder))?,
+            Self::Avro => registered::decoder(SchemaKind::Avro, layout, projection)?,
+            Self::Protobuf => registered::decoder(SchemaKind::Protobuf, layout, projection)?,
+            Self::JsonSr => registered::decoder(SchemaKind::Json, layout, projection)?,
+            Self::ProtobufNosr => Box::new(ProtobufDecoder::try_new(layout, projection)?),
             Self::Compact => Box::new(CompactDecoder::try_new(layout, projection)?),
         })
     }
 
-    /// Creates an encoder for all fields. Fails if a field has a type that the format does not support.
+    /// Creates an encoder for all fields. Fails if a field has a type that the format does not support; and, for a format
+    /// with a schema registry, if the layout has no schema, or one that cannot hold the fields.
     pub fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, FormatError> {
         self.check_types(layout, "")?;
         Ok(match self {
@@ -261,6 +332,10 @@ impl FormatKind {
             Self::Delimited => Box::new(DelimitedEncoder::new(layout)),
             Self::Kafka => Box::new(KafkaEncoder::try_new(layout)?),
             Self::None => Box::new(NoneEncoder),
+            Self::Avro => registered::encoder(*self, SchemaKind::Avro, layout)?,
+            Self::Protobuf => registered::encoder(*self, SchemaKind::Protobuf, layout)?,
+            Self::JsonSr => registered::encoder(*self, SchemaKind::Json, layout)?,
+            Self::ProtobufNosr => Box::new(ProtobufEncoder::try_new(layout)?),
             Self::Compact => Box::new(CompactEncoder::new(layout)),
         })
     }
@@ -277,6 +352,22 @@ fn contains_map(data_type: &DataType) -> bool {
         DataType::Map(..) => true,
         DataType::List(item) => contains_map(item.data_type()),
         DataType::Struct(fields) => fields.iter().any(|field| contains_map(field.data_type())),
+        _ => false,
+    }
+}
+
+/// True if a MAP in the type has keys that are not of type STRING.
+fn has_other_keys(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) => {
+                pair.first().is_none_or(|key| key.data_type() != &DataType::Utf8)
+                    || pair.iter().any(|field| has_other_keys(field.data_type()))
+            }
+            _ => true,
+        },
+        DataType::List(item) => has_other_keys(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_other_keys(field.data_type())),
         _ => false,
     }
 }

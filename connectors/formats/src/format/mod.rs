@@ -17,15 +17,22 @@
 //! | DATE, TIME, TIMESTAMP | `Date32`, `Time32(ms)`, `Timestamp(ms, none)` (UTC) |
 //! | ARRAY, MAP, STRUCT | `List`, `Map` (unsorted), `Struct` |
 
+pub mod avro;
 mod batch;
 mod column;
 mod compact;
 mod delimited;
+mod framing;
+mod inferred;
 mod json;
+mod json_sr;
 mod kafka;
 mod kind;
 mod none;
 mod number;
+mod presence;
+mod protobuf;
+mod registered;
 mod scalar;
 #[cfg(test)]
 mod testing;
@@ -33,14 +40,23 @@ mod testing;
 mod tests;
 mod text;
 mod types;
+mod unscaled;
+
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray};
 use arrow::datatypes::FieldRef;
 
+pub use inferred::{Dropped, Inferred, Names};
 pub use json::first_json_value;
 pub use kind::{FormatError, FormatKind, parse_delimiter};
 pub use number::{parse_double, write_double_text, write_number_text};
+pub use presence::Presence;
+pub use protobuf::FramedProtobufDecoder;
+pub use registered::{default_full_name, infer, schema_of};
 pub use types::sql_name;
+
+use crate::schema::{Schema, SchemaId, WriterSchema};
 
 /// A payload that could not be decoded, or a row that could not be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +91,19 @@ pub struct Encoded {
 /// Decodes payloads to columns. It is created once for a scan or task and keeps its buffers from batch to batch.
 pub trait Decoder: Send {
     /// Decodes all payloads. It never fails as a whole and never panics, whatever the bytes are.
+    ///
+    /// A payload whose schema is missing is bad: see [`Decoder::missing_schemas`].
     fn decode(&mut self, payloads: &BinaryArray) -> Decoded;
+
+    /// The schemas that these payloads were written with and that this decoder was not given yet, each once, in
+    /// ascending order. Finding them is cheap. Nothing here waits for a registry: who does gives them to
+    /// [`Decoder::learn`] before [`Decoder::decode`].
+    fn missing_schemas(&self, _payloads: &BinaryArray) -> Vec<SchemaId> {
+        Vec::new()
+    }
+
+    /// Takes the schema with this id, or the reason why there is none, for which every payload written with it is bad.
+    fn learn(&mut self, _id: SchemaId, _schema: Result<Arc<Schema>, String>) {}
 }
 
 /// Encodes columns to payloads.
@@ -95,9 +123,20 @@ pub struct Layout {
     pub wrapped: bool,
     /// The field delimiter of DELIMITED: one byte, `,` by default; ignored by other formats.
     pub delimiter: u8,
+    /// How PROTOBUF_NOSR, and the schema that is made for PROTOBUF, tell a null scalar from the default of its type;
+    /// ignored by other formats.
+    pub presence: Presence,
+    /// What formats with registered schemas write with; ignored by other formats. Where it has no id, payloads are bare,
+    /// and are read by it, too.
+    pub schema: Option<Arc<WriterSchema>>,
 }
 
 impl Layout {
+    /// Fields that are written as a record, with the settings that every format has by default.
+    pub fn of(fields: Vec<FieldRef>) -> Self {
+        Self { fields, wrapped: true, delimiter: b',', presence: Presence::Implicit, schema: None }
+    }
+
     /// True if a payload is a record of fields, false if it is the bare value of the only field.
     pub fn is_record(&self) -> bool {
         self.wrapped || self.fields.len() != 1

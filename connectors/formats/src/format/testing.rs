@@ -26,7 +26,7 @@ pub(crate) fn record(fields: &[(&str, DataType)]) -> DataType {
 
 pub(crate) fn layout(fields: &[(&str, DataType)]) -> Layout {
     let fields = fields.iter().map(|(name, kind)| Arc::new(Field::new(*name, kind.clone(), true))).collect();
-    Layout { fields, wrapped: true, delimiter: b',' }
+    Layout::of(fields)
 }
 
 /// The layout of a single column whose value is bare.

@@ -6,8 +6,9 @@ use arrow::datatypes::DataType;
 use super::testing::{TIME, TIMESTAMP, again, array, bare, decode, layout, map, record};
 use super::{FormatError, FormatKind, Layout, parse_delimiter};
 use crate::record::Side;
+use crate::schema::SchemaKind;
 
-use FormatKind::{Delimited, Json, Kafka, None as NoneFormat};
+use FormatKind::{Avro, Delimited, Json, JsonSr, Kafka, None as NoneFormat, Protobuf, ProtobufNosr};
 
 #[test]
 fn names_are_read_in_any_case() {
@@ -15,25 +16,92 @@ fn names_are_read_in_any_case() {
         assert_eq!(kind.to_string().to_lowercase().parse(), Ok(kind));
     }
     let refused = |name: &str| name.parse::<FormatKind>().unwrap_err();
-    assert_eq!(refused("avro"), FormatError::NotYet("AVRO".into()));
-    assert_eq!(refused("json_sr").to_string(), "format JSON_SR is not supported yet");
+    assert_eq!(refused("json_schema"), FormatError::NotYet("JSON_SCHEMA".into()));
+    assert_eq!(refused("json_schema").to_string(), "format JSON_SCHEMA is not supported yet");
     assert_eq!(refused("jsno").hint().as_deref(), Some("Did you mean JSON?"));
     assert_eq!(refused("xml").to_string(), "format \"xml\" does not exist");
-    assert_eq!(refused("xml").hint().as_deref(), Some("The formats are JSON, DELIMITED, KAFKA, NONE."));
+    let all = "The formats are JSON, AVRO, PROTOBUF, JSON_SR, DELIMITED, KAFKA, PROTOBUF_NOSR, NONE.";
+    assert_eq!(refused("xml").hint().as_deref(), Some(all));
 }
 
 #[test]
-fn what_a_format_cannot_hold_is_named() {
-    let one = |kind| Layout { wrapped: false, ..layout(&[("A", kind)]) };
-    let two = layout(&[("A", DataType::Int32), ("B", DataType::Int32)]);
-    let int_keys = DataType::Map(
+fn formats_say_what_they_can() {
+    // The schemas, whether a single value can be a record, and is one in a key and in a value by default, and whether
+    // null can be told from a default.
+    for (kind, schemas, wraps, in_key, in_value, has_presence) in [
+        (Json, None, true, false, true, false),
+        (Avro, Some(SchemaKind::Avro), true, false, true, false),
+        (JsonSr, Some(SchemaKind::Json), true, false, true, false),
+        (Protobuf, Some(SchemaKind::Protobuf), true, true, true, true),
+        (ProtobufNosr, None, true, true, true, true),
+        (Delimited, None, false, false, false, false),
+        (Kafka, None, false, false, false, false),
+    ] {
+        assert_eq!(kind.schema_kind(), schemas, "{kind}");
+        assert_eq!(FormatKind::is_registered(&kind.to_string().to_lowercase()), schemas.is_some(), "{kind}");
+        assert_eq!(kind.supports_wrapping(), wraps, "{kind}");
+        assert_eq!(kind.wraps_by_default(Side::Key), in_key, "{kind}");
+        assert_eq!(kind.wraps_by_default(Side::Value), in_value, "{kind}");
+        assert_eq!(kind.always_wraps(), in_key, "{kind}");
+        assert_eq!(kind.supports_presence(), has_presence, "{kind}");
+        assert!(kind.supports_side(Side::Key) && kind.supports_side(Side::Value), "{kind}");
+        assert!(!FormatKind::is_unbuilt(&kind.to_string()), "{kind}");
+        let is_any = kind.takes_any_payload(&bare(DataType::Utf8));
+        assert_eq!(is_any, kind == Kafka, "{kind}");
+    }
+    assert!(FormatKind::is_unbuilt("json_schema") && !FormatKind::is_registered("json_schema"));
+}
+
+/// A MAP with keys that are not texts.
+fn int_map() -> DataType {
+    DataType::Map(
         std::sync::Arc::new(arrow::datatypes::Field::new(
             "entries",
             record(&[("key", DataType::Int32), ("value", DataType::Int32)]),
             false,
         )),
         false,
-    );
+    )
+}
+
+/// A single column without a record.
+fn one(kind: DataType) -> Layout {
+    Layout { wrapped: false, ..layout(&[("A", kind)]) }
+}
+
+#[test]
+fn what_registered_formats_cannot_hold_is_named() {
+    for (kind, layout, side, reason) in [
+        (
+            Avro,
+            one(int_map()),
+            Side::Value,
+            "format AVRO cannot hold value column \"A\" of type MAP<INT, INT>: its maps have STRING keys",
+        ),
+        (Avro, layout(&[("A", DataType::Int32)]), Side::Key, "format AVRO cannot wrap a single key column"),
+        (
+            JsonSr,
+            one(map(DataType::Int32)),
+            Side::Key,
+            "key column \"A\" has the type MAP<STRING, INT>: a key cannot contain a MAP",
+        ),
+        (Protobuf, one(DataType::Int32), Side::Value, "format PROTOBUF always wraps a single value column"),
+        (
+            Protobuf,
+            layout(&[("A", array(array(DataType::Int32)))]),
+            Side::Value,
+            "format PROTOBUF cannot hold value column \"A\" of type ARRAY<ARRAY<INT>>: its arrays contain neither an \
+             ARRAY nor a MAP",
+        ),
+    ] {
+        assert_eq!(kind.check(&layout, side).unwrap_err().to_string(), reason);
+    }
+}
+
+#[test]
+fn what_a_format_cannot_hold_is_named() {
+    let two = layout(&[("A", DataType::Int32), ("B", DataType::Int32)]);
+    let int_map = one(int_map());
     for (kind, layout, side, reason) in [
         (NoneFormat, layout(&[]), Side::Value, "format NONE holds no columns, so it cannot be used for the value"),
         (
@@ -60,9 +128,23 @@ fn what_a_format_cannot_hold_is_named() {
         ),
         (
             Json,
-            one(int_keys),
+            int_map.clone(),
             Side::Value,
             "format JSON cannot hold value column \"A\" of type MAP<INT, INT>: its maps have STRING keys",
+        ),
+        (ProtobufNosr, one(DataType::Int32), Side::Key, "format PROTOBUF_NOSR always wraps a single key column"),
+        (
+            ProtobufNosr,
+            layout(&[("A", array(map(DataType::Int32)))]),
+            Side::Value,
+            "format PROTOBUF_NOSR cannot hold value column \"A\" of type ARRAY<MAP<STRING, INT>>: its arrays contain \
+             neither an ARRAY nor a MAP",
+        ),
+        (
+            ProtobufNosr,
+            Layout { wrapped: true, ..int_map.clone() },
+            Side::Value,
+            "format PROTOBUF_NOSR cannot hold value column \"A\" of type MAP<INT, INT>: its maps have STRING keys",
         ),
         (
             Delimited,
@@ -80,6 +162,12 @@ fn what_a_format_cannot_hold_is_named() {
         (Json, layout(&[("A", map(array(TIME)))]), Side::Value),
         (Json, two.clone(), Side::Key),
         (Delimited, two.clone(), Side::Key),
+        (ProtobufNosr, layout(&[("A", DataType::Int32)]), Side::Key),
+        (Protobuf, layout(&[("A", DataType::Int32)]), Side::Key),
+        (Avro, one(DataType::Int32), Side::Key),
+        (Avro, layout(&[("A", map(array(TIME)))]), Side::Value),
+        (JsonSr, one(array(map(TIME))), Side::Value),
+        (ProtobufNosr, layout(&[("A", map(array(TIME)))]), Side::Value),
     ] {
         assert_eq!(kind.check(&layout, side), Ok(()), "{kind} {side}");
     }

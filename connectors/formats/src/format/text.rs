@@ -112,7 +112,8 @@ pub(crate) fn check_decimal(literal: &Literal<'_>, precision: u8, scale: i8) -> 
     if literal.fits(precision, scale) { Ok(()) } else { Err(no_decimal(&format!("DECIMAL({precision}, {scale})"))) }
 }
 
-fn no_decimal(type_name: &str) -> String {
+/// The error for a number that is not one of a DECIMAL.
+pub(crate) fn no_decimal(type_name: &str) -> String {
     format!("the number does not fit {type_name}")
 }
 

@@ -91,7 +91,7 @@ struct Subject {
 
 impl Subject {
     fn new(fields: &[Field], projection: &[usize]) -> Self {
-        let layout = Layout { fields: fields.iter().cloned().map(Arc::new).collect(), wrapped: true, delimiter: b',' };
+        let layout = Layout::of(fields.iter().cloned().map(Arc::new).collect());
         let decoder = FormatKind::Json.decoder(&layout, projection).unwrap();
         Self { fields: fields.to_vec(), projection: projection.to_vec(), decoder }
     }

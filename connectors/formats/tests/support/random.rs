@@ -13,7 +13,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Decimal256Type, Field, Fields, Int32Type, Int64Type,
     Time32MillisecondType, TimeUnit, TimestampMillisecondType, i256,
 };
-use headwater_formats::format::{FormatKind, Layout};
+use headwater_formats::format::{FormatKind, Layout, Presence};
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -32,8 +32,13 @@ pub fn damage(rng: &mut StdRng, bytes: &[u8]) -> Vec<u8> {
 
 pub fn random_layout(rng: &mut StdRng, kind: FormatKind, depth: u32, count: usize) -> Layout {
     let fields = (0..count).map(|at| Arc::new(random_field(rng, kind, depth, at))).collect();
-    let wrapped = count > 1 || kind.supports_wrapping() && rng.random_bool(0.5);
-    Layout { fields, wrapped, delimiter: [b',', b'|', b' ', b'\t'][rng.random_range(0..4)] }
+    let wrapped = count > 1 || kind.always_wraps() || kind.supports_wrapping() && rng.random_bool(0.5);
+    let delimiter = [b',', b'|', b' ', b'\t'][rng.random_range(0..4)];
+    let presence = match kind.supports_presence() {
+        true => [Presence::Implicit, Presence::Optional, Presence::Wrapper][rng.random_range(0..3)],
+        false => Presence::Implicit,
+    };
+    Layout { wrapped, delimiter, presence, ..Layout::of(fields) }
 }
 
 pub fn random_field(rng: &mut StdRng, kind: FormatKind, depth: u32, at: usize) -> Field {

@@ -26,7 +26,7 @@ const TRANSACTION_MS: &str = "300000";
 
 /// Describes a [`KafkaTable`]. A value format and at least one column are required; everything else has a default.
 ///
-/// The formats are JSON, DELIMITED, KAFKA and, for keys, NONE. Columns have one of these Arrow types: `Boolean`,
+/// The formats are JSON, DELIMITED, KAFKA, PROTOBUF_NOSR and, for keys, NONE. Columns have one of these Arrow types: `Boolean`,
 /// `Int32`, `Int64`, `Float64`, `Decimal128`, `Decimal256`, `Utf8`, `Binary`, `Date32`, `Time32(ms)`, `Timestamp(ms)`
 /// without a zone, and in JSON `List`, `Map` with `Utf8` keys and `Struct` of these.
 #[must_use = "a builder does nothing until it is built"]

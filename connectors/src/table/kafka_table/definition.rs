@@ -132,7 +132,7 @@ impl Definition {
             DELIMITER
         });
         let wrapped = said.wraps_single.unwrap_or_else(|| format.wraps_by_default(side));
-        let layout = Layout { fields, wrapped, delimiter };
+        let layout = Layout { wrapped, delimiter, ..Layout::of(fields) };
         let unfit = unfit_columns(format, side, &layout);
         if unfit.is_empty()
             && let Err(error) = format.check(&layout, side)
@@ -219,7 +219,7 @@ fn unfit_columns(format: FormatKind, side: Side, layout: &Layout) -> Mistakes {
     }
     let unfit = |field: &FieldRef| {
         let (name, data_type) = (field.name(), field.data_type());
-        let alone = Layout { fields: vec![field.clone()], wrapped: false, delimiter: DELIMITER };
+        let alone = Layout { wrapped: false, delimiter: DELIMITER, ..Layout::of(vec![field.clone()]) };
         match format.supports_type(data_type) {
             false => {
                 Some(format!("format {format} cannot hold {side} column \"{name}\" of type {}", sql_name(data_type)))

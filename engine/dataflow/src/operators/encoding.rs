@@ -24,7 +24,7 @@ pub struct Encoding {
 impl Encoding {
     /// The encoding of these columns. Fails on a type that the format does not support.
     pub fn new(fields: Vec<FieldRef>) -> Result<Self, FormatError> {
-        let layout = Layout { fields, wrapped: false, delimiter: 0 };
+        let layout = Layout { wrapped: false, ..Layout::of(fields) };
         FormatKind::Compact.encoder(&layout)?;
         Ok(Self { all: (0..layout.fields.len()).collect(), layout })
     }

@@ -237,7 +237,7 @@ fn states_can_be_stored() {
     for case in cases() {
         let state = case.folded(&case.new_states(), &all, false).state;
         let fields = case.fold.state().into_iter().map(Arc::new).collect();
-        let layout = Layout { fields, wrapped: false, delimiter: 0 };
+        let layout = Layout { wrapped: false, ..Layout::of(fields) };
         let columns: Vec<usize> = (0..state.len()).collect();
         let encoded = FormatKind::Compact.encoder(&layout).expect("it is supported").encode(&state, GROUPS, None);
         let mut decoder = FormatKind::Compact.decoder(&layout, &columns).expect("it is supported");

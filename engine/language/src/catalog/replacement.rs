@@ -23,7 +23,7 @@ pub fn check_source(current: &SourceDef, next: &SourceDef) -> Result<(), Refusal
     if current.columns_of(&ColumnRole::Key).count() != next.columns_of(&ColumnRole::Key).count() {
         return refuse("the key may not change");
     }
-    let laid_out = |side: &SideDef| (side.format.clone(), side.delimiter);
+    let laid_out = |side: &SideDef| (side.format.clone(), side.delimiter, side.presence);
     let same = current.topic == next.topic
         && laid_out(&current.key) == laid_out(&next.key)
         && laid_out(&current.value) == laid_out(&next.value)

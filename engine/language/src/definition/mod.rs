@@ -4,6 +4,8 @@
 //! below both. It does not know how definitions are written in a statement, or what may replace what.
 
 mod function;
+mod presence_text;
+mod schema_text;
 mod source;
 pub mod type_text;
 

@@ -7,7 +7,8 @@ use headwater_formats::decode::{
     Column, ColumnOrigin, EventTime, KeyWindow, RowKind, SideSpec, TopicSpec, WINDOWEND, WINDOWSTART,
     header_column_type,
 };
-use headwater_formats::format::{FormatError, FormatKind, Layout};
+use headwater_formats::format::{FormatError, FormatKind, Layout, Presence};
+use headwater_formats::schema::WriterSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::types::SqlType;
@@ -102,6 +103,20 @@ pub struct SideDef {
     pub wrapped: bool,
     /// The delimiter of DELIMITED.
     pub delimiter: u8,
+    /// How PROTOBUF_NOSR tells null from a default; left out where it does not.
+    #[serde(default, with = "super::presence_text", skip_serializing_if = "super::presence_text::is_left_out")]
+    pub presence: Presence,
+    /// What formats with registered schemas write with: known once the schema is registered.
+    #[serde(default, with = "super::schema_text", skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Arc<WriterSchema>>,
+}
+
+impl SideDef {
+    /// A format that writes records of fields, with the settings that every format has by default.
+    pub fn of(format: &str) -> Self {
+        let presence = Presence::Implicit;
+        Self { format: format.to_owned(), wrapped: true, delimiter: b',', presence, schema: None }
+    }
 }
 
 /// The TIMESTAMP property.
@@ -175,10 +190,7 @@ impl SourceDef {
 
     /// The columns of its rows, including address columns, regardless of its formats.
     pub fn row_schema(&self) -> SchemaRef {
-        let side = || SideSpec {
-            format: FormatKind::None,
-            layout: Layout { fields: Vec::new(), wrapped: true, delimiter: 0 },
-        };
+        let side = || SideSpec { format: FormatKind::None, layout: Layout::of(Vec::new()) };
         let columns = self.spec_columns();
         TopicSpec {
             topic: Arc::from(self.topic.as_str()),
@@ -203,7 +215,13 @@ impl SourceDef {
     /// The layout of one side of the records.
     pub fn layout(&self, side: &SideDef, role: &ColumnRole) -> Layout {
         let fields = self.columns_of(role).map(field).collect();
-        Layout { fields, wrapped: side.wrapped, delimiter: side.delimiter }
+        Layout {
+            fields,
+            wrapped: side.wrapped,
+            delimiter: side.delimiter,
+            presence: side.presence,
+            schema: side.schema.clone(),
+        }
     }
 
     /// The format of one side of the records. A key without columns has format NONE, whatever was declared.

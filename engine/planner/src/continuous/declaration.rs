@@ -1,6 +1,7 @@
 //! The declaration of the stream or table that `CREATE … AS SELECT` creates, in the form that a user would have written
 //! it, so that names, formats and topic are checked in one place.
 
+use headwater_formats::format::Presence;
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, PROPERTY_CONFLICT, Span};
 use headwater_language::sql::ast;
@@ -95,6 +96,10 @@ fn inherit(
         let same = chosen.is_none_or(|chosen| chosen == def.format) && inherited;
         if same && def.format == "DELIMITED" && said(properties, &delimiter).is_none() {
             add(properties, &delimiter, &delimiter_name(def.delimiter));
+        }
+        let presence = format!("{side}_PROTOBUF_NULLABLE_REPRESENTATION");
+        if same && def.presence != Presence::Implicit && said(properties, &presence).is_none() {
+            add(properties, &presence, &def.presence.to_string());
         }
     }
 }

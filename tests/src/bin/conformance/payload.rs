@@ -1,7 +1,9 @@
 //! Converts the records of a case to bytes and back, in the format that the topic's stream or table declares.
 
+use arrow::array::{Array, BinaryArray};
 use headwater_engine::definition::{ColumnRole, SideDef, SourceDef, WindowDef};
 use headwater_engine::types::SqlType;
+use headwater_formats::format::{FormatKind, Layout};
 
 use crate::case::Window;
 use crate::json::Json;
@@ -12,6 +14,7 @@ pub struct Half<'a> {
     /// Types of its columns, by name.
     columns: Vec<(&'a str, &'a SqlType)>,
     wrapped: bool,
+    layout: Option<Layout>,
 }
 
 /// What a payload contains.
@@ -37,12 +40,12 @@ impl<'a> Half<'a> {
 
     /// The payloads of a topic without a declaration.
     pub fn undeclared(format: &'a str) -> Self {
-        Self { format, columns: Vec::new(), wrapped: true }
+        Self { format, columns: Vec::new(), wrapped: true, layout: None }
     }
 
     fn new(source: &'a SourceDef, side: &'a SideDef, role: &ColumnRole) -> Self {
         let columns = source.columns_of(role).map(|c| (c.name.as_str(), &c.ty)).collect();
-        Self { format: &side.format, columns, wrapped: side.wrapped }
+        Self { format: &side.format, columns, wrapped: side.wrapped, layout: Some(source.layout(side, role)) }
     }
 
     /// What its payloads contain.
@@ -60,6 +63,10 @@ impl<'a> Half<'a> {
             (_, Json::Null) | ("NONE", _) => None,
             ("KAFKA", value) => Some(self.encode_kafka(value)),
             ("JSON", value) => Some(value.to_string().into_bytes()),
+            ("PROTOBUF_NOSR", value) => {
+                let json = value.to_string().into_bytes();
+                Some(self.converted(FormatKind::Json, FormatKind::ProtobufNosr, &json).unwrap_or(json))
+            }
             (_, Json::Text(text)) => Some(text.clone().into_bytes()),
             (_, other) => Some(other.to_string().into_bytes()),
         }
@@ -85,8 +92,22 @@ impl<'a> Half<'a> {
         match self.format {
             "KAFKA" => self.decode_kafka(payload).unwrap_or(Json::Text(text)),
             "JSON" => Json::parse(&text).unwrap_or(Json::Text(text)),
+            "PROTOBUF_NOSR" => {
+                let json = self.converted(FormatKind::ProtobufNosr, FormatKind::Json, payload);
+                let json = json.and_then(|json| Json::parse(&String::from_utf8_lossy(&json)).ok());
+                json.unwrap_or(Json::Text(text))
+            }
             _ => Json::Text(text),
         }
+    }
+
+    /// A payload in another format; `None` if it is not one of its format or cannot be written in the other.
+    fn converted(&self, from: FormatKind, to: FormatKind, payload: &[u8]) -> Option<Vec<u8>> {
+        let layout = self.layout.as_ref()?;
+        let all: Vec<usize> = (0..layout.fields.len()).collect();
+        let decoded = from.decoder(layout, &all).ok()?.decode(&BinaryArray::from_vec(vec![payload]));
+        let encoded = to.encoder(layout).ok()?.encode(&decoded.columns, 1, None).payloads;
+        (decoded.bad.is_empty() && encoded.is_valid(0)).then(|| encoded.value(0).to_vec())
     }
 
     fn decode_kafka(&self, payload: &[u8]) -> Option<Json> {

@@ -41,8 +41,8 @@ const TEST_FUNCTIONS: &[&str] = &[
     "BACKWARD_CONCAT",
 ];
 
-/// Formats that need a schema registry, and similar ones.
-const REGISTRY_FORMATS: &[&str] = &["AVRO", "PROTOBUF", "PROTOBUF_NOSR", "JSON_SR"];
+/// Formats that need a schema registry.
+const REGISTRY_FORMATS: &[&str] = &["AVRO", "PROTOBUF", "JSON_SR"];
 
 /// Functions that need state.
 const AGGREGATES: &[&str] = &[

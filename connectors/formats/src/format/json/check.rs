@@ -6,6 +6,8 @@
 
 use arrow::datatypes::{DataType, FieldRef};
 
+use super::dialect::{Dialect, check_unscaled, unscaled};
+use super::entries;
 use super::fault::{Fault, Read};
 use super::map;
 use super::record::{Field, Record};
@@ -19,32 +21,33 @@ use crate::format::{sql_name, text};
 pub(super) struct Check {
     kind: Kind,
     data_type: DataType,
+    dialect: Dialect,
 }
 
 enum Kind {
     Scalar(Scalar),
     Array(Box<Check>),
-    Map(Box<Check>),
+    Map(Dialect, Box<Check>),
     Struct(Box<Record>),
 }
 
 impl Check {
-    /// The check for the values of a type that JSON supports.
-    pub(super) fn new(data_type: &DataType) -> Self {
-        let of = |field: &FieldRef| Box::new(Self::new(field.data_type()));
+    /// The check for the values of a type that JSON supports, and the form of the MAPs in it.
+    pub(super) fn new(data_type: &DataType, dialect: Dialect) -> Self {
+        let of = |field: &FieldRef| Box::new(Self::new(field.data_type(), dialect));
         let kind = match data_type {
             DataType::List(item) => Kind::Array(of(item)),
             DataType::Map(entries, _) => match entries.data_type() {
-                DataType::Struct(entry) if entry.len() == 2 => Kind::Map(of(&entry[1])),
+                DataType::Struct(entry) if entry.len() == 2 => Kind::Map(dialect, of(&entry[1])),
                 _ => Kind::Scalar(Scalar::String),
             },
             DataType::Struct(fields) => {
-                let field = |field: &FieldRef| Field::checked(field.name(), Self::new(field.data_type()));
+                let field = |field: &FieldRef| Field::checked(field.name(), Self::new(field.data_type(), dialect));
                 Kind::Struct(Box::new(Record::new(fields.iter().map(field).collect())))
             }
             other => Kind::Scalar(Scalar::of(other).unwrap_or(Scalar::String)),
         };
-        Self { kind, data_type: data_type.clone() }
+        Self { kind, data_type: data_type.clone(), dialect }
     }
 
     /// Whether every string is accepted.
@@ -101,10 +104,20 @@ impl Check {
         let token = scan.string()?;
         match self.kind {
             Kind::Scalar(Scalar::String) => Ok(()),
-            Kind::Scalar(Scalar::Boolean) | Kind::Array(_) | Kind::Map(_) | Kind::Struct(_) => {
+            Kind::Scalar(Scalar::Boolean) | Kind::Array(_) | Kind::Map(..) | Kind::Struct(_) => {
                 Err(self.mismatch(at, "a string"))
             }
-            Kind::Scalar(scalar) => text::check(scalar, &token.text()).map_err(|why| Fault::misfit(at, why)),
+            Kind::Scalar(scalar) => self.text(scalar, &token.text()).map_err(|why| Fault::misfit(at, why)),
+        }
+    }
+
+    fn text(&self, scalar: Scalar, text: &str) -> Result<(), String> {
+        match scalar {
+            Scalar::Decimal(precision, scale) if self.dialect == Dialect::Connect => match unscaled(text) {
+                Some(number) => check_unscaled(number, precision, scale),
+                None => text::check(scalar, text),
+            },
+            _ => text::check(scalar, text),
         }
     }
 
@@ -141,6 +154,7 @@ impl Check {
         let at = scan.at();
         match &mut self.kind {
             Kind::Array(items) => check_items(scan, items),
+            Kind::Map(Dialect::Connect, values) => entries::check(scan, values),
             Kind::Scalar(Scalar::String) => scan.skip_value(),
             _ => Err(self.mismatch(at, "an array")),
         }
@@ -150,7 +164,7 @@ impl Check {
         let at = scan.at();
         match &mut self.kind {
             Kind::Struct(record) => record.read(scan, &mut [], 0),
-            Kind::Map(values) => map::check(scan, values),
+            Kind::Map(_, values) => map::check(scan, values),
             Kind::Scalar(Scalar::String) => scan.skip_value(),
             _ => Err(self.mismatch(at, "an object")),
         }

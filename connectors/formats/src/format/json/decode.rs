@@ -2,12 +2,8 @@
 
 use arrow::array::{Array, BinaryArray};
 
-use super::check::Check;
-use super::encoding::{mark_len, wide_to_utf8};
-use super::fault::{Fault, Read};
-use super::record::{Field, Record};
-use super::scan::Scan;
-use super::value::{self, Plan};
+use super::dialect::Dialect;
+use super::reader::JsonReader;
 use crate::format::batch::{Rows, Selected};
 use crate::format::column::Column;
 use crate::format::{Decoded, Decoder};
@@ -15,35 +11,14 @@ use crate::format::{Decoded, Decoder};
 /// Decodes JSON; see [`super`].
 pub(crate) struct JsonDecoder {
     columns: Vec<Column>,
-    root: Root,
-}
-
-/// The form of payloads.
-enum Root {
-    Record(Record),
-    /// A bare value for the only column.
-    Bare(Plan),
-    /// A bare value that is not requested.
-    Unread(Check),
+    reader: JsonReader,
 }
 
 impl JsonDecoder {
     /// A decoder for the selected columns; `record` is false if the payload is a bare value.
     pub(crate) fn new(selected: Selected, record: bool) -> Self {
-        let Selected { fields, columns, by_field } = selected;
-        let root = match &fields[..] {
-            [bare] if !record => {
-                columns.first().map_or_else(|| Root::Unread(Check::new(bare.data_type())), |c| Root::Bare(Plan::new(c)))
-            }
-            fields => {
-                let field = |(field, column): (&arrow::datatypes::FieldRef, &Option<usize>)| match *column {
-                    Some(column) => Field::built(field.name(), column, Plan::new(&columns[column])),
-                    None => Field::checked(field.name(), Check::new(field.data_type())),
-                };
-                Root::Record(Record::new(fields.iter().zip(&by_field).map(field).collect()))
-            }
-        };
-        Self { columns, root }
+        let reader = JsonReader::new(&selected, record, Dialect::Plain);
+        Self { columns: selected.columns, reader }
     }
 }
 
@@ -54,12 +29,7 @@ impl Decoder for JsonDecoder {
         let mut rows = Rows::new(&mut self.columns);
         for row in 0..payloads.len() {
             rows.decode(row, payloads, |payload, columns| {
-                let present = match wide_to_utf8(payload) {
-                    Some(text) => self.root.read(&text, columns, row),
-                    None if ascii => self.root.read(payload, columns, row),
-                    None => self.root.read(check_utf8(payload)?, columns, row),
-                };
-                if !present.map_err(|fault| fault.to_string())? {
+                if !self.reader.read(payload, 0, ascii, columns, row)? {
                     absent.push(row);
                 }
                 Ok(())
@@ -67,71 +37,4 @@ impl Decoder for JsonDecoder {
         }
         Decoded { absent, ..rows.finish() }
     }
-}
-
-impl Root {
-    /// Reads one payload; returns false if it is `null`.
-    fn read(&mut self, payload: &[u8], columns: &mut [Column], row: usize) -> Read<bool> {
-        let mut scan = begin(payload);
-        let Some(first) = scan.peek() else { return Err(Fault::syntax(scan.at(), "the payload is empty")) };
-        match self {
-            _ if first == b'n' => {
-                scan.literal("null")?;
-                columns.iter_mut().for_each(Column::push_null);
-            }
-            Self::Record(record) if first == b'{' => record.read(&mut scan, columns, row)?,
-            Self::Record(_) => return Err(no_object(scan, first)),
-            Self::Bare(plan) => read_bare(&mut scan, first, |scan| value::read(scan, plan, &mut columns[0]))?,
-            Self::Unread(check) => read_bare(&mut scan, first, |scan| check.read(scan))?,
-        }
-        scan.root_end(first)?;
-        Ok(first != b'n')
-    }
-}
-
-/// A cursor at the first byte of the payload's value.
-fn begin(payload: &[u8]) -> Scan<'_> {
-    let mut scan = Scan::new(payload);
-    scan.skip(mark_len(payload));
-    scan.skip_space();
-    scan
-}
-
-/// The error for a payload that is not an object: a syntax error if it is not JSON at all.
-#[cold]
-fn no_object(mut scan: Scan<'_>, first: u8) -> Box<Fault> {
-    let at = scan.at();
-    match scan.skip_value().and_then(|()| scan.root_end(first)) {
-        Ok(()) => Fault::misfit(at, "the payload is not a JSON object"),
-        Err(fault) => fault,
-    }
-}
-
-/// Reads the only value. A syntax error later in the value takes precedence over a misfit.
-fn read_bare(scan: &mut Scan<'_>, first: u8, read: impl FnOnce(&mut Scan<'_>) -> Read<()>) -> Read<()> {
-    let start = scan.place();
-    let misfit = match read(scan) {
-        Err(fault) if fault.is_misfit() => fault,
-        other => return other,
-    };
-    scan.return_to(start);
-    scan.skip_value().and_then(|()| scan.root_end(first))?;
-    Err(misfit)
-}
-
-/// The valid UTF-8 prefix of the payload, which must contain its whole value.
-fn check_utf8(payload: &[u8]) -> Result<&[u8], String> {
-    match std::str::from_utf8(payload) {
-        Ok(_) => Ok(payload),
-        Err(error) => up_to_value(payload, error.valid_up_to()),
-    }
-}
-
-#[cold]
-fn up_to_value(payload: &[u8], valid: usize) -> Result<&[u8], String> {
-    let text = &payload[..valid];
-    let mut scan = begin(text);
-    let is_closed = matches!(scan.peek(), Some(b'{' | b'[' | b'"'));
-    let is_whole = scan.skip_value().is_ok() && (is_closed || scan.at() < valid);
-    if is_whole { Ok(text) } else { Err(format!("not UTF-8 at byte {valid}")) }
 }

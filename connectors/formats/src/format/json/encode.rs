@@ -16,6 +16,7 @@ use arrow::datatypes::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::dialect::Dialect;
 use crate::format::batch::{Payloads, conform, is_present};
 use crate::format::number::{write_decimal, write_double};
 use crate::format::{Encoded, Encoder, Layout};
@@ -23,6 +24,9 @@ use crate::format::{Encoded, Encoder, Layout};
 /// Encodes JSON; see [`super`].
 pub(crate) struct JsonEncoder {
     layout: Layout,
+    /// What is in front of each payload.
+    header: Vec<u8>,
+    dialect: Dialect,
     /// The beginning of each field, `"NAME":`.
     leads: Vec<Vec<u8>>,
 }
@@ -30,8 +34,13 @@ pub(crate) struct JsonEncoder {
 impl JsonEncoder {
     /// An encoder for all fields of the layout.
     pub(crate) fn new(layout: &Layout) -> Self {
+        Self::with(layout, Dialect::Plain, Vec::new())
+    }
+
+    /// An encoder for all fields of the layout, with another form of maps and something in front of each payload.
+    pub(crate) fn with(layout: &Layout, dialect: Dialect, header: Vec<u8>) -> Self {
         let leads = layout.fields.iter().map(|field| lead(field.name())).collect();
-        Self { layout: layout.clone(), leads }
+        Self { layout: layout.clone(), header, dialect, leads }
     }
 
     fn write_batch(&self, cells: &[Cells<'_>], rows: usize, null_rows: Option<&NullBuffer>) -> Encoded {
@@ -41,10 +50,12 @@ impl JsonEncoder {
                 _ if !is_present(null_rows, row) => payloads.push_null(),
                 [bare] if !self.layout.is_record() && bare.is_null(row) => payloads.push_null(),
                 [bare] if !self.layout.is_record() => payloads.push(|out| {
+                    out.extend_from_slice(&self.header);
                     bare.write(row, out);
                     Ok(())
                 }),
                 cells => payloads.push(|out| {
+                    out.extend_from_slice(&self.header);
                     write_members(&self.leads, cells, row, out);
                     Ok(())
                 }),
@@ -60,7 +71,7 @@ impl Encoder for JsonEncoder {
             Ok(columns) => columns,
             Err(reason) => return Payloads::refuse(rows, &reason),
         };
-        match columns.iter().map(Cells::try_new).collect::<Result<Vec<_>, _>>() {
+        match columns.iter().map(|column| Cells::try_new(column, self.dialect)).collect::<Result<Vec<_>, _>>() {
             Ok(cells) => self.write_batch(&cells, rows, null_rows),
             Err(reason) => Payloads::refuse(rows, &reason),
         }
@@ -81,16 +92,17 @@ enum Cells<'a> {
     Time(&'a PrimitiveArray<Time32MillisecondType>),
     Timestamp(&'a PrimitiveArray<TimestampMillisecondType>),
     Array(&'a ListArray, Box<Cells<'a>>),
-    Map(&'a MapArray, &'a StringArray, Box<Cells<'a>>),
+    Map(Dialect, &'a MapArray, &'a StringArray, Box<Cells<'a>>),
     Struct(&'a StructArray, Vec<Vec<u8>>, Vec<Cells<'a>>),
 }
 
 impl<'a> Cells<'a> {
-    fn try_new(column: &'a ArrayRef) -> Result<Self, String> {
-        Self::open(column).ok_or_else(|| format!("JSON has no {}", crate::format::sql_name(column.data_type())))
+    fn try_new(column: &'a ArrayRef, dialect: Dialect) -> Result<Self, String> {
+        Self::open(column, dialect)
+            .ok_or_else(|| format!("JSON has no {}", crate::format::sql_name(column.data_type())))
     }
 
-    fn open(column: &'a ArrayRef) -> Option<Self> {
+    fn open(column: &'a ArrayRef, dialect: Dialect) -> Option<Self> {
         Some(match column.data_type() {
             DataType::Boolean => Self::Boolean(column.as_boolean_opt()?),
             DataType::Int32 => Self::Int(column.as_primitive_opt()?),
@@ -105,16 +117,18 @@ impl<'a> Cells<'a> {
             DataType::Timestamp(..) => Self::Timestamp(column.as_primitive_opt()?),
             DataType::List(_) => {
                 let list = column.as_list_opt()?;
-                Self::Array(list, Box::new(Self::open(list.values())?))
+                Self::Array(list, Box::new(Self::open(list.values(), dialect)?))
             }
             DataType::Map(..) => {
                 let map = column.as_map_opt()?;
-                Self::Map(map, map.keys().as_string_opt()?, Box::new(Self::open(map.values())?))
+                let values = Box::new(Self::open(map.values(), dialect)?);
+                Self::Map(dialect, map, map.keys().as_string_opt()?, values)
             }
             DataType::Struct(fields) => {
                 let record = column.as_struct_opt()?;
                 let leads = fields.iter().map(|field| lead(field.name())).collect();
-                Self::Struct(record, leads, record.columns().iter().map(Self::open).collect::<Option<_>>()?)
+                let children = record.columns().iter().map(|child| Self::open(child, dialect));
+                Self::Struct(record, leads, children.collect::<Option<_>>()?)
             }
             _ => return None,
         })
@@ -134,7 +148,7 @@ impl<'a> Cells<'a> {
             Self::Time(array) => array,
             Self::Timestamp(array) => array,
             Self::Array(array, _) => array,
-            Self::Map(array, ..) => array,
+            Self::Map(_, array, ..) => array,
             Self::Struct(array, ..) => array,
         }
     }
@@ -160,7 +174,8 @@ impl<'a> Cells<'a> {
             Self::String(array) => write_string(array.value(row).as_bytes(), out),
             Self::Bytes(array) => write_string(BASE64.encode(array.value(row)).as_bytes(), out),
             Self::Array(array, items) => write_items(array, items, row, out),
-            Self::Map(array, keys, values) => write_entries(array, keys, values, row, out),
+            Self::Map(Dialect::Plain, array, keys, values) => write_map(array, keys, values, row, out),
+            Self::Map(Dialect::Connect, array, keys, values) => write_entries(array, keys, values, row, out),
             Self::Struct(_, leads, children) => write_members(leads, children, row, out),
         }
     }
@@ -202,7 +217,8 @@ fn write_items(array: &ListArray, items: &Cells<'_>, row: usize, out: &mut Vec<u
     out.push(b']');
 }
 
-fn write_entries(array: &MapArray, keys: &StringArray, values: &Cells<'_>, row: usize, out: &mut Vec<u8>) {
+/// Writes a map as an object.
+fn write_map(array: &MapArray, keys: &StringArray, values: &Cells<'_>, row: usize, out: &mut Vec<u8>) {
     let range = array.value_offsets()[row] as usize..array.value_offsets()[row + 1] as usize;
     out.push(b'{');
     for (index, entry) in range.enumerate() {
@@ -214,6 +230,23 @@ fn write_entries(array: &MapArray, keys: &StringArray, values: &Cells<'_>, row: 
         values.write(entry, out);
     }
     out.push(b'}');
+}
+
+/// Writes a map as an array of entries.
+fn write_entries(array: &MapArray, keys: &StringArray, values: &Cells<'_>, row: usize, out: &mut Vec<u8>) {
+    let range = array.value_offsets()[row] as usize..array.value_offsets()[row + 1] as usize;
+    out.push(b'[');
+    for (index, entry) in range.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"key\":");
+        write_string(keys.value(entry).as_bytes(), out);
+        out.extend_from_slice(b",\"value\":");
+        values.write(entry, out);
+        out.push(b'}');
+    }
+    out.push(b']');
 }
 
 fn write_members(leads: &[Vec<u8>], cells: &[Cells<'_>], row: usize, out: &mut Vec<u8>) {

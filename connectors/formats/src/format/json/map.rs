@@ -71,7 +71,8 @@ fn within(fault: Box<Fault>, key: &[u8]) -> Box<Fault> {
     fault.within(format!("[{:?}]", String::from_utf8_lossy(key)))
 }
 
-fn has_duplicate(map: &Map, first: usize) -> bool {
+/// True if two of the entries from `first` on have the same key.
+pub(super) fn has_duplicate(map: &Map, first: usize) -> bool {
     let keys = first..map.keys.len();
     if keys.len() <= PAIRWISE_MAX {
         return keys.clone().any(|a| (first..a).any(|b| map.keys.get(a) == map.keys.get(b)));

@@ -18,14 +18,19 @@
 //! * one value that does not fit its column makes the whole payload bad;
 //! * the payload `null` is a row of nulls, listed in [`Decoded::absent`](super::Decoded::absent);
 //! * the values that each type accepts are listed in `value`.
+//!
+//! JSON_SR is read and written by the same code; its maps and decimals have other forms (see `dialect`).
 
 mod check;
 mod decode;
+mod dialect;
 mod encode;
 mod encoding;
+mod entries;
 mod fault;
 mod first;
 mod map;
+mod reader;
 mod record;
 mod scan;
 #[cfg(test)]
@@ -35,5 +40,7 @@ mod token;
 mod value;
 
 pub(super) use decode::JsonDecoder;
+pub(super) use dialect::Dialect;
 pub(super) use encode::JsonEncoder;
 pub use first::first_json_value;
+pub(super) use reader::JsonReader;

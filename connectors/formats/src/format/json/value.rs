@@ -5,14 +5,16 @@
 //! | BOOLEAN | `true`, `false` |
 //! | INT, BIGINT, DATE, TIME, TIMESTAMP | a number, its fraction cut off and the rest wrapped to the type's bits; a string with an integer in range. TIME must lie within a day |
 //! | DOUBLE | a number or a string with one, within range; the strings `NaN`, `Infinity`, `-Infinity` |
-//! | DECIMAL | a number or a string with one that fits without rounding |
+//! | DECIMAL | a number or a string with one that fits without rounding; in JSON_SR also a string in base64: see [`Dialect`] |
 //! | STRING | anything: see [`super::text`] |
 //! | BYTES | a string in base64 |
 //! | ARRAY | an array |
-//! | MAP, STRUCT | an object |
+//! | MAP, STRUCT | an object; in JSON_SR a MAP may be an array of entries: see [`super::entries`] |
 //!
 //! `null` is null for all of them. [`super::check`] accepts the same values for columns that are not requested.
 
+use super::dialect::{Dialect, push_unscaled, unscaled};
+use super::entries;
 use super::fault::{Fault, Read};
 use super::map;
 use super::record::{Field, Record};
@@ -26,22 +28,26 @@ use crate::format::text as scalar;
 /// How the values of a column are read, and what was learnt from earlier values.
 pub(super) enum Plan {
     Scalar,
+    /// A DECIMAL that may be a text in base64.
+    Unscaled,
     Array(Box<Plan>),
-    Map(Box<Plan>),
+    Map(Dialect, Box<Plan>),
     Struct(Box<Record>),
 }
 
 impl Plan {
-    /// The plan for the values of a column.
-    pub(super) fn new(column: &Column) -> Self {
+    /// The plan for the values of a column, and the form of the MAPs in it.
+    pub(super) fn new(column: &Column, dialect: Dialect) -> Self {
         match &column.values {
-            Values::Array(array) => Self::Array(Box::new(Self::new(&array.items))),
-            Values::Map(map) => Self::Map(Box::new(Self::new(&map.values))),
+            Values::Array(array) => Self::Array(Box::new(Self::new(&array.items, dialect))),
+            Values::Map(map) => Self::Map(dialect, Box::new(Self::new(&map.values, dialect))),
             Values::Struct(fields, children) => {
                 let fields = fields.iter().zip(children).enumerate();
-                let fields = fields.map(|(at, (field, child))| Field::built(field.name(), at, Self::new(child)));
+                let fields =
+                    fields.map(|(at, (field, child))| Field::built(field.name(), at, Self::new(child, dialect)));
                 Self::Struct(Box::new(Record::new(fields.collect())))
             }
+            Values::Decimal(..) | Values::WideDecimal(..) if dialect == Dialect::Connect => Self::Unscaled,
             _ => Self::Scalar,
         }
     }
@@ -52,7 +58,7 @@ impl Plan {
 #[inline]
 pub(super) fn read(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read<()> {
     match scan.peek() {
-        Some(b'"') => read_string(scan, column),
+        Some(b'"') => read_string(scan, plan, column),
         Some(b'-' | b'0'..=b'9') => read_number(scan, column),
         Some(b'n') => {
             scan.literal("null")?;
@@ -149,7 +155,7 @@ pub(super) fn too_large(at: usize) -> Box<Fault> {
 }
 
 #[inline]
-fn read_string(scan: &mut Scan<'_>, column: &mut Column) -> Read<()> {
+fn read_string(scan: &mut Scan<'_>, plan: &Plan, column: &mut Column) -> Read<()> {
     let at = scan.at();
     let token = scan.string()?;
     match &mut column.values {
@@ -157,18 +163,24 @@ fn read_string(scan: &mut Scan<'_>, column: &mut Column) -> Read<()> {
             token.write(&mut bytes.data);
             bytes.close().map_err(|full| column_full(at, &full))?;
         }
-        values => push_text(at, token, values)?,
+        values => push_text(at, token, plan, values)?,
     }
     column.close();
     Ok(())
 }
 
 /// Reads a string into a column of another type.
-fn push_text(at: usize, token: Token<'_>, values: &mut Values) -> Read<()> {
+fn push_text(at: usize, token: Token<'_>, plan: &Plan, values: &mut Values) -> Read<()> {
     if matches!(values, Values::Boolean(_) | Values::Array(_) | Values::Map(_) | Values::Struct(..)) {
         return Err(mismatch(at, "a string", values.sql_name()));
     }
-    scalar::push(values, &token.text()).map_err(|why| Fault::misfit(at, why))
+    let text = token.text();
+    let number = if let Plan::Unscaled = plan { unscaled(&text) } else { None };
+    let pushed = match number {
+        Some(number) => push_unscaled(values, number),
+        None => scalar::push(values, &text),
+    };
+    pushed.map_err(|why| Fault::misfit(at, why))
 }
 
 fn read_array(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read<()> {
@@ -178,6 +190,7 @@ fn read_array(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read
             read_items(scan, plan, &mut array.items)?;
             array.close();
         }
+        (Plan::Map(Dialect::Connect, plan), Values::Map(map)) => entries::read(scan, plan, map)?,
         (_, Values::String(bytes)) => {
             text::write(scan, &mut bytes.data)?;
             bytes.close().map_err(|full| column_full(at, &full))?;
@@ -212,7 +225,7 @@ fn read_object(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Rea
     let row = column.len();
     match (plan, &mut column.values) {
         (Plan::Struct(record), Values::Struct(_, children)) => record.read(scan, children, row)?,
-        (Plan::Map(plan), Values::Map(map)) => map::read(scan, plan, map)?,
+        (Plan::Map(_, plan), Values::Map(map)) => map::read(scan, plan, map)?,
         (_, Values::String(bytes)) => {
             text::write(scan, &mut bytes.data)?;
             bytes.close().map_err(|full| column_full(at, &full))?;

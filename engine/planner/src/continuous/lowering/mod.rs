@@ -113,7 +113,7 @@ fn exchange(columns: &[ResultColumn]) -> Action {
         ty: column.ty.clone(),
         role: if column.key { ColumnRole::Key } else { ColumnRole::Value },
     };
-    let side = SideDef { format: COMPACT.to_owned(), wrapped: true, delimiter: b',' };
+    let side = SideDef::of(COMPACT);
     Action::Exchange(Box::new(SourceDef {
         name: String::new(),
         kind: SourceKind::Stream,

@@ -1,0 +1,61 @@
+//! Why a payload is bad or a row cannot be written, and where.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// An error in a payload or a row. It is boxed when returned, so that results stay small.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// The byte of the payload, from 0; rows have none.
+    at: Option<usize>,
+    what: Cow<'static, str>,
+    /// The fields, items and entries around the position, the innermost first, as they are printed.
+    path: Vec<String>,
+}
+
+/// The result of reading or writing.
+pub(super) type Outcome<T> = Result<T, Box<Fault>>;
+
+impl Fault {
+    /// An error at a byte of a payload.
+    #[cold]
+    pub(super) fn at(at: usize, what: impl Into<Cow<'static, str>>) -> Box<Self> {
+        Box::new(Self { at: Some(at), what: what.into(), path: Vec::new() })
+    }
+
+    /// An error in a row.
+    #[cold]
+    pub(super) fn of_row(what: impl Into<Cow<'static, str>>) -> Box<Self> {
+        Box::new(Self { at: None, what: what.into(), path: Vec::new() })
+    }
+
+    /// Adds the enclosing field to the path.
+    #[cold]
+    pub(super) fn in_field(mut self: Box<Self>, name: &str) -> Box<Self> {
+        self.path.push(format!(".{name}"));
+        self
+    }
+
+    /// Adds the enclosing item, numbered from 0, to the path.
+    #[cold]
+    pub(super) fn in_item(mut self: Box<Self>, index: usize) -> Box<Self> {
+        self.path.push(format!("[{index}]"));
+        self
+    }
+
+    /// Adds the enclosing entry to the path.
+    #[cold]
+    pub(super) fn in_entry(mut self: Box<Self>, key: &[u8]) -> Box<Self> {
+        self.path.push(format!("[{:?}]", String::from_utf8_lossy(key)));
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("$")?;
+        self.path.iter().rev().try_for_each(|step| f.write_str(step))?;
+        write!(f, ": {}", self.what)?;
+        self.at.map_or(Ok(()), |at| write!(f, " (byte {at})"))
+    }
+}

@@ -1,0 +1,15 @@
+//! Which field of a record belongs to a column: as in JSON, the one with exactly its name, or else the one whose name
+//! in upper case it has; and if there is none, one with such an alias.
+
+use super::schema::{Field, Record};
+
+/// The index of the field that belongs to the column with this name. Of several in upper case the last one wins, as
+/// in ksqlDB.
+pub(super) fn field_of(record: &Record, column: &str) -> Option<usize> {
+    let last = |matches: &dyn Fn(&Field) -> bool| record.fields.iter().rposition(matches);
+    let folds = |name: &str| name.to_uppercase() == column;
+    last(&|field| &*field.name == column)
+        .or_else(|| last(&|field| folds(&field.name)))
+        .or_else(|| last(&|field| field.aliases.iter().any(|alias| &**alias == column)))
+        .or_else(|| last(&|field| field.aliases.iter().any(|alias| folds(alias))))
+}

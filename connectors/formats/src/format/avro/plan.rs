@@ -1,0 +1,292 @@
+//! How a value of the writer's type becomes a value of a column: decided once for a schema and a layout, and run by
+//! [`super::read`] for each payload.
+//!
+//! A type that a column cannot hold is no error here: it is one for each payload that has such a value, so that a
+//! union or an empty array may have it.
+
+use arrow::datatypes::{DataType, FieldRef};
+
+use super::super::types::sql_name;
+use super::matching::field_of;
+use super::schema::{AvroSchema, Branches, Kind, Logical, NodeId, Record};
+use super::value_type;
+
+/// How many steps a program may have: unions in unions could otherwise multiply without end.
+const STEPS_MAX: usize = 100_000;
+
+/// How one value is read.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// A null.
+    Null,
+    Boolean,
+    /// An int, into a column of 32 bits.
+    Int,
+    /// An int of milliseconds, which must be within a day.
+    Time,
+    /// A long of microseconds, which must be within a day.
+    TimeMicros,
+    /// An int, into a column of 64 bits.
+    IntAsLong,
+    Long,
+    /// A long in a smaller unit than milliseconds, and how many of it are one.
+    Timestamp(i64),
+    IntAsDouble,
+    LongAsDouble,
+    Float,
+    Double,
+    Decimal(Decimal),
+    String,
+    Bytes,
+    /// A number of bytes.
+    Fixed(usize),
+    /// One of the symbols.
+    Enum(Vec<Box<str>>),
+    /// A scalar, as a text.
+    Text(Text),
+    Array(Box<Items>),
+    Map(Box<Entries>),
+    Struct(Box<Fields>),
+    /// Null if the union has the branch of this number, or else the value of its only other branch.
+    Optional(usize, Box<Plan>),
+    Union(Vec<Plan>),
+    /// The child of a STRUCT of this number; the others are null.
+    Branch(usize, Box<Plan>),
+    /// A value that the column cannot hold.
+    Misfit(String),
+}
+
+/// A decimal of the writer, for a column.
+#[derive(Debug)]
+pub(super) struct Decimal {
+    /// The number of its bytes, if it is a fixed.
+    pub(super) size: Option<usize>,
+    /// How many more digits after the point the column has.
+    pub(super) shift: i64,
+    /// The column's precision and scale.
+    pub(super) precision: u8,
+    pub(super) scale: i8,
+}
+
+/// A scalar that becomes a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Text {
+    Boolean,
+    Int,
+    Long,
+    Float,
+    Double,
+    /// The 16 bytes of a UUID.
+    Uuid,
+}
+
+/// The items of an array.
+#[derive(Debug)]
+pub(super) struct Items {
+    pub(super) plan: Plan,
+    /// True if they take no bytes.
+    pub(super) empty: bool,
+}
+
+/// The entries of a map, which may have been written as an array of records.
+#[derive(Debug)]
+pub(super) struct Entries {
+    pub(super) key: Plan,
+    pub(super) value: Plan,
+    /// True if they take no bytes.
+    pub(super) empty: bool,
+}
+
+/// The fields of a record.
+#[derive(Debug)]
+pub(super) struct Fields {
+    /// One for each field, in the order of the payload.
+    pub(super) steps: Vec<Step>,
+    /// The columns that no field belongs to.
+    pub(super) missing: Vec<usize>,
+}
+
+/// What happens to a field.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) name: Box<str>,
+    pub(super) action: Action,
+}
+
+#[derive(Debug)]
+pub(super) enum Action {
+    /// No column asks for it, whatever the projection.
+    Skip(NodeId),
+    /// Its column is not requested.
+    Check(Plan),
+    /// It goes into the column of this index.
+    Read(usize, Plan),
+    /// Several columns match its name.
+    Each(Vec<Action>),
+}
+
+/// Makes plans for one writer's schema.
+pub(super) struct Planner<'a> {
+    schema: &'a AvroSchema,
+    steps_left: usize,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(schema: &'a AvroSchema) -> Self {
+        Self { schema, steps_left: STEPS_MAX }
+    }
+
+    /// The plan for the fields of a record. `by_field` has the index of the column of each layout field that is
+    /// requested.
+    pub(super) fn fields(&mut self, record: &Record, columns: &[FieldRef], by_field: &[Option<usize>]) -> Fields {
+        let fields: Vec<_> = columns.iter().map(|column| field_of(record, column.name())).collect();
+        let step = |(at, field): (usize, &super::schema::Field)| {
+            let matched = (0..columns.len()).filter(|column| fields[*column] == Some(at));
+            let action = |column: usize| {
+                let plan = self.value(field.node, columns[column].data_type());
+                match by_field[column] {
+                    Some(index) => Action::Read(index, plan),
+                    None => Action::Check(plan),
+                }
+            };
+            let mut actions: Vec<_> = matched.map(action).collect();
+            let action = match actions.len() {
+                0 => Action::Skip(field.node),
+                1 => actions.remove(0),
+                _ => Action::Each(actions),
+            };
+            Step { name: field.name.clone(), action }
+        };
+        let steps = record.fields.iter().enumerate().map(step).collect();
+        let is_missing = |column: &usize| fields[*column].is_none();
+        let missing = (0..columns.len()).filter(is_missing).filter_map(|column| by_field[column]).collect();
+        Fields { steps, missing }
+    }
+
+    /// The plan for a value of a type that goes into a column of another.
+    pub(super) fn value(&mut self, id: NodeId, column: &DataType) -> Plan {
+        let Some(left) = self.steps_left.checked_sub(1) else {
+            return Plan::Misfit("the schema is too large for the columns".to_owned());
+        };
+        self.steps_left = left;
+        let schema = self.schema;
+        match (schema.kind(id), column) {
+            (Kind::Null, _) => Plan::Null,
+            (Kind::Union(branches), _) => self.union(branches, column),
+            (Kind::Array(item), DataType::List(field)) => {
+                let plan = self.value(*item, field.data_type());
+                Plan::Array(Box::new(Items { plan, empty: schema.node(*item).is_empty }))
+            }
+            (Kind::Map(value), DataType::Map(entries, _)) => match value_type(entries) {
+                Some(data_type) => {
+                    let value = self.value(*value, data_type);
+                    Plan::Map(Box::new(Entries { key: Plan::String, value, empty: false }))
+                }
+                None => self.misfit(id, column),
+            },
+            (Kind::Array(item), DataType::Map(entries, _)) => self.entries(id, *item, entries, column),
+            (Kind::Record(record), DataType::Struct(columns)) => {
+                let by_field: Vec<_> = (0..columns.len()).map(Some).collect();
+                Plan::Struct(Box::new(self.fields(record, columns, &by_field)))
+            }
+            _ => self.scalar(id, column).unwrap_or_else(|| self.misfit(id, column)),
+        }
+    }
+
+    fn misfit(&self, id: NodeId, column: &DataType) -> Plan {
+        Plan::Misfit(format!("{} cannot be read as {}", self.schema.name(id), sql_name(column)))
+    }
+
+    fn union(&mut self, branches: &[NodeId], column: &DataType) -> Plan {
+        let split = Branches::of(self.schema, branches);
+        if let (Some(null), Some((_, id))) = (split.null, split.optional()) {
+            return Plan::Optional(null, Box::new(self.value(id, column)));
+        }
+        let children = match column {
+            DataType::Struct(children) => &children[..],
+            _ => &[],
+        };
+        let child = |id: NodeId| matching_child(children, self.schema.branch_name(id));
+        let by_branch = split.others.iter().any(|(_, id)| child(*id).is_some());
+        let plan = |id: &NodeId| match (self.schema.kind(*id), matching_child(children, self.schema.branch_name(*id))) {
+            (Kind::Null, _) => Plan::Null,
+            (_, Some(child)) => Plan::Branch(child, Box::new(self.value(*id, children[child].data_type()))),
+            (_, None) if by_branch => Plan::Misfit(format!("no field of {} is the branch", sql_name(column))),
+            (_, None) => self.value(*id, column),
+        };
+        Plan::Union(branches.iter().map(plan).collect())
+    }
+
+    fn entries(&mut self, id: NodeId, item: NodeId, entries: &FieldRef, column: &DataType) -> Plan {
+        match (self.schema.map_entry(item), value_type(entries)) {
+            (Some((key, value)), Some(data_type)) => Plan::Map(Box::new(Entries {
+                key: self.value(key.node, &DataType::Utf8),
+                value: self.value(value.node, data_type),
+                empty: self.schema.node(item).is_empty,
+            })),
+            _ => self.misfit(id, column),
+        }
+    }
+
+    fn scalar(&self, id: NodeId, column: &DataType) -> Option<Plan> {
+        let node = self.schema.node(id);
+        Some(match (&node.kind, node.logical, column) {
+            (Kind::Boolean, _, DataType::Boolean) => Plan::Boolean,
+            (Kind::Int, _, DataType::Int32 | DataType::Date32) => Plan::Int,
+            (Kind::Int, _, DataType::Time32(_)) => Plan::Time,
+            (Kind::Int, _, DataType::Int64) => Plan::IntAsLong,
+            (Kind::Int, _, DataType::Float64) => Plan::IntAsDouble,
+            (Kind::Long, Some(Logical::TimeMicros), DataType::Time32(_)) => Plan::TimeMicros,
+            (Kind::Long, _, DataType::Int64) => Plan::Long,
+            (Kind::Long, _, DataType::Float64) => Plan::LongAsDouble,
+            (Kind::Long, logical, DataType::Timestamp(..)) => timestamp(logical)?,
+            (Kind::Float, _, DataType::Float64) => Plan::Float,
+            (Kind::Double, _, DataType::Float64) => Plan::Double,
+            (
+                kind,
+                Some(Logical::Decimal(_, digits)),
+                DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale),
+            ) => {
+                let size = if let Kind::Fixed(fixed) = kind { Some(fixed.size) } else { None };
+                let shift = i64::from(*scale) - i64::from(digits);
+                Plan::Decimal(Decimal { size, shift, precision: *precision, scale: *scale })
+            }
+            (Kind::String | Kind::Bytes, _, DataType::Binary) => Plan::Bytes,
+            (Kind::Fixed(fixed), _, DataType::Binary) => Plan::Fixed(fixed.size),
+            (kind, logical, DataType::Utf8) => text(kind, logical)?,
+            _ => return None,
+        })
+    }
+}
+
+fn timestamp(logical: Option<Logical>) -> Option<Plan> {
+    match logical {
+        None => Some(Plan::Long),
+        Some(Logical::Timestamp(unit) | Logical::LocalTimestamp(unit)) => match unit.per_ms() {
+            1 => Some(Plan::Long),
+            per_ms => Some(Plan::Timestamp(per_ms)),
+        },
+        Some(_) => None,
+    }
+}
+
+/// The plan for a value that becomes a text, as in Java.
+fn text(kind: &Kind, logical: Option<Logical>) -> Option<Plan> {
+    Some(match (kind, logical) {
+        (Kind::String, _) | (Kind::Bytes, None) => Plan::String,
+        (Kind::Enum(symbols), _) => Plan::Enum(symbols.symbols.clone()),
+        (Kind::Boolean, _) => Plan::Text(Text::Boolean),
+        (Kind::Int, _) => Plan::Text(Text::Int),
+        (Kind::Long, _) => Plan::Text(Text::Long),
+        (Kind::Float, _) => Plan::Text(Text::Float),
+        (Kind::Double, _) => Plan::Text(Text::Double),
+        (Kind::Fixed(_), Some(Logical::Uuid)) => Plan::Text(Text::Uuid),
+        _ => return None,
+    })
+}
+
+/// The child of a STRUCT that is a branch of a union.
+pub(super) fn matching_child(children: &[FieldRef], branch: &str) -> Option<usize> {
+    let exact = children.iter().position(|child| child.name() == branch);
+    exact.or_else(|| children.iter().position(|child| *child.name() == branch.to_uppercase()))
+}

@@ -1,0 +1,267 @@
+//! Messages: the fields that payloads consist of, whichever way they were declared. Decoders and encoders are made for a
+//! message and the columns of a layout together.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+
+use super::wire::{BYTES, FIXED32, FIXED64, VARINT, unzigzag, zigzag};
+
+/// A message with its fields.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Message {
+    /// Its full name; empty for the message of a layout.
+    pub(super) name: String,
+    /// The fields in ascending order of their numbers.
+    pub(super) fields: Vec<Field>,
+    /// The groups of fields of which a message has one at most.
+    pub(super) unions: Vec<Union>,
+}
+
+/// A oneof: of several of its fields in a payload, the last one counts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Union {
+    /// Its name as a column: as in Kafka Connect, with its index.
+    pub(super) name: String,
+    /// The numbers of its fields.
+    pub(super) members: Vec<u32>,
+}
+
+/// A field of a message.
+#[derive(Debug, PartialEq)]
+pub(super) struct Field {
+    pub(super) number: u32,
+    pub(super) name: String,
+    pub(super) label: Label,
+    pub(super) kind: Kind,
+    /// When it is written.
+    pub(super) written: Written,
+}
+
+/// When a field with a single value is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Written {
+    /// If the label says so: never for null, and for a default only if its absence would be null.
+    #[default]
+    ByLabel,
+    /// Unless it is null, defaults included: an optional field of proto2.
+    UnlessNull,
+    /// Always: a required field of proto2. Null is its default.
+    Always,
+}
+
+/// How often a field occurs, and what its absence means.
+#[derive(Debug, PartialEq)]
+pub(super) enum Label {
+    /// Absence is the default of its type: zero, false or empty. Not for messages.
+    Implicit,
+    /// Absence is this value.
+    Default(DefaultValue),
+    /// Absence is null.
+    Optional,
+    /// Any number of times; the numbers of several elements share one length if `packed`.
+    Repeated { packed: bool },
+    /// Any number of times; its kind is a message with the fields key (1) and value (2).
+    Map,
+}
+
+/// The value of a field that is absent.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum DefaultValue {
+    /// A number by its value.
+    Integer(i64),
+    /// A number by its bits.
+    Bits(u64),
+    /// A text or bytes.
+    Bytes(Vec<u8>),
+}
+
+/// The type of one value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    /// A number, a text or bytes.
+    Primitive(Primitive),
+    /// `google.protobuf.Int32Value` and its siblings: a message with a single value.
+    Wrapper(Primitive),
+    /// `google.type.Date`.
+    Date,
+    /// `google.type.TimeOfDay`.
+    Time,
+    /// `google.protobuf.Timestamp`.
+    Timestamp,
+    /// `confluent.type.Decimal`, with the precision and the scale that its field gives.
+    Decimal { precision: Option<u32>, scale: Option<u32> },
+    /// An enum, which is read as the name of its value.
+    Enum(Arc<Enum>),
+    /// Another message.
+    Message(Arc<Message>),
+    /// A message that cannot be read, and why: it contains itself, or is too deep.
+    Refused(String),
+}
+
+/// The names of an enum's values.
+#[derive(Debug, PartialEq)]
+pub(super) struct Enum {
+    pub(super) name: String,
+    /// In ascending order of the numbers, each of which is there once.
+    pub(super) names: Vec<(i32, String)>,
+    /// Whether a value without a name is one of an unknown field, as in proto2.
+    pub(super) is_closed: bool,
+}
+
+/// The types that Protobuf calls scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Primitive {
+    Bool,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Sint32,
+    Sint64,
+    Fixed32,
+    Fixed64,
+    Sfixed32,
+    Sfixed64,
+    Float,
+    Double,
+    String,
+    Bytes,
+}
+
+impl Primitive {
+    /// The wire type of its values.
+    pub(super) fn wire(self) -> u32 {
+        match self {
+            Self::Bool | Self::Int32 | Self::Int64 | Self::Uint32 | Self::Uint64 | Self::Sint32 | Self::Sint64 => {
+                VARINT
+            }
+            Self::Fixed64 | Self::Sfixed64 | Self::Double => FIXED64,
+            Self::Fixed32 | Self::Sfixed32 | Self::Float => FIXED32,
+            Self::String | Self::Bytes => BYTES,
+        }
+    }
+
+    /// The integer that the bits of a value mean.
+    #[inline]
+    pub(super) fn integer(self, bits: u64) -> i64 {
+        match self {
+            Self::Int32 | Self::Sfixed32 => (bits as i32).into(),
+            Self::Uint32 | Self::Fixed32 => (bits as u32).into(),
+            Self::Sint32 => (unzigzag(bits & 0xffff_ffff) as i32).into(),
+            Self::Sint64 => unzigzag(bits),
+            _ => bits as i64,
+        }
+    }
+
+    /// The bits of an integer in a payload, if the type has it. Of a type of 64 bits without a sign it has all.
+    #[inline]
+    pub(super) fn bits_of(self, integer: i64) -> Option<u64> {
+        let is_in_range = match self {
+            Self::Int32 | Self::Sint32 | Self::Sfixed32 => i32::try_from(integer).is_ok(),
+            Self::Uint32 | Self::Fixed32 => u32::try_from(integer).is_ok(),
+            _ => true,
+        };
+        is_in_range.then(|| self.bits(integer))
+    }
+
+    /// The double that the bits of a value mean.
+    #[inline]
+    pub(super) fn double(self, bits: u64) -> f64 {
+        match self {
+            Self::Float => f32::from_bits(bits as u32).into(),
+            _ => f64::from_bits(bits),
+        }
+    }
+
+    /// The bits of an integer, as they are in a payload.
+    pub(super) fn bits(self, integer: i64) -> u64 {
+        match self {
+            Self::Sint32 | Self::Sint64 => zigzag(integer),
+            _ => integer as u64,
+        }
+    }
+
+    /// True if a column of this type can hold its values.
+    pub(super) fn fits(self, data_type: &DataType) -> bool {
+        match self {
+            Self::Bool => data_type == &DataType::Boolean,
+            Self::Int32 | Self::Sint32 | Self::Sfixed32 => matches!(data_type, DataType::Int32 | DataType::Int64),
+            Self::Int64
+            | Self::Uint32
+            | Self::Uint64
+            | Self::Sint64
+            | Self::Fixed32
+            | Self::Fixed64
+            | Self::Sfixed64 => data_type == &DataType::Int64,
+            Self::Float | Self::Double => data_type == &DataType::Float64,
+            Self::String => data_type == &DataType::Utf8,
+            Self::Bytes => data_type == &DataType::Binary,
+        }
+    }
+
+    /// True if elements can share one length.
+    pub(super) fn is_packable(self) -> bool {
+        self.wire() != BYTES
+    }
+
+    /// True if the keys of a map can be of the type.
+    pub(super) fn is_key(self) -> bool {
+        !matches!(self, Self::Float | Self::Double | Self::Bytes)
+    }
+}
+
+impl Message {
+    /// The key and the value, if the message can be the entry of a map: its fields have these names. Kafka Connect
+    /// registers maps as repeated messages whose names end with `Entry`.
+    pub(super) fn as_entry(&self) -> Option<(&Field, &Field)> {
+        let [key, value] = self.fields.as_slice() else { return None };
+        let is_key = match key.kind {
+            Kind::Primitive(primitive) | Kind::Wrapper(primitive) => primitive.is_key(),
+            _ => false,
+        };
+        let is_single = !matches!(key.label, Label::Repeated { .. } | Label::Map);
+        let has_names = key.name == "key" && value.name == "value";
+        (is_key && is_single && has_names && self.unions.is_empty()).then_some((key, value))
+    }
+
+    /// True if the message is the entry of a map for Kafka Connect.
+    pub(super) fn is_connect_entry(&self) -> bool {
+        self.name.ends_with("Entry") && self.as_entry().is_some()
+    }
+}
+
+impl Kind {
+    /// The wire type of its values.
+    pub(super) fn wire(&self) -> u32 {
+        match self {
+            Self::Primitive(primitive) => primitive.wire(),
+            Self::Enum(_) => VARINT,
+            _ => BYTES,
+        }
+    }
+}
+
+impl Field {
+    /// What is read if the field is absent: the bits of a number, or a part of the bytes.
+    pub(super) fn default(&self) -> (u64, &[u8]) {
+        match (&self.label, &self.kind) {
+            (Label::Default(DefaultValue::Integer(integer)), Kind::Primitive(primitive)) => {
+                (primitive.bits(*integer), &[])
+            }
+            (Label::Default(DefaultValue::Integer(integer)), _) => (*integer as u64, &[]),
+            (Label::Default(DefaultValue::Bits(bits)), _) => (*bits, &[]),
+            (Label::Default(DefaultValue::Bytes(bytes)), _) => (bytes.len() as u64, bytes),
+            _ => (0, &[]),
+        }
+    }
+}
+
+impl Enum {
+    /// The name of a value.
+    #[inline]
+    pub(super) fn name_of(&self, number: i32) -> Option<&str> {
+        let index = self.names.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        Some(&self.names[index].1)
+    }
+}

@@ -1,0 +1,180 @@
+//! Messages of registered schemas, written: each kind of field byte for byte, and what a message cannot hold.
+
+use std::sync::Arc;
+
+use arrow::array::BinaryArray;
+use arrow::datatypes::DataType;
+
+use super::hex;
+use crate::format::testing::{array, layout, map, record};
+use crate::format::{FormatKind, Layout};
+use crate::schema::{Schema, SchemaKind, WriterSchema};
+
+use FormatKind::{Json, Protobuf};
+
+fn with(layout: &Layout, text: &str, id: Option<u32>, full_name: Option<&str>) -> Layout {
+    let schema = Arc::new(Schema { kind: SchemaKind::Protobuf, text: text.into(), references: Vec::new() });
+    let writer = WriterSchema { id, schema, full_name: full_name.map(str::to_owned) };
+    Layout { schema: Some(Arc::new(writer)), ..layout.clone() }
+}
+
+/// The row that a JSON object gives, as a payload of the first message of a schema, which is read back; or why it
+/// cannot be written.
+fn written(layout: &Layout, text: &str, json: &str) -> Result<String, String> {
+    written_with(&with(layout, text, None, None), json)
+}
+
+fn written_with(layout: &Layout, json: &str) -> Result<String, String> {
+    let all: Vec<_> = (0..layout.fields.len()).collect();
+    let decoded = Json.decoder(layout, &all).unwrap().decode(&BinaryArray::from_vec(vec![json.as_bytes()]));
+    assert_eq!(decoded.bad, [], "{json}");
+    let mut encoder = Protobuf.encoder(layout).map_err(|error| error.to_string())?;
+    let mut encoded = encoder.encode(&decoded.columns, 1, None);
+    if let Some(bad) = encoded.bad.pop() {
+        return Err(bad.reason);
+    }
+    let mut decoder = Protobuf.decoder(layout, &all).unwrap();
+    let read = decoder.decode(&encoded.payloads);
+    assert_eq!(read.bad, [], "{json}");
+    let again = decoder.decode(&encoder.encode(&read.columns, 1, None).payloads);
+    assert_eq!(again.columns, read.columns, "what was read is written again");
+    Ok(hex(encoded.payloads.value(0)))
+}
+
+#[test]
+fn every_kind_of_field_is_written() {
+    let enumeration = "enum E { ZERO = 0; ONE = 1; MINUS = -1; }";
+    for (kind, column, json, payload) in [
+        ("bool", DataType::Boolean, "true", "08 01"),
+        ("bool", DataType::Boolean, "false", ""),
+        ("int32", DataType::Int32, "-1", "08 ff ff ff ff ff ff ff ff ff 01"),
+        ("int32", DataType::Int64, "5", "08 05"),
+        ("uint32", DataType::Int64, "4294967295", "08 ff ff ff ff 0f"),
+        ("uint64", DataType::Int64, "-1", "08 ff ff ff ff ff ff ff ff ff 01"),
+        ("sint32", DataType::Int32, "-2147483648", "08 ff ff ff ff 0f"),
+        ("sint64", DataType::Int64, "-2", "08 03"),
+        ("fixed32", DataType::Int64, "4294967295", "0d ff ff ff ff"),
+        ("fixed64", DataType::Int64, "2", "09 02 00 00 00 00 00 00 00"),
+        ("sfixed32", DataType::Int32, "-2", "0d fe ff ff ff"),
+        ("sfixed64", DataType::Int64, "-2", "09 fe ff ff ff ff ff ff ff"),
+        ("float", DataType::Float64, "0.5", "0d 00 00 00 3f"),
+        ("double", DataType::Float64, "0.5", "09 00 00 00 00 00 00 e0 3f"),
+        ("string", DataType::Utf8, "\"x\"", "0a 01 78"),
+        ("bytes", DataType::Binary, "\"/w==\"", "0a 01 ff"),
+        ("E", DataType::Utf8, "\"ONE\"", "08 01"),
+        ("E", DataType::Utf8, "\"MINUS\"", "08 ff ff ff ff ff ff ff ff ff 01"),
+        ("E", DataType::Utf8, "\"ZERO\"", ""),
+        ("optional E", DataType::Utf8, "\"ZERO\"", "08 00"),
+        ("optional int32", DataType::Int32, "0", "08 00"),
+        ("optional int32", DataType::Int32, "null", ""),
+        ("google.protobuf.UInt32Value", DataType::Int64, "7", "0a 02 08 07"),
+        ("google.protobuf.FloatValue", DataType::Float64, "0.5", "0a 05 0d 00 00 00 3f"),
+        ("google.protobuf.StringValue", DataType::Utf8, "\"\"", "0a 00"),
+        ("repeated sint32", array(DataType::Int32), "[-1, 1]", "0a 02 01 02"),
+        ("repeated E", array(DataType::Utf8), "[\"ONE\", \"ZERO\"]", "0a 02 01 00"),
+        ("repeated google.protobuf.Int32Value", array(DataType::Int32), "[0, 1]", "0a 00 0a 02 08 01"),
+        ("map<string, int32>", map(DataType::Int32), "{\"k\": 0}", "0a 05 0a 01 6b 10 00"),
+        ("map<sint32, E>", map(DataType::Utf8), "{\"-2\": \"ONE\"}", "0a 04 08 03 10 01"),
+        ("map<bool, int32>", map(DataType::Int32), "{\"true\": 5}", "0a 04 08 01 10 05"),
+        ("map<fixed32, int32>", map(DataType::Int32), "{\"1\": 5}", "0a 07 0d 01 00 00 00 10 05"),
+        ("repeated TagEntry", map(DataType::Int32), "{\"k\": 5}", "0a 07 0a 03 0a 01 6b 10 05"),
+    ] {
+        let text = format!(
+            "syntax = \"proto3\"; import \"google/protobuf/wrappers.proto\"; message M {{ {kind} v = 1; }} {enumeration}
+            message TagEntry {{ google.protobuf.StringValue key = 1; int32 value = 2; }}"
+        );
+        let json = format!("{{\"V\": {json}}}");
+        assert_eq!(written(&layout(&[("V", column)]), &text, &json).as_deref(), Ok(payload), "{kind} {json}");
+    }
+}
+
+#[test]
+fn fields_are_found_by_name_and_written_by_number() {
+    let text = "syntax = \"proto3\"; message M { int32 userId = 3; N nested = 1; string unused = 2; }
+        message N { int32 b = 2; int32 a = 1; }";
+    let nested = record(&[("B", DataType::Int32), ("A", DataType::Int32)]);
+    let columns = layout(&[("USERID", DataType::Int32), ("NESTED", nested)]);
+    let json = "{\"USERID\": 7, \"NESTED\": {\"A\": 1, \"B\": 2}}";
+    assert_eq!(written(&columns, text, json).as_deref(), Ok("0a 04 08 01 10 02 18 07"));
+    assert_eq!(written(&columns, text, "{\"NESTED\": {}}").as_deref(), Ok("0a 00"));
+    assert_eq!(written(&columns, text, "{}").as_deref(), Ok(""));
+}
+
+#[test]
+fn oneofs_are_written_from_a_struct_or_from_columns() {
+    let text = "syntax = \"proto3\"; message M { oneof kind { int32 a = 1; string b = 2; } int32 z = 3; }";
+    let members = [("A", DataType::Int32), ("B", DataType::Utf8)];
+    let union = layout(&[("KIND_0", record(&members)), ("Z", DataType::Int32)]);
+    let flat = layout(&[("A", DataType::Int32), ("B", DataType::Utf8)]);
+    for (in_struct, in_columns, payload) in [
+        ("{\"KIND_0\": {\"A\": 0}}", "{\"A\": 0}", Ok("08 00")),
+        ("{\"KIND_0\": {\"B\": \"x\"}}", "{\"B\": \"x\"}", Ok("12 01 78")),
+        ("{}", "{}", Ok("")),
+        (
+            "{\"KIND_0\": {\"A\": 1, \"B\": \"x\"}}",
+            "{\"A\": 1, \"B\": \"x\"}",
+            Err("$.kind_0: several fields of the oneof have a value"),
+        ),
+    ] {
+        let payload = payload.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(written(&union, text, in_struct), payload, "{in_struct}");
+        assert_eq!(written(&flat, text, in_columns), payload, "{in_columns}");
+    }
+}
+
+#[test]
+fn files_of_proto2_say_what_is_written() {
+    let text = "syntax = \"proto2\"; enum E { HEARTS = 3; }
+        message M { required int32 a = 1; optional int32 b = 2 [default = 5]; required string c = 3 [default = 'x'];
+            optional int32 d = 4; required E e = 5; }";
+    let columns = layout(&[("A", DataType::Int32), ("B", DataType::Int32), ("D", DataType::Int32)]);
+    assert_eq!(written(&columns, text, "{}").as_deref(), Ok("08 00 1a 01 78 28 03"));
+    let zeros = "{\"A\": 1, \"B\": 0, \"D\": 0}";
+    assert_eq!(written(&columns, text, zeros).as_deref(), Ok("08 01 10 00 1a 01 78 20 00 28 03"));
+    let required = "syntax = \"proto2\"; message M { optional int32 a = 1; required N n = 2; } message N {}";
+    let reason = "the schema does not fit the columns: the required field n has no column";
+    assert_eq!(written(&layout(&[("A", DataType::Int32)]), required, "{}"), Err(reason.to_owned()));
+}
+
+#[test]
+fn payloads_begin_with_the_schema_and_the_message() {
+    let text = "syntax = \"proto3\"; package p; message A { message B { int32 x = 1; } map<int32, int32> m = 1;
+        message C { int32 x = 2; } } message D { int32 x = 3; }";
+    let columns = layout(&[("X", DataType::Int32)]);
+    for (full_name, payload) in [
+        ("p.D", "00 00 00 01 02 02 02 18 05"),
+        ("p.A.B", "00 00 00 01 02 04 00 00 08 05"),
+        ("p.A.C", "00 00 00 01 02 04 00 02 10 05"),
+    ] {
+        let layout = with(&columns, text, Some(258), Some(full_name));
+        assert_eq!(written_with(&layout, "{\"X\": 5}").as_deref(), Ok(payload), "{full_name}");
+    }
+    let first = with(&layout(&[("M", map(DataType::Int32))]), text, Some(1), None);
+    assert_eq!(written_with(&first, "{\"M\": {}}").as_deref(), Ok("00 00 00 00 01 00"));
+}
+
+#[test]
+fn what_a_message_cannot_hold_is_named() {
+    let text = "syntax = \"proto3\"; message M { int64 a = 1; E e = 2; map<int32, int32> m = 3; uint32 u = 4; repeated E l = 5;
+        Node n = 6; oneof o { int32 x = 7; } } enum E { ZERO = 0; } message Node { Node n = 1; }";
+    let node = record(&[("N", record(&[("X", DataType::Int32)]))]);
+    for (column, reason) in [
+        (("B", DataType::Int32), "message M has no field for column \"B\""),
+        (("A", DataType::Utf8), "a: STRING cannot be written as the field"),
+        (("M", array(DataType::Int32)), "m: ARRAY<INT> cannot be written as the field"),
+        (("N", node), "n: n: the message contains itself: Node.n -> Node"),
+        (("O_0", record(&[("Y", DataType::Int32)])), "the oneof o_0 has no field \"Y\""),
+    ] {
+        let reason = format!("the schema does not fit the columns: {reason}");
+        assert_eq!(written(&layout(&[column]), text, "{}"), Err(reason));
+    }
+    for (column, json, reason) in [
+        (("E", DataType::Utf8), "\"ONE\"", "$.e: \"ONE\" is not a value of the enum E"),
+        (("M", map(DataType::Int32)), "{\"x\": 1}", "$.m[\"x\"]: the key is not one of the type that the schema has"),
+        (("U", DataType::Int64), "-1", "$.u: -1 is out of range for the type of the field"),
+        (("L", array(DataType::Utf8)), "[\"ZERO\", null]", "$.l[1]: an array in PROTOBUF cannot contain null"),
+    ] {
+        let json = format!("{{\"{}\": {json}}}", column.0);
+        assert_eq!(written(&layout(&[column]), text, &json), Err(reason.to_owned()));
+    }
+}

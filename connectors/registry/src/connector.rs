@@ -1,0 +1,138 @@
+//! Connections to one registry: one for each request, so that none is ever stale.
+//!
+//! Separate from `http`, which chooses the registry. Answers are remembered, so a process sends a few requests for a
+//! statement and none for a record: a connection that is kept would be idle nearly always, and closed by the other side
+//! when it is needed.
+
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use openssl::ssl::SslConnector;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_openssl::SslStream;
+use url::Url;
+
+use crate::error::SettingsError;
+use crate::settings::{CA, Settings, TlsFiles, URL};
+use crate::tls;
+
+/// How large an answer may be, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Makes connections.
+pub(crate) struct Connector {
+    /// Made only if a URL needs it or files are given: reading the authorities of a system takes a while.
+    tls: Option<SslConnector>,
+    verify_host: bool,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+}
+
+/// An answer of a registry.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no answer, and the setting to look at.
+pub(crate) struct Failure {
+    pub(crate) reason: String,
+    pub(crate) setting: &'static str,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Connector {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        let is_needed = settings.tls != TlsFiles::default() || settings.urls.iter().any(|url| url.scheme() == "https");
+        Ok(Self {
+            tls: is_needed.then(|| tls::connector(&settings.tls)).transpose()?,
+            verify_host: settings.tls.verify_host,
+            connect_timeout: settings.connect_timeout,
+            request_timeout: settings.request_timeout,
+        })
+    }
+
+    /// Sends a request to the host of the URL, and returns the answer.
+    pub(crate) async fn exchange(&self, url: &Url, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
+        let late = |limit: Duration, what| Failure::at_url(format!("no {what} within {} ms", limit.as_millis()));
+        let stream = timeout(self.connect_timeout, self.connect(url)).await;
+        let stream = stream.map_err(|_| late(self.connect_timeout, "connection"))??;
+        let answer = timeout(self.request_timeout, converse(stream, request)).await;
+        answer.map_err(|_| late(self.request_timeout, "answer"))?.map_err(Failure::at_url)
+    }
+
+    async fn connect(&self, url: &Url) -> Result<Box<dyn Stream>, Failure> {
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        // An IPv6 address is in brackets in a URL, and without them anywhere else.
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let tcp = TcpStream::connect((bare, port)).await.map_err(|error| Failure::at_url(words(&error)))?;
+        let Some(connector) = self.tls.as_ref().filter(|_| url.scheme() == "https") else { return Ok(Box::new(tcp)) };
+        let mut tls = self.handshake(connector, bare, tcp).map_err(|error| Failure::at_url(error.to_string()))?;
+        match Pin::new(&mut tls).connect().await {
+            Ok(()) => Ok(Box::new(tls)),
+            Err(error) => Err(Failure::in_handshake(&tls, &error)),
+        }
+    }
+
+    fn handshake(
+        &self,
+        connector: &SslConnector,
+        host: &str,
+        tcp: TcpStream,
+    ) -> Result<SslStream<TcpStream>, openssl::error::ErrorStack> {
+        let configuration = connector.configure()?.verify_hostname(self.verify_host);
+        SslStream::new(configuration.into_ssl(host)?, tcp)
+    }
+}
+
+impl Failure {
+    fn at_url(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), setting: URL }
+    }
+
+    fn in_handshake(stream: &SslStream<TcpStream>, error: &openssl::ssl::Error) -> Self {
+        let verified = stream.ssl().verify_result();
+        if verified != openssl::x509::X509VerifyResult::OK {
+            let reason = format!("TLS handshake failed: the certificate could not be verified: {verified}");
+            return Self { reason, setting: CA };
+        }
+        Self::at_url(format!("TLS handshake failed: {error}"))
+    }
+}
+
+async fn converse(stream: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let body = body.map_err(|error| format!("could not read the answer: {error}"))?.to_bytes();
+        Ok(Answer { status, body })
+    };
+    tokio::pin!(exchange);
+    // The connection makes progress only while it is polled, and ends when the exchange has.
+    tokio::select! {
+        answer = &mut exchange => answer,
+        _ = connection => exchange.await,
+    }
+}
+
+/// The usual words for the usual failures, without Rust's "(os error 111)".
+fn words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,67 @@
+//! The TLS side of a connection: OpenSSL, which is in the program for librdkafka anyway.
+//!
+//! Separate because it reads files and has errors of its own.
+
+use std::path::Path;
+
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslVersion};
+
+use crate::error::SettingsError;
+use crate::settings::{CA, CERTIFICATE, KEY, KEY_PASSWORD, TlsFiles};
+
+/// Where systems keep the certificates of authorities. A statically linked OpenSSL does not know.
+const SYSTEM_AUTHORITIES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// What makes the TLS side of connections.
+pub(crate) fn connector(files: &TlsFiles) -> Result<SslConnector, SettingsError> {
+    let fault = |error| SettingsError::new(CA, format!("could not set up TLS: {error}"));
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(fault)?;
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(fault)?;
+    match &files.authorities {
+        Some(path) => builder.set_ca_file(path).map_err(|error| unusable(CA, path, &error))?,
+        None => trust_system(&mut builder),
+    }
+    if let Some(certificate) = &files.certificate {
+        show(&mut builder, certificate, files)?;
+    }
+    Ok(builder.build())
+}
+
+/// The authorities that `SSL_CERT_FILE` and the system name. Without any, no certificate is accepted, which the
+/// handshake reports.
+fn trust_system(builder: &mut SslConnectorBuilder) {
+    let _ = builder.set_default_verify_paths();
+    for path in SYSTEM_AUTHORITIES {
+        if builder.set_ca_file(path).is_ok() {
+            return;
+        }
+    }
+}
+
+/// Has the client show its certificate.
+fn show(builder: &mut SslConnectorBuilder, certificate: &Path, files: &TlsFiles) -> Result<(), SettingsError> {
+    builder.set_certificate_chain_file(certificate).map_err(|error| unusable(CERTIFICATE, certificate, &error))?;
+    let path = files.key.as_deref().unwrap_or(certificate);
+    let key = read_key(path, files.key_password.as_deref())?;
+    builder.set_private_key(&key).map_err(|error| unusable(KEY, path, &error))?;
+    builder.check_private_key().map_err(|_| SettingsError::new(KEY, "is not the key of the client's certificate"))
+}
+
+fn read_key(path: &Path, password: Option<&str>) -> Result<PKey<Private>, SettingsError> {
+    let pem = std::fs::read(path).map_err(|error| unusable(KEY, path, &error))?;
+    // Without a password, OpenSSL would ask for one on the terminal.
+    let key = PKey::private_key_from_pem_passphrase(&pem, password.unwrap_or_default().as_bytes());
+    let setting = if password.is_some() { KEY_PASSWORD } else { KEY };
+    key.map_err(|_| SettingsError::new(setting, format!("could not read a private key from {}", path.display())))
+}
+
+fn unusable(setting: &str, path: &Path, error: &dyn std::fmt::Display) -> SettingsError {
+    SettingsError::new(setting, format!("could not use {}: {error}", path.display()))
+}

@@ -1,0 +1,120 @@
+//! Goal: the client speaks TLS with the authorities and the certificate that it is given, and says which setting to look
+//! at otherwise. Method: an authority and certificates made for the test, and a server with canned answers behind TLS.
+
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::canned;
+use crate::certificates::{Authority, Identity};
+use headwater_registry::{Registry, RegistryError, Settings, SettingsError};
+use openssl::ssl::{Ssl, SslAcceptor, SslMethod, SslVerifyMode};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_openssl::SslStream;
+
+/// A folder with the files of a client, and a server for one of the authority's certificates.
+struct Setup {
+    folder: TempDir,
+    url: String,
+}
+
+impl Setup {
+    /// A server whose certificate is for `host`, and that wants one of its clients if `mutual`.
+    async fn start(host: &str, mutual: bool) -> Self {
+        let authority = Authority::new("authority");
+        let (server, client) = (authority.issue(host), authority.issue("client"));
+        let folder = TempDir::new().expect("a folder");
+        let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).expect("a file");
+        write("ca.pem", &authority.identity.certificate_pem());
+        write("other.pem", &Authority::new("other").identity.certificate_pem());
+        write("client.pem", &client.certificate_pem());
+        write("client.key", &client.key_pem(None));
+        write("secret.key", &client.key_pem(Some("secret")));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("https://localhost:{}", listener.local_addr().expect("it is bound").port());
+        tokio::spawn(serve(listener, acceptor(&server, &authority, mutual)));
+        Self { folder, url }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn connect(&self, properties: &[(&str, &Path)]) -> Result<Registry, SettingsError> {
+        let paths = properties.iter().map(|(name, path)| (*name, path.to_str().expect("text")));
+        let all = std::iter::once(("schema.registry.url", self.url.as_str())).chain(paths);
+        Registry::connect(Settings::from_properties(all)?.expect("there is a URL"))
+    }
+
+    async fn subjects(&self, properties: &[(&str, &Path)]) -> Result<Vec<String>, RegistryError> {
+        self.connect(properties).expect("the files can be used").subjects().await
+    }
+}
+
+fn acceptor(server: &Identity, authority: &Authority, mutual: bool) -> SslAcceptor {
+    let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("an acceptor");
+    builder.set_certificate(&server.certificate).expect("its certificate");
+    builder.set_private_key(&server.key).expect("its key");
+    builder.cert_store_mut().add_cert(authority.identity.certificate.clone()).expect("the authority");
+    if mutual {
+        builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+    }
+    builder.build()
+}
+
+async fn serve(listener: TcpListener, acceptor: SslAcceptor) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let ssl = Ssl::new(acceptor.context()).expect("a connection");
+        let mut stream = SslStream::new(ssl, stream).expect("a stream");
+        tokio::spawn(async move {
+            if Pin::new(&mut stream).accept().await.is_ok() {
+                canned::serve(stream, Duration::ZERO, |_| (200, "[]".to_owned())).await;
+            }
+        });
+    }
+}
+
+const CA: &str = "schema.registry.ssl.ca.location";
+const CERTIFICATE: &str = "schema.registry.ssl.certificate.location";
+const KEY: &str = "schema.registry.ssl.key.location";
+
+#[tokio::test]
+async fn a_certificate_must_be_signed_and_for_the_host() {
+    let setup = Setup::start("localhost", false).await;
+    assert_eq!(setup.subjects(&[(CA, &setup.file("ca.pem"))]).await, Ok(vec![]));
+    let error = setup.subjects(&[(CA, &setup.file("other.pem"))]).await.expect_err("another authority");
+    assert_eq!(error.setting(), Some(CA));
+    assert!(error.to_string().contains("TLS handshake failed: the certificate could not be verified"), "{error}");
+
+    let setup = Setup::start("elsewhere", false).await;
+    let error = setup.subjects(&[(CA, &setup.file("ca.pem"))]).await.expect_err("another host");
+    assert!(error.to_string().to_lowercase().contains("hostname mismatch"), "{error}");
+    let off = ("schema.registry.ssl.endpoint.identification.algorithm", Path::new(""));
+    assert_eq!(setup.subjects(&[(CA, &setup.file("ca.pem")), off]).await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn a_registry_may_want_a_certificate() {
+    let setup = Setup::start("localhost", true).await;
+    let (ca, certificate, key) = (setup.file("ca.pem"), setup.file("client.pem"), setup.file("client.key"));
+    setup.subjects(&[(CA, &ca)]).await.expect_err("it shows none");
+    assert_eq!(setup.subjects(&[(CA, &ca), (CERTIFICATE, &certificate), (KEY, &key)]).await, Ok(vec![]));
+    let password = ("schema.registry.ssl.key.password", Path::new("secret"));
+    let secret = setup.file("secret.key");
+    let with_password = [(CA, &*ca), (CERTIFICATE, &*certificate), (KEY, &*secret), password];
+    assert_eq!(setup.subjects(&with_password).await, Ok(vec![]));
+    let error = setup.connect(&with_password[..3]).expect_err("the password is missing");
+    assert!(error.to_string().starts_with("schema.registry.ssl.key.location: could not read a private key"), "{error}");
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_named() {
+    let setup = Setup::start("localhost", false).await;
+    let none = setup.file("none.pem");
+    let error = setup.connect(&[(CA, &none)]).expect_err("there is no such file");
+    assert!(error.to_string().starts_with("schema.registry.ssl.ca.location: could not use /"), "{error}");
+    let error = setup.connect(&[(CERTIFICATE, &setup.file("ca.pem")), (KEY, &setup.file("client.key"))]);
+    let error = error.expect_err("the key of another certificate");
+    assert_eq!(error.setting, "schema.registry.ssl.key.location");
+}

@@ -1,0 +1,49 @@
+//! Where the registry keeps its records: the trait, and a log in memory.
+//!
+//! Separate because the registry itself knows no topic: a log in Kafka is one with a single partition, compacted, that is
+//! read from its start.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+/// A record of the log. The latest one with a key counts; one without a value removes what was there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecord {
+    /// The key, in JSON.
+    pub key: Vec<u8>,
+    /// The value, in JSON.
+    pub value: Option<Vec<u8>>,
+}
+
+/// The log could not be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct LogError(pub String);
+
+/// A log of records with one writer.
+#[async_trait]
+pub trait SchemaLog: Send + Sync {
+    /// All records from the start to the end that the log has now, in their order.
+    async fn read_all(&self) -> Result<Vec<LogRecord>, LogError>;
+
+    /// Appends records, all or none, and returns when they will not be lost.
+    async fn append(&self, records: Vec<LogRecord>) -> Result<(), LogError>;
+}
+
+/// A log in memory. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLog(Arc<Mutex<Vec<LogRecord>>>);
+
+#[async_trait]
+impl SchemaLog for MemoryLog {
+    async fn read_all(&self) -> Result<Vec<LogRecord>, LogError> {
+        Ok(self.0.lock().clone())
+    }
+
+    async fn append(&self, records: Vec<LogRecord>) -> Result<(), LogError> {
+        self.0.lock().extend(records);
+        Ok(())
+    }
+}
