@@ -57,7 +57,15 @@ impl Hosted {
             None => None,
         };
         let previous = file.as_ref().and_then(|file| file.previous);
-        let mut server = first(&wanted.candidates(previous), bootstrap).await?;
+        let mut server = match first(&wanted.candidates(previous), bootstrap).await {
+            Ok(server) => server,
+            Err(error) => {
+                if let Some(file) = &mut file {
+                    let _ = file.write(previous).inspect_err(warn);
+                }
+                return Err(error);
+            }
+        };
         if let (Some(server), Some(previous)) = (&mut server, previous)
             && server.address() != previous
             && file.as_ref().is_some_and(|file| file.is_expected)
@@ -133,6 +141,13 @@ mod tests {
         let refused = Hosted::start(Wanted::At(address), None, "127.0.0.1:1").await.unwrap_err();
         assert!(refused.contains("--registry HOST:PORT, or none"), "{refused}");
         second.close().await;
+        // A failure forgets nothing.
+        let other = Hosted::start(Wanted::At(ANY_PORT), None, "127.0.0.1:1").await.unwrap();
+        let taken = Wanted::At(other.server.as_ref().unwrap().address());
+        assert!(Hosted::start(taken, Some(folder.path()), "127.0.0.1:1").await.is_err());
+        let third = start(Wanted::At(ANY_PORT)).await;
+        assert_eq!(port(&third), address.port());
+        third.close().await;
         let none = start(Wanted::None).await;
         assert_eq!(none.url(), None);
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
@@ -219,6 +219,10 @@ async fn read(request: hyper::Request<Incoming>) -> Result<Request, Fault> {
         hyper::Method::DELETE => Method::Delete,
         _ => Method::Other,
     };
+    // Any web page can have a browser on this machine send a change, and only what a page sends has an origin.
+    if head.headers.contains_key(ORIGIN) && method != Method::Get {
+        return Err(Fault::NotPermitted("the embedded registry refuses changes by web pages"));
+    }
     let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
     let body = body.map_err(|_| Fault::BadBody("it did not arrive in time".to_owned()))?;
     let body = body.map_err(|error| match error.is::<http_body_util::LengthLimitError>() {
