@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/bufbuild/protocompile"
@@ -155,10 +156,13 @@ func main() {
 	client := must(schemaregistry.NewClient(schemaregistry.NewConfig(os.Args[2])))
 	switch role {
 	case "write":
-		write(bootstrap, client, formats[args[0]], args[1])
+		for _, kind := range args[1:] {
+			write(bootstrap, client, formats[kind], args[0]+kind)
+		}
 	case "read":
-		for _, topic := range args[1:] {
-			read(bootstrap, client, formats[args[0]], topic)
+		for _, topic := range args {
+			kind := topic[strings.LastIndex(topic, "-")+1:]
+			read(bootstrap, client, formats[kind], topic)
 		}
 	case "conflict":
 		conflict(client, args[0])
@@ -194,7 +198,7 @@ func write(bootstrap string, client schemaregistry.Client, format format, topic 
 		check((<-acknowledged).(*kafka.Message).TopicPartition.Error)
 	}
 	latest := must(client.GetLatestSchemaMetadata(topic + "-value"))
-	say(map[string]int{"written": len(orders()), "version": latest.Version})
+	say(map[string]any{"topic": topic, "version": latest.Version})
 }
 
 func read(bootstrap string, client schemaregistry.Client, format format, topic string) {

@@ -138,21 +138,24 @@ def checked(error, *_):
         raise KafkaException(error)
 
 
-def write(bootstrap, registry, kind, topic):
-    client, kind = SchemaRegistryClient({"url": registry}), KINDS[kind]()
-    serializer = kind.serializer(client, topic)
+def write(bootstrap, registry, prefix, *kinds):
+    client = SchemaRegistryClient({"url": registry})
     producer = Producer({"bootstrap.servers": bootstrap})
-    for order in orders():
-        value = serializer(kind.written(order), SerializationContext(topic, MessageField.VALUE))
-        producer.produce(topic, partition=0, value=value, on_delivery=checked)
-    producer.flush(WAIT_S)
-    say(written=len(orders()), version=client.get_latest_version(topic + "-value").version)
+    for name in kinds:
+        topic, kind = prefix + name, KINDS[name]()
+        serializer = kind.serializer(client, topic)
+        for order in orders():
+            value = serializer(kind.written(order), SerializationContext(topic, MessageField.VALUE))
+            producer.produce(topic, partition=0, value=value, on_delivery=checked)
+        producer.flush(WAIT_S)
+        say(topic=topic, version=client.get_latest_version(topic + "-value").version)
 
 
-def read(bootstrap, registry, kind, *topics):
-    client, kind = SchemaRegistryClient({"url": registry}), KINDS[kind]()
-    deserializer = kind.deserializer(client)
+def read(bootstrap, registry, *topics):
+    client = SchemaRegistryClient({"url": registry})
     for topic in topics:
+        kind = KINDS[topic.rsplit("-", 1)[1]]()
+        deserializer = kind.deserializer(client)
         # A consumer that is given another topic waits for metadata.
         consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "enable.partition.eof": True,
                              "auto.offset.reset": "error"})
