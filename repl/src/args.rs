@@ -35,6 +35,11 @@ pub struct Common {
     #[arg(long, global = true, value_name = "HOST:PORT")]
     pub bootstrap_server: Option<String>,
 
+    /// The Schema Registry to use; of several, the first one that answers. Without it, one answers beside the broker inside
+    /// this process [env: HEADWATER_SCHEMA_REGISTRY]
+    #[arg(long, global = true, value_name = "URL[,URL]")]
+    pub schema_registry: Option<String>,
+
     /// The data folder of the broker inside this process [default: ~/.local/share/headwater]; with a cluster, the folder for
     /// local snapshots of the state of persistent queries and for state that does not fit in memory [default: none]
     #[arg(long, global = true, value_name = "DIR")]
@@ -90,6 +95,11 @@ pub enum Way {
         /// The address to listen on [default: 127.0.0.1:9092, or that of the property listeners]
         #[arg(long, value_name = "HOST:PORT")]
         listen: Option<String>,
+
+        /// The loopback address of the Schema Registry beside it, or `none` [default: 127.0.0.1:8081 beside port 9092,
+        /// otherwise a free port that the folder keeps]
+        #[arg(long, value_name = "HOST:PORT")]
+        registry: Option<String>,
     },
     /// Applies files of statements and runs their persistent queries until SIGTERM or Ctrl-C
     Run {
@@ -133,13 +143,17 @@ pub enum Way {
 
 const ABOUT: &str = "SQL over Kafka topics in one binary.
 
-Without arguments it starts a shell on a Kafka broker inside this process; with --bootstrap-server
-the same shell works on your cluster. Statements end with `;`. Type `help` in the shell.";
+Without arguments it starts a shell on a Kafka broker inside this process, with a Schema Registry
+beside it; with --bootstrap-server and --schema-registry the same shell works on your cluster. Statements end with `;`. Type `help` in the shell.";
 
 const BROKER_HELP: &str = "\
 It is one Kafka broker for your laptop, your tests and for trying things out. Any Kafka client can
 use it: producers with idempotence and transactions, consumer groups, admin tools. Topics are kept
 in the data folder, and are there again after a restart or a kill -9.
+
+A Schema Registry answers beside it, on loopback only, for serializers and tools that speak the API
+of Confluent's registry: schemas in AVRO, PROTOBUF and JSON with references, compatibility levels
+and deletion. They are kept in the topic _schemas. It has no users, contexts and data contracts.
 
 Use a real Kafka cluster for production data. Here nothing is replicated, so a lost disk is lost
 data; there is no TLS and no user, so anyone who reaches the port can read and change everything;
@@ -156,9 +170,12 @@ replica.fetch.max.bytes, is refused by name.
 
 Examples:
   headwater broker
-      on 127.0.0.1:9092, with the topics that `headwater` without arguments uses
+      on 127.0.0.1:9092, with the topics that `headwater` without arguments uses, and a Schema
+      Registry on http://127.0.0.1:8081, unless another program has that port
   headwater broker --data ./topics --listen 127.0.0.1:19092
       another folder and another port; port 0 takes a free one
+  headwater broker --registry 127.0.0.1:18081
+      the Schema Registry on another port; `--registry none` starts only the broker
   headwater broker --set num.partitions=4 --set log.retention.hours=168
       new topics have four partitions, and records are deleted after a week, not kept for ever
   headwater broker --config server.properties
@@ -179,6 +196,9 @@ Examples:
       a script, with ${topic} replaced in it; `cat schema.sql | headwater` does the same
   headwater --config prod.properties --set kafka.sasl.password=...
       prod.properties: bootstrap.servers=..., kafka.security.protocol=SASL_SSL, kafka.sasl.username=...
+  headwater --bootstrap-server kafka-1:9092 --schema-registry https://registry-1:8081
+      with the registry of your cluster; its credentials are properties, by Confluent's names:
+      schema.registry.url, basic.auth.user.info, bearer.auth.token, schema.registry.ssl.ca.location
   headwater --bootstrap-server kafka-1:9092 run service.sql
       runs the persistent queries of a file; start it as often as you like, on as many machines
   headwater test queries/ --accept

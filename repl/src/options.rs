@@ -8,14 +8,18 @@ use std::path::PathBuf;
 
 use headwater_connectors::transport::kafka::is_client_property;
 use headwater_engine::config::STATE_MEMORY;
+use headwater_registry::Settings as RegistrySettings;
 
 use crate::args::{Color, Common, LowArgs, Way};
 use crate::check::Rules;
 use crate::output::Output;
 use crate::properties;
+use crate::registry_properties::{self, RegistryProperties};
 
 /// The environment variable with the cluster's address.
 pub const BOOTSTRAP_VARIABLE: &str = "HEADWATER_BOOTSTRAP_SERVER";
+/// The environment variable with the URL of the Schema Registry.
+pub const REGISTRY_VARIABLE: &str = "HEADWATER_SCHEMA_REGISTRY";
 /// The prefix of properties that are passed to the Kafka client.
 pub const KAFKA_PREFIX: &str = "kafka.";
 /// The default service id: ksqlDB's, so that its definitions are found.
@@ -49,6 +53,8 @@ pub struct Options {
     pub service_id: String,
     /// How much memory the state of persistent queries may have, if that was given.
     pub state_memory: Option<String>,
+    /// The Schema Registry to use, if one is given; otherwise the one beside the broker inside this process, if there is one.
+    pub registry: Option<RegistrySettings>,
     /// Properties of the Kafka client, by librdkafka's names.
     pub kafka: BTreeMap<String, String>,
     /// Properties of the session; the engine rejects unknown ones.
@@ -85,6 +91,8 @@ pub enum Work {
     Broker {
         /// The address to listen on, if one was given.
         listen: Option<String>,
+        /// The Schema Registry beside it.
+        registry: RegistryChoice,
         /// Kafka's own properties, a later one of a name in place of an earlier one.
         properties: Vec<(String, String)>,
     },
@@ -104,6 +112,17 @@ pub enum Work {
         /// How.
         rules: Rules,
     },
+}
+
+/// The Schema Registry beside a broker that runs alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistryChoice {
+    /// Where it usually is.
+    Default,
+    /// At this address.
+    At(String),
+    /// There is none.
+    None,
 }
 
 /// Where the topics are.
@@ -129,6 +148,7 @@ impl Options {
         if let Location::Cluster(brokers) = &location {
             check_ports(brokers)?;
         }
+        let registry = registry(&low.common, &settings, (&work, &location), around)?;
         let variables: Vec<(String, String)> =
             low.common.define.iter().map(|text| properties::pair(text)).collect::<Result<_, _>>()?;
         if let Work::Test { rules, .. } = &mut work {
@@ -142,6 +162,7 @@ impl Options {
             is_data_given: low.common.data.is_some(),
             service_id: service_id.unwrap_or_else(|| SERVICE_ID_DEFAULT.to_string()),
             state_memory: settings.state_memory,
+            registry,
             kafka: settings.kafka,
             session: settings.session,
             variables,
@@ -173,6 +194,7 @@ struct Settings {
     bootstrap_in_file: Option<String>,
     service_id: Option<String>,
     state_memory: Option<String>,
+    registry: RegistryProperties,
     kafka: BTreeMap<String, String>,
     session: BTreeMap<String, String>,
 }
@@ -184,6 +206,7 @@ impl Settings {
         if let Some(path) = &common.config {
             properties::read(path)?.into_iter().for_each(|(name, value)| settings.put(name, value));
             settings.bootstrap_in_file = settings.bootstrap_set.take();
+            settings.registry.end_of_file();
         }
         for argument in &common.set {
             let (name, value) = properties::pair(argument)?;
@@ -206,6 +229,7 @@ impl Settings {
             "bootstrap.servers" | "kafka.bootstrap.servers" => self.bootstrap_set = Some(value),
             "ksql.service.id" | "service.id" => self.service_id = Some(value),
             STATE_MEMORY => self.state_memory = Some(value),
+            _ if registry_properties::is_one(&name) => self.registry.set(name, value),
             _ => match name.strip_prefix(KAFKA_PREFIX) {
                 Some(kafka) => drop(self.kafka.insert(kafka.to_string(), value)),
                 None => drop(self.session.insert(name, value)),
@@ -227,8 +251,13 @@ fn work(low: &LowArgs, around: &Surroundings) -> Result<Work, String> {
     let has_scripts = !low.execute.is_empty() || !low.file.is_empty();
     match &low.way {
         Some(_) if has_scripts => Err("-e and -f cannot be used with a subcommand".into()),
-        Some(Way::Broker { listen }) => {
-            Ok(Work::Broker { listen: listen.clone(), properties: all_properties(&low.common)? })
+        Some(Way::Broker { listen, registry }) => {
+            let registry = match registry.as_deref() {
+                None => RegistryChoice::Default,
+                Some("none") => RegistryChoice::None,
+                Some(address) => RegistryChoice::At(address.to_owned()),
+            };
+            Ok(Work::Broker { listen: listen.clone(), registry, properties: all_properties(&low.common)? })
         }
         Some(Way::Demo) => Ok(Work::Demo),
         Some(Way::Run { files, until_idle, exit_on_failure }) => {
@@ -270,6 +299,30 @@ fn location(common: &Common, settings: &mut Settings, work: &Work, around: &Surr
         (None, ..) if *work == Work::Demo => Ok(Location::Memory),
         (None, ..) => data_folder(around).map(Location::Folder),
     }
+}
+
+/// The registry that is given; as for the cluster, an environment that may be that of another program does not count
+/// beside --data.
+fn registry(
+    common: &Common,
+    settings: &Settings,
+    (work, location): (&Work, &Location),
+    around: &Surroundings,
+) -> Result<Option<RegistrySettings>, String> {
+    let argument = common.schema_registry.as_deref();
+    match work {
+        Work::Broker { .. } if argument.is_some() => {
+            return Err("`headwater broker` has a Schema Registry of its own; --registry says where, or none".into());
+        }
+        Work::Test { .. } if argument.is_some() || settings.registry.is_set() => {
+            return Err("`headwater test` runs in memory; a Schema Registry cannot be given".into());
+        }
+        Work::Broker { .. } | Work::Test { .. } => return Ok(None),
+        _ => {}
+    }
+    let is_own = common.data.is_some() && !matches!(location, Location::Cluster(_));
+    let variable = around.variables.get(REGISTRY_VARIABLE).map(String::as_str).filter(|_| !is_own);
+    settings.registry.resolve(argument, variable, &settings.kafka)
 }
 
 /// The folder `state` in the data folder, with a cluster only if one is given.
@@ -387,6 +440,11 @@ mod tests {
             &["broker", "--bootstrap-server", "a:1"],
             &["test", "a.test", "--data", "d"],
             &["test", "a.test", "--bootstrap-server", "a:1"],
+            &["test", "a.test", "--schema-registry", "http://a:1"],
+            &["test", "a.test", "--set", "schema.registry.url=http://a:1"],
+            &["broker", "--schema-registry", "http://a:1"],
+            &["--schema-registry", "a:1"],
+            &["--set", "schema.registry.urls=http://a:1"],
             &["test"],
             &["test", "a.test", "--modes", "none"],
             &["--set", "novalue"],
@@ -419,6 +477,38 @@ mod tests {
     }
 
     #[test]
+    fn the_registry_follows_the_order_of_precedence() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.properties");
+        std::fs::write(&file, "ksql.schema.registry.url=http://file:1,http://file:2\nbasic.auth.user.info=u:p\n")
+            .unwrap();
+        let file = ["--config", file.to_str().unwrap()];
+        let env = [(REGISTRY_VARIABLE, "http://env:1"), ("HOME", "/h")];
+        let home = [("HOME", "/h")];
+        let urls = |arguments: &[&[&str]], variables: &[(&str, &str)]| {
+            let registry = resolve(&arguments.concat(), variables).unwrap().registry;
+            let urls = registry.map(|settings| settings.urls).unwrap_or_default();
+            urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect::<Vec<_>>()
+        };
+        let (argument, set) = (["--schema-registry", "http://a:1"], ["--set", "schema.registry.url=http://s:1"]);
+        assert_eq!(urls(&[], &home), [""; 0]);
+        assert_eq!(urls(&[&file], &home), ["http://file:1", "http://file:2"]);
+        assert_eq!(urls(&[&file], &env), ["http://env:1"]);
+        assert_eq!(urls(&[&file, &set], &env), ["http://s:1"]);
+        assert_eq!(urls(&[&file, &set, &argument], &env), ["http://a:1"]);
+        // The environment of another program does not count beside --data, that of the cluster does.
+        assert_eq!(urls(&[&["--data", "d"]], &env), [""; 0]);
+        assert_eq!(urls(&[&["--data", "d"], &file], &env), ["http://file:1", "http://file:2"]);
+        assert_eq!(urls(&[&["--data", "d", "--bootstrap-server", "a:1"]], &env), ["http://env:1"]);
+        assert_eq!(urls(&[&["broker"]], &env), [""; 0]);
+        assert_eq!(urls(&[&["test", "a.test"]], &env), [""; 0]);
+        // Credentials are properties, wherever the URL is from.
+        let settings = resolve(&[&file[..], &argument].concat(), &home).unwrap().registry.unwrap();
+        assert!(settings.credentials.is_some());
+        assert!(resolve(&file, &home).unwrap().session.is_empty());
+    }
+
+    #[test]
     fn state_that_does_not_fit_in_memory_is_in_the_data_folder_or_the_temporary_one() {
         let folder_of = |arguments: &[&str]| resolve(arguments, &[("HOME", "/h")]).unwrap().cold_folder();
         assert_eq!(folder_of(&["--data", "d"]), PathBuf::from("d/state/cold"));
@@ -444,9 +534,18 @@ mod tests {
             work(&["-e", "a;", "-f", "x.sql", "-e", "b;"]),
             Work::Scripts { files: vec!["x.sql".into()], texts: vec!["a;".into(), "b;".into()] }
         );
-        let broker =
-            Work::Broker { listen: Some("h:1".into()), properties: vec![("num.partitions".into(), "2".into())] };
+        let broker = Work::Broker {
+            listen: Some("h:1".into()),
+            registry: RegistryChoice::Default,
+            properties: vec![("num.partitions".into(), "2".into())],
+        };
         assert_eq!(work(&["broker", "--listen", "h:1", "--set", "num.partitions=2"]), broker);
+        let registry = |address: &str| match work(&["broker", "--registry", address]) {
+            Work::Broker { registry, .. } => registry,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(registry("none"), RegistryChoice::None);
+        assert_eq!(registry("h:2"), RegistryChoice::At("h:2".into()));
         let test = |arguments: &[&str]| match work(arguments) {
             Work::Test { rules, .. } => rules,
             other => panic!("{other:?}"),

@@ -6,6 +6,7 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 pub struct Site {
     /// The address that it listens on.
     pub listen: SocketAddr,
+    /// The address of the Schema Registry beside it; `None` if nobody needs one.
+    pub registry: Option<SocketAddr>,
     /// The folder of its data.
     pub folder: PathBuf,
     /// Further properties, each NAME=VALUE.
@@ -33,17 +36,19 @@ pub struct Site {
 impl Site {
     /// A folder and a free loopback port.
     pub fn in_folder(folder: impl Into<PathBuf>) -> io::Result<Self> {
-        let first = std::process::id() as u16 % (PORTS.end - PORTS.start);
-        let ports = (PORTS.start + first..PORTS.end).chain(PORTS);
-        let free = ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-        let listen = SocketAddr::from(([127, 0, 0, 1], free.ok_or_else(|| io::Error::other("no port is free"))?));
-        Ok(Self { listen, folder: folder.into(), properties: Vec::new() })
+        Ok(Self { listen: free_address()?, registry: None, folder: folder.into(), properties: Vec::new() })
+    }
+
+    /// The same with a Schema Registry on another free port.
+    pub fn with_registry(self) -> io::Result<Self> {
+        Ok(Self { registry: Some(free_address()?), ..self })
     }
 
     /// Starts a broker, whose messages go to `stderr`, and waits until it accepts connections.
     pub fn start(&self, stderr: Stdio) -> io::Result<Embedded> {
         let mut command = Command::new(binary::headwater());
         command.arg("broker").arg("--listen").arg(self.listen.to_string()).arg("--data").arg(&self.folder);
+        command.arg("--registry").arg(self.registry.map_or("none".to_owned(), |address| address.to_string()));
         command.args(self.properties.iter().flat_map(|property| ["--set", property]));
         let mut started = Embedded(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn()?);
         self.await_broker(&mut started)?;
@@ -78,6 +83,16 @@ impl Site {
         }
         Ok(())
     }
+}
+
+/// A free loopback port that this process has not been given before.
+fn free_address() -> io::Result<SocketAddr> {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let count = PORTS.end - PORTS.start;
+    let first = std::process::id() as u16 % count;
+    let ports = (0..count).map(|_| PORTS.start + (first + GIVEN.fetch_add(1, Ordering::Relaxed)) % count);
+    let free = { ports }.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    Ok(SocketAddr::from(([127, 0, 0, 1], free.ok_or_else(|| io::Error::other("no port is free"))?)))
 }
 
 /// A broker; dropping it stops it and waits for it.

@@ -29,6 +29,7 @@
 //! | `api` | a request and the state in, an answer and changes out |
 //! | `record` | changes as records of the log, in the form of Confluent's topic `_schemas` |
 //! | `registry`, `server` | the shell: the log and HTTP |
+//! | `log`, `topic` | where records are kept: in memory, or in the topic `_schemas` |
 //!
 //! # What it does not do
 //!
@@ -47,11 +48,11 @@
 //! # How it was compared
 //!
 //! No Confluent registry can be run here. Its documented answers are in `tests.rs`; `tests/expectations.rs` also runs
-//! against AxonOps' registry, and says where that differs. By hand: Confluent's Python serializers for the three kinds
-//! produce through it and read back; Java's Avro library gave the same texts and verdicts for 10,000 generated pairs of
-//! schemas; the file descriptors of 75 of Google's `.proto` files came back unchanged, and their texts got the same ids;
-//! for 5,500 generated pairs of JSON schemas that were found compatible or not, no value was found that the old schema
-//! accepts and the new one does not although it should.
+//! against AxonOps' registry, and says where that differs. Confluent's serializers for Python and Go produce through it and
+//! read what the other one has written (the target `serializers` of `tests`). By hand: Java's Avro library gave the same
+//! texts and verdicts for 10,000 generated pairs of schemas; the file descriptors of 75 of Google's `.proto` files came
+//! back unchanged, and their texts got the same ids; for 5,500 generated pairs of JSON schemas that were found compatible
+//! or not, no value was found that the old schema accepts and the new one does not although it should.
 
 mod api;
 mod fault;
@@ -64,8 +65,10 @@ mod server;
 mod state;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod wire;
 
 pub use kinds::TEXT_BYTES_MAX;
 pub use log::{LogError, LogRecord, MemoryLog, SchemaLog};
 pub use server::{Server, StartError};
+pub use topic::{TOPIC, TopicLog};

@@ -1,7 +1,6 @@
 //! Where the registry keeps its records: the trait, and a log in memory.
 //!
-//! Separate because the registry itself knows no topic: a log in Kafka is one with a single partition, compacted, that is
-//! read from its start.
+//! Separate because the registry itself knows no topic: the log in Kafka is [`TopicLog`](crate::TopicLog).
 
 use std::sync::Arc;
 
@@ -28,7 +27,8 @@ pub trait SchemaLog: Send + Sync {
     /// All records from the start to the end that the log has now, in their order.
     async fn read_all(&self) -> Result<Vec<LogRecord>, LogError>;
 
-    /// Appends records, all or none, and returns when they will not be lost.
+    /// Appends records in their order, and returns when they will not be lost. After an error any number of the first
+    /// ones may be there, or come to be there before this is called again: only reading tells.
     async fn append(&self, records: Vec<LogRecord>) -> Result<(), LogError>;
 }
 

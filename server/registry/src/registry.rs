@@ -17,39 +17,68 @@ use crate::state::State;
 /// A registry.
 pub(crate) struct SchemaRegistry {
     log: Box<dyn SchemaLog>,
-    state: RwLock<State>,
+    /// `None` while only the log knows: until the first request, and after a write whose outcome is not known.
+    state: RwLock<Option<State>>,
 }
 
 impl SchemaRegistry {
-    /// Reads the log.
-    pub(crate) async fn open(log: Box<dyn SchemaLog>) -> Result<Self, LogError> {
-        let mut state = State::default();
-        for record in log.read_all().await? {
-            match Change::from_record(&record) {
-                Ok(change) => change.into_iter().for_each(|change| state.apply(change)),
-                // One bad record must not make all other schemas unreadable.
-                Err(error) => tracing::warn!(key = %shown(&record), %error, "ignored a record of the schema log"),
-            }
-        }
-        Ok(Self { log, state: RwLock::new(state) })
+    /// Reads nothing yet.
+    pub(crate) fn new(log: Box<dyn SchemaLog>) -> Self {
+        Self { log, state: RwLock::default() }
     }
 
+    /// The answer to a request. It must be awaited to its end: a change that is dropped half-way may be in the log.
     pub(crate) async fn answer(&self, request: &Request) -> Answer {
-        if !api::is_change(request) {
-            return handle(&*self.state.read().await, request).answer;
+        let answered = match api::is_change(request) {
+            true => self.change(request).await,
+            false => self.look_up(request).await,
+        };
+        answered.unwrap_or_else(|LogError(problem)| Fault::Store(problem).answer())
+    }
+
+    async fn look_up(&self, request: &Request) -> Result<Answer, LogError> {
+        if let Some(state) = &*self.state.read().await {
+            return Ok(handle(state, request).answer);
         }
+        let mut state = self.state.write().await;
+        Ok(handle(self.known(&mut state).await?, request).answer)
+    }
+
+    async fn change(&self, request: &Request) -> Result<Answer, LogError> {
         // Nothing else changes between the decision and its record.
         let mut state = self.state.write().await;
-        let Outcome { changes, answer } = handle(&state, request);
+        let known = self.known(&mut state).await?;
+        let Outcome { changes, answer } = handle(known, request);
         if changes.is_empty() {
-            return answer;
+            return Ok(answer);
         }
-        if let Err(LogError(problem)) = self.log.append(changes.iter().map(Change::to_record).collect()).await {
-            return Fault::Store(problem).answer();
+        if let Err(error) = self.log.append(changes.iter().map(Change::to_record).collect()).await {
+            *state = None;
+            return Err(error);
         }
-        changes.into_iter().for_each(|change| state.apply(change));
-        answer
+        changes.into_iter().for_each(|change| known.apply(change));
+        Ok(answer)
     }
+
+    /// What is known, read from the log if need be.
+    async fn known<'a>(&self, state: &'a mut Option<State>) -> Result<&'a mut State, LogError> {
+        Ok(match state {
+            Some(state) => state,
+            None => state.insert(replayed(&self.log.read_all().await?)),
+        })
+    }
+}
+
+fn replayed(records: &[LogRecord]) -> State {
+    let mut state = State::default();
+    for record in records {
+        match Change::from_record(record) {
+            Ok(change) => change.into_iter().for_each(|change| state.apply(change)),
+            // One bad record must not make all other schemas unreadable.
+            Err(error) => tracing::warn!(key = %shown(record), %error, "ignored a record of the schema log"),
+        }
+    }
+    state
 }
 
 /// A panic in a parser costs its request and nothing else: nothing is changed while a request is handled.

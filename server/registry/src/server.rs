@@ -2,6 +2,7 @@
 //!
 //! Separate because it is nothing but HTTP: it reads a request of bounded length and writes an answer.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
@@ -21,7 +22,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::fault::Fault;
 use crate::kinds::TEXT_BYTES_MAX;
-use crate::log::{LogError, SchemaLog};
+use crate::log::SchemaLog;
 use crate::registry::SchemaRegistry;
 use crate::request::{Answer, Method, Request};
 
@@ -37,12 +38,16 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.schemaregistry.v1+json");
 
+/// How long the requests that are being answered may take when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// A registry that answers on a port. It stops when this is dropped.
-#[derive(Debug)]
 pub struct Server {
+    registry: Arc<SchemaRegistry>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    /// One for each address.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// Why a registry did not start.
@@ -59,27 +64,30 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
-    /// The log could not be read.
-    #[error("could not read the schema log: {0}")]
-    Log(#[from] LogError),
 }
 
 impl Server {
-    /// Reads the log and starts to answer. Port 0 is any free one.
+    /// Starts to answer. Port 0 is any free one. The log is read at the first request; if that fails, the request is
+    /// answered with the error, and the next one tries again.
     ///
     /// # Errors
-    /// The address is not on loopback or is in use, or the log could not be read.
+    /// The address is not on loopback or is in use.
     pub async fn start(address: SocketAddr, log: impl SchemaLog + 'static) -> Result<Self, StartError> {
-        if !address.ip().is_loopback() {
-            return Err(StartError::NotLoopback(address));
-        }
-        let listen = |error| StartError::Listen { address, error };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        let registry = Arc::new(SchemaRegistry::open(Box::new(log)).await?);
+        let (listener, address) = listen(address).await?;
+        let registry = Arc::new(SchemaRegistry::new(Box::new(log)));
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(accept(listener, registry, stopped));
-        Ok(Self { address, stop, task })
+        let tasks = vec![tokio::spawn(accept(listener, Arc::clone(&registry), stopped))];
+        Ok(Self { registry, address, stop, tasks })
+    }
+
+    /// Answers at another address, too.
+    ///
+    /// # Errors
+    /// The address is not on loopback or is in use.
+    pub async fn listen_also(&mut self, address: SocketAddr) -> Result<(), StartError> {
+        let (listener, _) = listen(address).await?;
+        self.tasks.push(tokio::spawn(accept(listener, Arc::clone(&self.registry), self.stop.subscribe())));
+        Ok(())
     }
 
     /// Where it listens.
@@ -94,18 +102,41 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Stops, after the requests that are being answered.
+    /// Stops, after the requests that are being answered, for which it waits two seconds at most.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
-        // It ends in any case, unless it panicked, which was reported.
-        let _ = (&mut self.task).await;
+        let ended = async {
+            for task in &mut self.tasks {
+                // It ends in any case, unless it panicked, which was reported.
+                let _ = task.await;
+            }
+        };
+        if tokio::time::timeout(STOP_TIMEOUT, ended).await.is_err() {
+            tracing::warn!("the schema registry stopped while it was answering requests");
+        }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    if !address.ip().is_loopback() {
+        return Err(StartError::NotLoopback(address));
+    }
+    let failed = |error| StartError::Listen { address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 async fn accept(listener: TcpListener, registry: Arc<SchemaRegistry>, mut stopped: watch::Receiver<bool>) {
@@ -137,7 +168,7 @@ async fn accept(listener: TcpListener, registry: Arc<SchemaRegistry>, mut stoppe
 
 /// Answers the requests of one connection.
 async fn serve(stream: TcpStream, registry: Arc<SchemaRegistry>, mut stopped: watch::Receiver<bool>) {
-    let service = service_fn(|request| respond(&registry, request));
+    let service = service_fn(|request| respond(Arc::clone(&registry), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_TIMEOUT)
@@ -161,11 +192,15 @@ async fn stop(stopped: &mut watch::Receiver<bool>) {
 }
 
 async fn respond(
-    registry: &SchemaRegistry,
+    registry: Arc<SchemaRegistry>,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
     let answer = match read(request).await {
-        Ok(request) => registry.answer(&request).await,
+        // In a task of its own, which goes on when the client goes away: a change must not be left half-way.
+        Ok(request) => match tokio::spawn(async move { registry.answer(&request).await }).await {
+            Ok(answer) => answer,
+            Err(panic) => Fault::Internal(panic.to_string()).answer(),
+        },
         Err(fault) => fault.answer(),
     };
     let Answer { status, body } = answer;
@@ -184,6 +219,10 @@ async fn read(request: hyper::Request<Incoming>) -> Result<Request, Fault> {
         hyper::Method::DELETE => Method::Delete,
         _ => Method::Other,
     };
+    // Any web page can have a browser on this machine send a change, and only what a page sends has an origin.
+    if head.headers.contains_key(ORIGIN) && method != Method::Get {
+        return Err(Fault::NotPermitted("the embedded registry refuses changes by web pages"));
+    }
     let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
     let body = body.map_err(|_| Fault::BadBody("it did not arrive in time".to_owned()))?;
     let body = body.map_err(|error| match error.is::<http_body_util::LengthLimitError>() {

@@ -56,6 +56,34 @@ async fn long_requests_are_rejected() {
 }
 
 #[tokio::test]
+async fn web_pages_change_nothing() {
+    let server = start().await;
+    let rest = "Host: x\r\nOrigin: http://elsewhere\r\nConnection: close\r\n";
+    let post =
+        format!("POST /subjects/a/versions HTTP/1.1\r\n{rest}Content-Length: 20\r\n\r\n{{\"schema\":\"\\\"int\\\"\"}}");
+    let answer = send(&server, post.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 422 ") && answer.contains("42205"), "{answer}");
+    let answer = send(&server, format!("GET /subjects HTTP/1.1\r\n{rest}\r\n").as_bytes()).await;
+    assert!(answer.ends_with("[]"), "{answer}");
+}
+
+#[tokio::test]
+async fn it_answers_at_two_addresses() {
+    let mut server = start().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let second = free.local_addr().expect("it is bound");
+    drop(free);
+    server.listen_also(second).await.expect("the port is free");
+    let mut stream = TcpStream::connect(second).await.expect("it listens");
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it is answered");
+    assert!(answer.ends_with("{}"), "{answer}");
+    server.shutdown().await;
+    assert!(TcpStream::connect(second).await.is_err());
+}
+
+#[tokio::test]
 async fn it_listens_on_loopback_only() {
     let refused = Server::start("0.0.0.0:0".parse().expect("an address"), MemoryLog::default()).await;
     assert!(matches!(refused, Err(StartError::NotLoopback(_))), "{refused:?}");

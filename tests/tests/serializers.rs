@@ -1,0 +1,125 @@
+//! Goal: Confluent's serializers for Python and Go write and read through the embedded registry as through a real one, and
+//! read what the other one has written. Method: one program for each language (`tests/clients/registry`), the same roles
+//! and values for both, over the embedded broker.
+//!
+//! `tests/clients/prepare` builds the programs into `$HEADWATER_PARTS/clients`. One that is missing is skipped, unless
+//! `HEADWATER_TEST_CLIENTS=all`. The real registry is named by `HEADWATER_TEST_REGISTRY`, its URL.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use headwater_tests::binary::workspace;
+use headwater_tests::embedded::Site;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const KINDS: [&str; 3] = ["avro", "json", "protobuf"];
+
+#[test]
+fn embedded_registry() {
+    let folder = TempDir::new().unwrap();
+    let site = Site::in_folder(folder.path()).unwrap().with_registry().unwrap();
+    let _broker = site.start(Stdio::null()).unwrap();
+    let url = format!("http://{}", site.registry.unwrap());
+    check(&World { bootstrap: site.listen.to_string(), registry: url, takes_descriptors: true });
+}
+
+#[test]
+fn real_registry() {
+    let Ok(registry) = std::env::var("HEADWATER_TEST_REGISTRY") else { return println!("skipped: no registry") };
+    let folder = TempDir::new().unwrap();
+    let site = Site::in_folder(folder.path()).unwrap();
+    let _broker = site.start(Stdio::null()).unwrap();
+    // AxonOps' registry takes a Protobuf schema only as text, and Python's serializer sends a file descriptor.
+    check(&World { bootstrap: site.listen.to_string(), registry, takes_descriptors: false });
+}
+
+struct World {
+    bootstrap: String,
+    registry: String,
+    takes_descriptors: bool,
+}
+
+/// A program of `tests/clients/registry`.
+struct Client {
+    name: &'static str,
+    command: Vec<String>,
+}
+
+fn check(world: &World) {
+    let clients = found();
+    // A registry that is used again has other subjects.
+    let run = format!("{:08x}", rand::random::<u32>());
+    let topics: Vec<String> = clients.iter().flat_map(|client| client.write(world, &run)).collect();
+    let expected: Vec<Value> = topics.iter().flat_map(|topic| orders(topic)).collect();
+    for client in &clients {
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        assert_eq!(client.run(world, "read", &topics), expected, "{} reads by {}", client.name, world.registry);
+    }
+    for client in &clients {
+        let subject = format!("{}-conflict-{run}", client.name);
+        let answers = client.run(world, "conflict", &[&subject]);
+        assert_eq!(answers, [json!({ "compatible": false, "code": 409 })], "{}", client.name);
+    }
+}
+
+/// The records of each topic, as `tests/clients/registry` writes them.
+fn orders(topic: &str) -> [Value; 2] {
+    let full = json!({ "id": 1, "item": { "sku": "apple", "weight": 0.25 }, "tags": ["red", "ripe"], "note": "größer",
+        "at": 1_700_000_000_123_i64 });
+    let plain = json!({ "id": 1_u64 << 40, "item": { "sku": "", "weight": -0.75 }, "tags": [], "note": null, "at": 0 });
+    [full, plain].map(|value| json!({ "topic": topic, "value": value }))
+}
+
+/// All clients that are there. Prints which ones are not.
+fn found() -> Vec<Client> {
+    let parts = std::env::var_os("HEADWATER_PARTS").map_or_else(|| workspace().join(".parts"), PathBuf::from);
+    let path = |name: &str| parts.join("clients").join(name).to_str().expect("a path in UTF-8").to_owned();
+    let script = workspace().join("tests/clients/registry/registry.py").to_str().unwrap().to_owned();
+    // An environment that an earlier version has prepared is without the serializers.
+    let environment = std::fs::read_to_string(path("python/complete")).unwrap_or_default();
+    let clients = [
+        (
+            environment.contains("protobuf"),
+            "python",
+            vec![path("python/bin/python"), "-X".into(), "utf8".into(), script],
+        ),
+        (PathBuf::from(path("go/registry")).exists(), "go", vec![path("go/registry")]),
+    ];
+    let all = std::env::var("HEADWATER_TEST_CLIENTS").is_ok_and(|which| which == "all");
+    let mut found = Vec::new();
+    for (exists, name, command) in clients {
+        match exists {
+            true => found.push(Client { name, command }),
+            false if all => panic!("no serializers for {name}: run tests/clients/prepare"),
+            false => println!("skipped: no serializers for {name}"),
+        }
+    }
+    found
+}
+
+impl Client {
+    /// Writes the records of all kinds. Returns the topics.
+    fn write(&self, world: &World, run: &str) -> Vec<String> {
+        let is_possible = |kind: &&str| world.takes_descriptors || (self.name, *kind) != ("python", "protobuf");
+        let kinds: Vec<&str> = KINDS.into_iter().filter(is_possible).collect();
+        let prefix = format!("{}-{run}-", self.name);
+        let topics: Vec<String> = kinds.iter().map(|kind| format!("{prefix}{kind}")).collect();
+        let answers = self.run(world, "write", &[&[&*prefix], &*kinds].concat());
+        let expected: Vec<Value> = topics.iter().map(|topic| json!({ "topic": topic, "version": 1 })).collect();
+        assert_eq!(answers, expected, "{} writes by {}", self.name, world.registry);
+        topics
+    }
+
+    /// What the program answers, one JSON object in a line.
+    fn run(&self, world: &World, role: &str, arguments: &[&str]) -> Vec<Value> {
+        let mut command = Command::new("timeout");
+        command.arg("240").args(&self.command).args([&world.bootstrap, &world.registry, role]).args(arguments);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let wrong = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{} {role} {arguments:?}: {}\n{said}{wrong}", self.name, output.status);
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
