@@ -7,6 +7,9 @@ use std::fmt;
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
+    /// No registry is known.
+    #[error("there is no schema registry")]
+    NotGiven,
     /// No registry answered, or those that did could not serve anyone: retry later.
     #[error("could not reach the schema registry: {}", Listed(attempts))]
     Unavailable {
@@ -71,7 +74,7 @@ impl RegistryError {
     pub fn setting(&self) -> Option<&'static str> {
         match self {
             Self::Unavailable { setting, .. } | Self::Unauthorized { setting, .. } => Some(setting),
-            Self::Other { .. } => Some("schema.registry.url"),
+            Self::Other { .. } | Self::NotGiven => Some("schema.registry.url"),
             _ => None,
         }
     }

@@ -12,7 +12,8 @@ use headwater_formats::panic::words;
 use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::context::ScanContext;
-use crate::transport::{ReadPlan, ReadRange, Source, SourceEvent};
+use crate::schemas::teach;
+use crate::transport::{ReadPlan, ReadRange, Source, SourceEvent, TransportError};
 
 /// Timeout of a poll, after which the reader checks whether anyone still wants its rows.
 const POLL: Duration = Duration::from_millis(100);
@@ -77,7 +78,7 @@ pub fn read_to_end(
     wanted: &dyn Fn() -> bool,
     sink: &mut dyn FnMut(&RawBatch, DecodedRows) -> Result<Flow>,
 ) -> Result<()> {
-    let mut covered = Covered::new(ranges);
+    let (mut covered, schemas) = (Covered::new(ranges), context.transport.schemas());
     while !covered.open.is_empty() && wanted() {
         match source.poll(POLL).map_err(external)? {
             SourceEvent::Idle | SourceEvent::Passed(..) => {}
@@ -94,6 +95,7 @@ pub fn read_to_end(
             }
             SourceEvent::Batch(raw) => {
                 count(&raw, &mut covered, context, metrics);
+                teach(decoder, &raw, schemas.as_ref()).map_err(|error| external(TransportError::from(error)))?;
                 let mut rows = decoder.decode(&raw)?;
                 add(&metrics.rejects, rows.rejects.len() as u64);
                 context.progress.add_valueless(rows.valueless);

@@ -11,6 +11,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use headwater_registry::RegistryError;
+
 /// Why a transport could not do what it was asked. There is a constructor for each kind; [`Self::new`] is for kinds
 /// that are determined at run time, for example from a broker's error code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +61,22 @@ pub enum TransportErrorKind {
     Disk,
     /// Anything else.
     Other,
+}
+
+impl From<RegistryError> for TransportError {
+    /// The error of a registry that cannot be asked.
+    fn from(error: RegistryError) -> Self {
+        let kind = match error {
+            RegistryError::Unauthorized { .. } => TransportErrorKind::Authentication,
+            RegistryError::NotGiven => TransportErrorKind::Invalid,
+            _ => TransportErrorKind::Unreachable,
+        };
+        let failed = Self::new(kind, error.to_string());
+        match error.setting() {
+            Some(setting) => failed.with_setting(setting),
+            None => failed,
+        }
+    }
 }
 
 impl TransportError {

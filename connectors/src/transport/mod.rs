@@ -27,6 +27,7 @@ mod topic_id;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 pub use self::admin::{Admin, Extent, Glance, NewTopic, TopicInfo, Watermarks};
 pub use self::doorbell::Doorbell;
@@ -38,6 +39,8 @@ pub use self::sink::{Sink, SinkOptions};
 pub use self::source::{Isolation, ReadPlan, ReadRange, Source, SourceEvent};
 pub use self::topic_id::{NotAnId, TopicId, TopicIds};
 use headwater_formats::record::TopicPartition;
+
+use crate::schemas::{NoSchemas, Schemas};
 
 /// A cluster, real or simulated.
 pub trait Transport: Send + Sync + fmt::Debug {
@@ -60,4 +63,9 @@ pub trait Transport: Send + Sync + fmt::Debug {
 
     /// Opens a sink.
     fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError>;
+
+    /// The schemas of its records.
+    fn schemas(&self) -> Arc<dyn Schemas> {
+        Arc::new(NoSchemas)
+    }
 }

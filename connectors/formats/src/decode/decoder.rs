@@ -20,6 +20,7 @@ use super::spec::{Column, ColumnOrigin, KeyWindow, RowKind, SideSpec, TopicSpec}
 use super::window::split_windowed_keys;
 use crate::format::{BadRow, Decoder, FormatError};
 use crate::record::{RawBatch, Reject, Side, Wanted};
+use crate::schema::{self, SchemaId};
 
 /// Decodes the records of a topic to the requested columns. Keeps its buffers from batch to batch.
 pub struct RecordDecoder {
@@ -127,6 +128,27 @@ impl RecordDecoder {
             keys: self.key.is_some() || self.key_window.is_some(),
             values: self.value.is_some(),
             headers: has(|o| matches!(o, ColumnOrigin::Headers | ColumnOrigin::Header(_))),
+        }
+    }
+
+    /// The schemas that the keys and values of a batch were written with and that this decoder was not given yet. See
+    /// [`Decoder::missing_schemas`].
+    pub fn missing_schemas(&self, raw: &RawBatch) -> Vec<SchemaId> {
+        let missing = |side: &Option<SideDecoder>, payloads: Option<&BinaryArray>| match (side, payloads) {
+            (Some(side), Some(payloads)) => side.decoder.missing_schemas(payloads),
+            _ => Vec::new(),
+        };
+        let mut ids = missing(&self.key, raw.keys.as_ref());
+        ids.extend(missing(&self.value, raw.values.as_ref()));
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Takes the schema with this id, or the reason why there is none. See [`Decoder::learn`].
+    pub fn learn(&mut self, id: SchemaId, schema: Result<Arc<schema::Schema>, String>) {
+        for side in [&mut self.key, &mut self.value].into_iter().flatten() {
+            side.decoder.learn(id, schema.clone());
         }
     }
 

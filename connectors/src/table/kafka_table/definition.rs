@@ -140,6 +140,11 @@ impl Definition {
             mistakes.push(error.to_string());
         }
         mistakes.extend(unfit);
+        if format.schema_kind().is_some() {
+            mistakes.push(format!(
+                "format {format} needs a schema registry, which a table without the engine does not have"
+            ));
+        }
         Some(SideSpec { format, layout })
     }
 
@@ -318,7 +323,8 @@ mod tests {
         assert_eq!(of("DELIMITED", list.clone()), unfit);
         assert_eq!(of("KAFKA", DataType::Boolean), ["format KAFKA cannot hold value column \"price\" of type BOOLEAN"]);
         assert_eq!(of("JSON", list), [""; 0]);
-        assert_eq!(of("AVRO", DataType::Int32).len(), 1);
+        let registered = ["format AVRO needs a schema registry, which a table without the engine does not have"];
+        assert_eq!(of("AVRO", DataType::Int32), registered);
         assert_eq!(with("k", Role::Key(DataType::Int32)).len(), 1, "KAFKA holds one key column");
     }
 

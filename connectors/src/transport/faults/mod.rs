@@ -46,6 +46,7 @@ use self::member::FaultyMember;
 use self::reading::{FaultyDoorbell, FaultySource};
 use self::sink::FaultySink;
 use super::{Admin, Doorbell, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
+use crate::schemas::Schemas;
 use headwater_formats::record::TopicPartition;
 
 /// What fails, and when.
@@ -96,6 +97,10 @@ impl Transport for FaultyTransport {
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {
         let member = self.inner.call(Call::JoinGroup, |inner| inner.join_group(plan))?;
         Ok(Box::new(FaultyMember(self.inner.hold(member))))
+    }
+
+    fn schemas(&self) -> Arc<dyn Schemas> {
+        self.inner.known(|inner| inner.schemas())
     }
 
     fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError> {

@@ -36,6 +36,7 @@ pub use property_names::{is_client_property, is_secret};
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use headwater_formats::record::TopicPartition;
 
@@ -45,6 +46,7 @@ use self::member::KafkaMember;
 use self::properties::Properties;
 use self::sink::KafkaSink;
 use super::{Admin, Doorbell, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
+use crate::schemas::{NoSchemas, Schemas};
 
 /// A Kafka cluster.
 ///
@@ -63,6 +65,7 @@ pub struct KafkaTransport {
     properties: Properties,
     admin: KafkaAdmin,
     doorbells: Doorbells,
+    schemas: Arc<dyn Schemas>,
 }
 
 impl KafkaTransport {
@@ -74,7 +77,13 @@ impl KafkaTransport {
     pub fn connect(properties: BTreeMap<String, String>) -> Result<Self, TransportError> {
         let properties = Properties::check(properties)?;
         let admin = KafkaAdmin::connect(&properties)?;
-        Ok(Self { properties, admin, doorbells: Doorbells::default() })
+        Ok(Self { properties, admin, doorbells: Doorbells::default(), schemas: Arc::new(NoSchemas) })
+    }
+
+    /// The same cluster with the schemas of its records. Without them, formats with registered schemas cannot be used.
+    #[must_use]
+    pub fn with_schemas(self, schemas: Arc<dyn Schemas>) -> Self {
+        Self { schemas, ..self }
     }
 }
 
@@ -87,6 +96,10 @@ impl fmt::Debug for KafkaTransport {
 impl Transport for KafkaTransport {
     fn admin(&self) -> &dyn Admin {
         &self.admin
+    }
+
+    fn schemas(&self) -> Arc<dyn Schemas> {
+        self.schemas.clone()
     }
 
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {

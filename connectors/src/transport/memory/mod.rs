@@ -32,6 +32,7 @@ use self::member::MemoryMember;
 use self::sink::MemorySink;
 use self::source::MemorySource;
 use super::{Admin, Doorbell, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
+use crate::schemas::{MemorySchemas, Schemas};
 
 /// The state that all handles of a cluster share.
 type Shared = Arc<Mutex<Cluster>>;
@@ -52,6 +53,7 @@ type Shared = Arc<Mutex<Cluster>>;
 pub struct MemoryTransport {
     cluster: Shared,
     admin: Arc<MemoryAdmin>,
+    schemas: Arc<MemorySchemas>,
     process: Arc<str>,
 }
 
@@ -59,7 +61,8 @@ impl MemoryTransport {
     /// An empty cluster at time 0.
     pub fn new() -> Self {
         let cluster = Shared::default();
-        Self { admin: Arc::new(MemoryAdmin { cluster: Arc::clone(&cluster) }), cluster, process: "".into() }
+        let admin = Arc::new(MemoryAdmin { cluster: Arc::clone(&cluster) });
+        Self { admin, schemas: Arc::default(), cluster, process: "".into() }
     }
 
     /// The same cluster as seen by another process: [`Self::expire_members`] expires the members that joined through
@@ -95,6 +98,11 @@ impl MemoryTransport {
     /// Sets the timestamp, in ms since the epoch, of records that are written without one.
     pub fn set_now_ms(&self, now_ms: i64) {
         self.cluster.lock().now_ms = now_ms;
+    }
+
+    /// Its schemas.
+    pub fn memory_schemas(&self) -> &MemorySchemas {
+        &self.schemas
     }
 
     /// Deletes the records of a partition below `offset`, as retention does. Fails if the partition does not exist.
@@ -157,6 +165,10 @@ impl fmt::Debug for MemoryTransport {
 impl Transport for MemoryTransport {
     fn admin(&self) -> &dyn Admin {
         &*self.admin
+    }
+
+    fn schemas(&self) -> Arc<dyn Schemas> {
+        self.schemas.clone()
     }
 
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
