@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, FieldRef};
 
 use super::batch::Selected;
 use super::compact::{self, CompactDecoder, CompactEncoder};
+use super::debezium::{DebeziumDecoder, Envelope};
 use super::delimited::{DelimitedDecoder, DelimitedEncoder};
 use super::json::{JsonDecoder, JsonEncoder};
 use super::kafka::{KafkaDecoder, KafkaEncoder};
@@ -258,7 +259,8 @@ impl FormatKind {
             let found = if layout.fields.is_empty() { "none".to_owned() } else { listed(layout) };
             return unfit(format!("format {self} holds exactly one {side} column, not {found}"));
         }
-        if layout.fields.len() == 1 {
+        // The rows in envelopes are records.
+        if layout.fields.len() == 1 && layout.envelope == Envelope::Bare {
             self.check_wrapping(layout.wrapped, side)?;
         }
         if *self == Self::Delimited {
@@ -309,6 +311,10 @@ impl FormatKind {
     /// layout is known from the start. If it has no id, payloads are bare.
     pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
         self.check_types(layout, "")?;
+        if layout.envelope != Envelope::Bare {
+            let events = DebeziumDecoder::try_new(layout, projection, |inner, all| self.decoder(inner, all))?;
+            return Ok(Box::new(events));
+        }
         let selected = || Selected::try_new(layout, projection);
         Ok(match self {
             Self::Json => Box::new(JsonDecoder::new(selected()?, layout.is_record())),
@@ -327,6 +333,9 @@ impl FormatKind {
     /// with a schema registry, if the layout has no schema, or one that cannot hold the fields.
     pub fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, FormatError> {
         self.check_types(layout, "")?;
+        if layout.envelope != Envelope::Bare {
+            return Err(FormatError::Unfit("change events of Debezium can be read, but not written".to_owned()));
+        }
         Ok(match self {
             Self::Json => Box::new(JsonEncoder::new(layout)),
             Self::Delimited => Box::new(DelimitedEncoder::new(layout)),

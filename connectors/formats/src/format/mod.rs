@@ -21,6 +21,7 @@ pub mod avro;
 mod batch;
 mod column;
 mod compact;
+mod debezium;
 mod delimited;
 mod framing;
 mod inferred;
@@ -47,6 +48,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryArray};
 use arrow::datatypes::FieldRef;
 
+pub use debezium::Envelope;
 pub use inferred::{Dropped, Inferred, Names};
 pub use json::first_json_value;
 pub use kind::{FormatError, FormatKind, parse_delimiter};
@@ -129,12 +131,21 @@ pub struct Layout {
     /// What formats with registered schemas write with; ignored by other formats. Where it has no id, payloads are bare,
     /// and are read by it, too.
     pub schema: Option<Arc<WriterSchema>>,
+    /// What is around the fields.
+    pub envelope: Envelope,
 }
 
 impl Layout {
     /// Fields that are written as a record, with the settings that every format has by default.
     pub fn of(fields: Vec<FieldRef>) -> Self {
-        Self { fields, wrapped: true, delimiter: b',', presence: Presence::Implicit, schema: None }
+        Self {
+            fields,
+            wrapped: true,
+            delimiter: b',',
+            presence: Presence::Implicit,
+            schema: None,
+            envelope: Envelope::Bare,
+        }
     }
 
     /// True if a payload is a record of fields, false if it is the bare value of the only field.

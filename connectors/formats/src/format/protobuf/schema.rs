@@ -4,6 +4,7 @@
 //!
 //! Compiling is the work of `protox`, a compiler in Rust without `protoc`; here is only what a decoder needs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -136,9 +137,21 @@ impl FileResolver for Registered {
             Some(descriptor) => {
                 Ok(File::from_file_descriptor_proto(FileDescriptorProto { name: Some(name.to_owned()), ..descriptor }))
             }
-            None => File::from_source(name, text),
+            None => File::from_source(name, &with_import(text)),
         }
     }
+}
+
+/// A text that uses Confluent's options without importing their file, which Confluent's parser does not ask for, with the import.
+fn with_import(text: &str) -> Cow<'_, str> {
+    const OPTIONS: [&str; 5] = ["file_meta", "message_meta", "field_meta", "enum_meta", "enum_value_meta"];
+    let is_used = |option: &&str| text.contains(&format!("(confluent.{option})"));
+    if text.contains("confluent/meta.proto") || !OPTIONS.iter().any(is_used) {
+        return Cow::Borrowed(text);
+    }
+    let syntax = text.trim_start().starts_with("syntax").then(|| text.find(';')).flatten();
+    let (head, rest) = text.split_at(syntax.map_or(0, |end| end + 1));
+    Cow::Owned(format!("{head} import \"confluent/meta.proto\"; {rest}"))
 }
 
 /// The descriptor that some writers register in base64 in place of a text.
