@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use headwater_connectors::transport::Transport;
+use headwater_registry::Settings as RegistrySettings;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
 
@@ -194,7 +195,9 @@ async fn connected(
     connect: Connect,
     interrupt: &mut Interrupt,
 ) -> Result<Connection, Ending> {
-    let (options, bootstrap, runtime) = (options.clone(), cluster.bootstrap().to_string(), Handle::current());
+    let (mut options, bootstrap, runtime) = (options.clone(), cluster.bootstrap().to_string(), Handle::current());
+    // The registry beside the broker, unless another one is given.
+    options.registry = options.registry.or_else(|| RegistrySettings::at(&cluster.registry()?).ok());
     let connecting = tokio::task::spawn_blocking(move || connect(&options, &bootstrap, &runtime));
     tokio::select! {
         () = interrupt.pressed() => Err(Ending::Interrupted),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
+use headwater_connectors::schemas::RemoteSchemas;
 use headwater_connectors::transport::kafka::KafkaTransport;
 use headwater_connectors::transport::{Transport, TransportError};
 use headwater_engine::answer::Answer;
@@ -11,6 +12,7 @@ use headwater_engine::config::{STATE_MEMORY, Settings};
 use headwater_engine::diagnostic::{Diagnostic, render};
 use headwater_engine::failure::transport;
 use headwater_engine::{Engine, Ran, Session};
+use headwater_registry::Registry;
 use headwater_repl::app::Connection;
 use headwater_repl::ask::{Ask, Serve, SourceName, Vocabulary};
 use headwater_repl::options::{Location, Options};
@@ -21,8 +23,14 @@ use tokio::sync::Mutex;
 pub fn connect(options: &Options, bootstrap: &str, runtime: &Handle) -> Result<Connection, String> {
     let mut properties = options.kafka.clone();
     properties.insert("bootstrap.servers".to_owned(), bootstrap.to_owned());
-    let transport: Arc<dyn Transport> =
-        Arc::new(KafkaTransport::connect(properties).map_err(|error| describe(&error))?);
+    let cluster = KafkaTransport::connect(properties).map_err(|error| describe(&error))?;
+    let transport: Arc<dyn Transport> = match &options.registry {
+        Some(registry) => {
+            let registry = Registry::connect(registry.clone()).map_err(|error| error.to_string())?;
+            Arc::new(cluster.with_schemas(Arc::new(RemoteSchemas::new(registry, runtime.clone()))))
+        }
+        None => Arc::new(cluster),
+    };
     let mut settings = Settings::default();
     settings.set("service.id", &options.service_id).map_err(|error| error.to_string())?;
     if let Some(limit) = &options.state_memory {

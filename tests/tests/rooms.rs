@@ -28,7 +28,7 @@ const CRATES: &[Crate] = &[
         rooms: &["decode", "format", "java_time", "panic", "record", "schema"],
         rest: "",
     },
-    Crate { name: "connectors", src: "connectors/src", rooms: &["table", "transport"], rest: "" },
+    Crate { name: "connectors", src: "connectors/src", rooms: &["schemas", "table", "transport"], rest: "" },
     Crate {
         name: "language",
         src: "engine/language/src",

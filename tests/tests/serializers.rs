@@ -1,5 +1,5 @@
 //! Goal: Confluent's serializers for Python and Go write and read through the embedded registry as through a real one, and
-//! read what the other one has written. Method: one program for each language (`tests/clients/registry`), the same roles
+//! read what the other one and Headwater have written; and Headwater reads what they have written. Method: one program for each language (`tests/clients/registry`), the same roles
 //! and values for both, over the embedded broker.
 //!
 //! `tests/clients/prepare` builds the programs into `$HEADWATER_PARTS/clients`. One that is missing is skipped, unless
@@ -9,7 +9,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use headwater_tests::binary::workspace;
+use headwater_tests::binary::{self, workspace};
 use headwater_tests::embedded::Site;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -51,7 +51,11 @@ fn check(world: &World) {
     let clients = found();
     // A registry that is used again has other subjects.
     let run = format!("{:08x}", rand::random::<u32>());
-    let topics: Vec<String> = clients.iter().flat_map(|client| client.write(world, &run)).collect();
+    let mut topics: Vec<String> = clients.iter().flat_map(|client| client.write(world, &run)).collect();
+    for topic in &topics {
+        assert_eq!(headwater_reads(world, topic), orders(topic), "Headwater reads {topic}");
+    }
+    topics.extend(KINDS.map(|kind| headwater_writes(world, kind, &run)));
     let expected: Vec<Value> = topics.iter().flat_map(|topic| orders(topic)).collect();
     for client in &clients {
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
@@ -62,6 +66,61 @@ fn check(world: &World) {
         let answers = client.run(world, "conflict", &[&subject]);
         assert_eq!(answers, [json!({ "compatible": false, "code": 409 })], "{}", client.name);
     }
+}
+
+/// What Headwater finds in a topic, whose columns it takes from the registry.
+fn headwater_reads(world: &World, topic: &str) -> Vec<Value> {
+    let kind = KINDS.into_iter().find(|kind| topic.ends_with(kind)).expect("a topic is named after what is in it");
+    let format = format_of(kind);
+    let name = topic.replace('-', "_");
+    let declared = format!("CREATE STREAM {name} WITH (KAFKA_TOPIC = '{topic}', VALUE_FORMAT = '{format}');");
+    let at = if kind == "json" { "at" } else { "UNIX_TIMESTAMP(at)" };
+    let asked = format!(
+        "SELECT id AS `id`, STRUCT(`sku` := item->sku, `weight` := item->weight) AS `item`, tags AS `tags`, note AS `note`,
+         {at} AS `at` FROM {name} ORDER BY ROWOFFSET;"
+    );
+    let said = headwater(world, &format!("{declared} {asked}"));
+    let rows = said.lines().map(|line| serde_json::from_str::<Value>(line).expect("a row in JSON"));
+    rows.map(|value| json!({ "topic": topic, "value": value })).collect()
+}
+
+/// Has Headwater write the records of one kind. Returns the topic.
+fn headwater_writes(world: &World, kind: &str, run: &str) -> String {
+    let (topic, name, format) = (format!("headwater-{run}-{kind}"), format!("headwater_{run}_{kind}"), format_of(kind));
+    let (at, second) = match kind {
+        "json" => ("BIGINT", "0".to_owned()),
+        _ => ("TIMESTAMP", "FROM_UNIXTIME(0)".to_owned()),
+    };
+    let first = if kind == "json" { "1700000000123" } else { "FROM_UNIXTIME(1700000000123)" };
+    headwater(
+        world,
+        &format!(
+            "CREATE STREAM {name} (`id` BIGINT, `item` STRUCT<`sku` STRING, `weight` DOUBLE>, `tags` ARRAY<STRING>, `note` STRING,
+             `at` {at}) WITH (KAFKA_TOPIC = '{topic}', PARTITIONS = 1, VALUE_FORMAT = '{format}');
+             INSERT INTO {name} VALUES
+                (1, STRUCT(`sku` := 'apple', `weight` := 0.25), ARRAY['red', 'ripe'], 'größer', {first}),
+                (1099511627776, STRUCT(`sku` := '', `weight` := -0.75), ARRAY_REMOVE(ARRAY['x'], 'x'), NULL, {second});"
+        ),
+    );
+    topic
+}
+
+fn format_of(kind: &str) -> &'static str {
+    match kind {
+        "avro" => "AVRO",
+        "json" => "JSON_SR",
+        _ => "PROTOBUF",
+    }
+}
+
+/// What Headwater answers to statements.
+fn headwater(world: &World, statements: &str) -> String {
+    let mut command = Command::new(binary::headwater());
+    command.args(["--bootstrap-server", &world.bootstrap, "--schema-registry", &world.registry]);
+    let output = command.args(["--output", "json", "-e", statements]).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{statements}\n{said}{}", String::from_utf8_lossy(&output.stderr));
+    said
 }
 
 /// The records of each topic, as `tests/clients/registry` writes them.

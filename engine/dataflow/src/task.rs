@@ -28,6 +28,7 @@ use headwater_formats::decode::RecordDecoder;
 use headwater_formats::format::FormatError;
 use headwater_formats::panic::words;
 use headwater_formats::record::{RawBatch, Reject, TopicPartition};
+use headwater_formats::schema::{Schema, SchemaId};
 use headwater_state::{MemoryStore, Storage, Store};
 
 use super::addresses::Addresses;
@@ -59,6 +60,8 @@ pub enum Event<'a> {
     Restore(usize, &'a RawBatch),
     /// The stream time of the partition that an input reads was this at the last commit, in ms since the epoch.
     Resume(Port, i64),
+    /// The schema that records of one of its inputs were written with, or the reason why there is none.
+    Schema(Port, SchemaId, Result<Arc<Schema>, String>),
     /// The next records of one of its inputs.
     Records(Port, &'a RawBatch),
     /// The next rows of an exchange that does not pass through its topic.
@@ -219,6 +222,11 @@ impl Task {
         })
     }
 
+    /// The schemas that records of an input were written with and that the task was not given yet, by [`Event::Schema`].
+    pub fn missing_schemas(&self, port: Port, raw: &RawBatch) -> Vec<SchemaId> {
+        self.inputs[port.0].decoder.missing_schemas(raw)
+    }
+
     /// Handles an event. The batch before must be finished. The commands that follow are returned by [`Self::poll_command`],
     /// now and after each [`Self::advance`] that returns true. Fails only on an internal error, or if the disk of a store does.
     pub fn handle(&mut self, event: &Event<'_>) -> Result<(), ArrowError> {
@@ -228,6 +236,10 @@ impl Task {
                 if let Some(source) = self.source(*port) {
                     self.clocks.advance(source, *time_ms);
                 }
+                Ok(())
+            }
+            Event::Schema(port, id, schema) => {
+                self.inputs[port.0].decoder.learn(*id, schema.clone());
                 Ok(())
             }
             Event::Records(port, raw) => self.records(*port, raw),

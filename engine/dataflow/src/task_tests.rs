@@ -14,6 +14,7 @@ use headwater_language::sql::{ast::StatementKind, parse};
 use headwater_language::topology::Topology;
 use headwater_planner::continuous;
 use headwater_planner::define::{FormatDefaults, define};
+use headwater_planner::schemas::Found;
 use headwater_state::Storage;
 
 use super::chunk::Chunk;
@@ -39,7 +40,7 @@ fn statement(text: &str) -> StatementKind {
 fn catalog() -> Catalog {
     let StatementKind::CreateSource(create) = statement(STREAM) else { panic!("a stream is declared") };
     let defaults = FormatDefaults::from(&Settings::default());
-    let defined = define(&create, STREAM, &Catalog::default(), &defaults).expect("a stream");
+    let defined = define(&create, STREAM, &Catalog::default(), &defaults, &Found::default()).expect("a stream");
     let change = CatalogChange::DefineSource { source: Box::new(defined.source), replace: false };
     Catalog::default().apply(&change).expect("the name is free")
 }
@@ -166,7 +167,8 @@ fn counting(values: &[i32], emits_every_change: bool, bytes_max: Option<usize>) 
     let text = "CREATE TABLE t AS SELECT a, COUNT(*) AS n FROM s GROUP BY a;";
     let settings = Settings::default();
     let StatementKind::CreateAs(create) = statement(text) else { panic!("a table is created") };
-    let topology = continuous::create_as(&create, text, &catalog(), &settings).expect("a plan").query.topology;
+    let topology =
+        continuous::create_as(&create, text, &catalog(), &settings, &Found::default()).expect("a plan").query.topology;
     let options = CompileOptions { emits_every_change, ..CompileOptions::default() };
     let compiled = Compiled::new(&topology, &session(&settings), &options).expect("it compiles");
     let placement = |topic: &str| {

@@ -27,6 +27,16 @@ pub fn alter(alter: &ast::AlterSource, text: &str, catalog: &Catalog) -> Result<
             Err(error) => errors.push(*error),
         }
     }
+    match altered.value.schema.as_ref().map(|schema| schema.id) {
+        Some(None) => {
+            let message =
+                format!("cannot alter \"{}\": its columns come from the schema in its declaration", altered.name);
+            errors.push(Diagnostic::new(FORMAT, message).at(alter.name.span));
+        }
+        // The next writer registers the schema of what it writes.
+        Some(Some(_)) => altered.value.schema = None,
+        None => {}
+    }
     altered.value.wrapped |= altered.columns_of(&ColumnRole::Value).count() > 1;
     let layout = altered.layout(&altered.value, &ColumnRole::Value);
     if errors.is_empty()

@@ -17,6 +17,7 @@ use headwater_language::sql::ast;
 use headwater_language::types::SqlType;
 
 use super::properties::{self, SourceProperties};
+use super::schemas::{self, Found};
 use super::sides::sides;
 use super::types::resolve;
 
@@ -74,14 +75,15 @@ pub struct WantedTopic {
     pub span: Span,
 }
 
-/// Plans a declaration. Returns all errors in it at once.
+/// Plans a declaration with the schemas that it asked for ([`schemas::wanted`]). Returns all errors in it at once.
 pub fn define(
     create: &ast::CreateSource,
     text: &str,
     catalog: &Catalog,
     defaults: &FormatDefaults,
+    found: &Found,
 ) -> Result<Definition, Vec<Diagnostic>> {
-    let definition = define_made(create, text, catalog, defaults, &[])?;
+    let definition = define_made(create, text, catalog, (defaults, found), &[])?;
     match without_retention(&definition.source, &create.properties) {
         Some(error) => Err(vec![error]),
         None => Ok(definition),
@@ -106,12 +108,14 @@ pub fn define_made(
     create: &ast::CreateSource,
     text: &str,
     catalog: &Catalog,
-    defaults: &FormatDefaults,
+    (defaults, found): (&FormatDefaults, &Found),
     natural: &[&str],
 ) -> Result<Definition, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let kind = source_kind(create.kind);
     let properties = properties::read(&create.properties, &mut errors);
+    let completed = schemas::complete(create, &properties, defaults, found, &mut errors);
+    let create = &completed.create;
     check_name(create, catalog, &mut errors);
     check_columns(create, kind, natural, &mut errors);
     check_declared(create, &properties, &mut errors);
@@ -125,7 +129,11 @@ pub fn define_made(
         // Nothing more can be checked unless all columns are known.
         return Err(real_first(errors));
     }
-    let sides = sides(create, &properties, &columns, defaults, &mut errors);
+    if let Some(envelope) = properties.envelope.as_ref().filter(|_| kind == SourceKind::Stream) {
+        let message = "property \"ENVELOPE\" is for tables: a change event of Debezium is the next state of a row";
+        errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(envelope.span).hint("CREATE TABLE …"));
+    }
+    let sides = sides(&completed, &properties, &columns, defaults, &mut errors);
     let event_time = event_time(&properties, &columns, &mut errors);
     let window = window(create, &properties, &columns, &mut errors);
     let (Some(topic), Some((key, value)), true) = (topic, sides, errors.is_empty()) else {
@@ -220,8 +228,7 @@ fn check_columns(create: &ast::CreateSource, kind: SourceKind, natural: &[&str],
     }
 }
 
-/// Checks that columns are declared. If the format has registered schemas, they could be inferred, which is not
-/// supported yet.
+/// Checks that columns are declared, or inferred from schemas.
 fn check_declared(create: &ast::CreateSource, properties: &SourceProperties, errors: &mut Vec<Diagnostic>) {
     let is_key = |c: &ast::ColumnDef| matches!(c.role.value, ast::ColumnRole::Key | ast::ColumnRole::PrimaryKey);
     let is_value = |c: &ast::ColumnDef| c.role.value == ast::ColumnRole::Value;
@@ -230,10 +237,13 @@ fn check_declared(create: &ast::CreateSource, properties: &SourceProperties, err
         registered.filter(|_| !create.columns.iter().any(is)).cloned()
     };
     if let Some(format) = left_out(&properties.value_format, &is_value).or(left_out(&properties.key_format, &is_key)) {
-        let message = format!("columns inferred from format {} are not supported yet", format.value);
         // A missing key column would be inferred, too.
         errors.retain(|error| error.code != MISSING_KEY);
-        errors.push(Diagnostic::new(NOT_SUPPORTED, message).at(format.span).hint("Declare them: (id INT KEY, …)."));
+        // If its schema cannot be used, that was said.
+        if errors.is_empty() {
+            let message = format!("no columns are declared, and none are inferred from format {}", format.value);
+            errors.push(Diagnostic::new(MISSING_KEY, message).at(format.span).hint("Declare them: (id INT KEY, …)."));
+        }
         return;
     }
     if !create.columns.is_empty() {

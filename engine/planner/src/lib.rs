@@ -25,6 +25,7 @@ mod patterns;
 mod placement;
 mod properties;
 mod relations;
+pub mod schemas;
 mod scope;
 pub mod sides;
 mod star;

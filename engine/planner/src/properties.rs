@@ -1,12 +1,12 @@
 //! WITH (…) of a declaration: converts names and literals to typed values.
 //!
-//! All properties of the dialect are listed in [`KNOWN`]; those that need features which are not supported yet are
-//! rejected with a message that says so. All errors in a clause are reported together.
+//! All properties of the dialect are listed in [`KNOWN`]. All errors in a clause are reported together.
 
 use headwater_formats::format::{FormatKind, Presence};
 use headwater_formats::record::Side;
+use headwater_formats::schema::SchemaId;
 use headwater_language::diagnostic::{
-    DUPLICATE_PROPERTY, Diagnostic, NOT_SUPPORTED, PROPERTY_CONFLICT, PROPERTY_VALUE, Span, UNKNOWN_PROPERTY, nearest,
+    DUPLICATE_PROPERTY, Diagnostic, PROPERTY_CONFLICT, PROPERTY_VALUE, Span, UNKNOWN_PROPERTY, nearest,
 };
 use headwater_language::sql::ast;
 
@@ -43,8 +43,25 @@ pub struct SourceProperties {
     pub window_type: Option<ast::Spanned<String>>,
     /// WINDOW_SIZE in ms.
     pub window_size_ms: Option<ast::Spanned<i64>>,
+    /// ENVELOPE: what is around the rows, which can only be a change event of Debezium.
+    pub envelope: Option<ast::Spanned<String>>,
+    /// The schema of the key.
+    pub key_schema: SchemaProperties,
+    /// The schema of the value.
+    pub value_schema: SchemaProperties,
     /// Properties for registered schemas, with the side that they apply to.
     registered: Vec<(Side, ast::Spanned<String>)>,
+}
+
+/// What a WITH clause says about the schema of one side.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SchemaProperties {
+    /// KEY_SCHEMA_ID or VALUE_SCHEMA_ID.
+    pub id: Option<ast::Spanned<SchemaId>>,
+    /// KEY_SCHEMA_FULL_NAME or VALUE_SCHEMA_FULL_NAME.
+    pub full_name: Option<ast::Spanned<String>>,
+    /// KEY_SCHEMA or VALUE_SCHEMA: the text of the schema of bare payloads.
+    pub text: Option<ast::Spanned<String>>,
 }
 
 /// How the literal of a property is read.
@@ -66,9 +83,18 @@ enum Kind {
     TimestampFormat,
     WindowType,
     WindowSize,
+    Envelope,
     Informational,
-    /// For formats with registered schemas, which are not supported yet.
-    Registered(Side),
+    /// For formats with registered schemas.
+    Registered(Side, OfSchema),
+}
+
+/// What a property says about a schema.
+#[derive(Clone, Copy)]
+enum OfSchema {
+    Id,
+    FullName,
+    Text,
 }
 
 /// How a Protobuf key tells null from a default.
@@ -94,13 +120,16 @@ const KNOWN: &[(&str, Kind)] = &[
     ("TIMESTAMP_FORMAT", Kind::TimestampFormat),
     ("WINDOW_TYPE", Kind::WindowType),
     ("WINDOW_SIZE", Kind::WindowSize),
+    ("ENVELOPE", Kind::Envelope),
     ("SOURCE_CONNECTOR", Kind::Informational),
     ("SOURCED_BY_CONNECTOR", Kind::Informational),
-    ("KEY_SCHEMA_ID", Kind::Registered(Side::Key)),
-    ("VALUE_SCHEMA_ID", Kind::Registered(Side::Value)),
-    ("KEY_SCHEMA_FULL_NAME", Kind::Registered(Side::Key)),
-    ("VALUE_SCHEMA_FULL_NAME", Kind::Registered(Side::Value)),
-    ("VALUE_AVRO_SCHEMA_FULL_NAME", Kind::Registered(Side::Value)),
+    ("KEY_SCHEMA_ID", Kind::Registered(Side::Key, OfSchema::Id)),
+    ("VALUE_SCHEMA_ID", Kind::Registered(Side::Value, OfSchema::Id)),
+    ("KEY_SCHEMA_FULL_NAME", Kind::Registered(Side::Key, OfSchema::FullName)),
+    ("VALUE_SCHEMA_FULL_NAME", Kind::Registered(Side::Value, OfSchema::FullName)),
+    ("VALUE_AVRO_SCHEMA_FULL_NAME", Kind::Registered(Side::Value, OfSchema::FullName)),
+    ("KEY_SCHEMA", Kind::Registered(Side::Key, OfSchema::Text)),
+    ("VALUE_SCHEMA", Kind::Registered(Side::Value, OfSchema::Text)),
 ];
 
 /// The names of all properties, for completion and for suggestions.
@@ -156,11 +185,17 @@ fn read_one(out: &mut SourceProperties, name: &str, property: &ast::Property) ->
         Kind::TimestampFormat => out.timestamp_format = Some(value.text()?),
         Kind::WindowType => out.window_type = Some(value.upper()?),
         Kind::WindowSize => out.window_size_ms = Some(value.duration_ms()?),
+        Kind::Envelope => out.envelope = Some(value.envelope()?),
         Kind::Informational => {
             value.text()?;
         }
-        Kind::Registered(side) => {
-            value.registered()?;
+        Kind::Registered(side, what) => {
+            let schema = if *side == Side::Key { &mut out.key_schema } else { &mut out.value_schema };
+            match what {
+                OfSchema::Id => schema.id = Some(value.schema_id()?),
+                OfSchema::FullName => schema.full_name = Some(value.text()?),
+                OfSchema::Text => schema.text = Some(value.text()?),
+            }
             out.registered.push((*side, ast::Spanned::new(name.to_owned(), property.name.span)));
         }
     }
@@ -171,14 +206,18 @@ fn read_one(out: &mut SourceProperties, name: &str, property: &ast::Property) ->
 fn check_registered(read: &SourceProperties, errors: &mut Vec<Diagnostic>) {
     for (side, property) in &read.registered {
         let format = if *side == Side::Key { &read.key_format } else { &read.value_format };
-        match format.as_ref().filter(|format| !FormatKind::is_registered(&format.value)) {
-            Some(format) => {
-                let message = format!("format {} does not take \"{}\"", format.value, property.value);
-                let which = if *side == Side::Key { "KEY_FORMAT" } else { "VALUE_FORMAT" };
-                let detail = format!("It is for formats with registered schemas, and \"{which}\" is not one of these.");
-                errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(property.span).detail(detail));
-            }
-            None => errors.push(*not_yet(&property.value, property.span)),
+        if let Some(format) = format.as_ref().filter(|format| !FormatKind::is_registered(&format.value)) {
+            let message = format!("format {} does not take \"{}\"", format.value, property.value);
+            let which = if *side == Side::Key { "KEY_FORMAT" } else { "VALUE_FORMAT" };
+            let detail = format!("It is for formats with registered schemas, and \"{which}\" is not one of these.");
+            errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(property.span).detail(detail));
+        }
+    }
+    for schema in [&read.key_schema, &read.value_schema] {
+        if let (Some(_), Some(text)) = (&schema.id, &schema.text) {
+            let message = "a schema is given both by its id and by its text";
+            let detail = "Payloads have the id of their schema in front or are bare, but not both.";
+            errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(text.span).detail(detail));
         }
     }
 }
@@ -204,14 +243,6 @@ fn unknown(name: &str, span: Span) -> Box<Diagnostic> {
         Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
         None => error.detail(format!("The properties are {}.", property_names().collect::<Vec<_>>().join(", "))),
     })
-}
-
-fn not_yet(name: &str, span: Span) -> Box<Diagnostic> {
-    Box::new(
-        Diagnostic::new(NOT_SUPPORTED, format!("property \"{name}\" is not supported yet"))
-            .at(span)
-            .detail("It belongs to formats that need a schema registry."),
-    )
 }
 
 /// The literal of one property.
@@ -310,9 +341,14 @@ impl Value<'_> {
         presence.map(|presence| self.spanned(presence)).ok_or_else(|| self.not("OPTIONAL or WRAPPER"))
     }
 
-    /// Checks the id of a schema, or a name.
-    fn registered(&self) -> Result<(), Box<Diagnostic>> {
-        if self.name.ends_with("_ID") { self.at_least(0).map(drop) } else { self.text().map(drop) }
+    fn envelope(&self) -> Result<ast::Spanned<String>, Box<Diagnostic>> {
+        let text = self.upper()?;
+        if text.value == "DEBEZIUM" { Ok(text) } else { Err(self.not("DEBEZIUM")) }
+    }
+
+    fn schema_id(&self) -> Result<ast::Spanned<SchemaId>, Box<Diagnostic>> {
+        let id = self.integer().and_then(|id| SchemaId::try_from(id).ok());
+        id.map(|id| self.spanned(id)).ok_or_else(|| self.bad("the id of a schema, a whole number, 0 or more"))
     }
 
     fn duration_ms(&self) -> Result<ast::Spanned<i64>, Box<Diagnostic>> {

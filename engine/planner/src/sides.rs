@@ -1,24 +1,29 @@
 //! The formats of a declaration's keys and values: which they are, what they support, and how a single value is
 //! encoded.
 
-use headwater_formats::format::{FormatKind, Presence};
+use std::sync::Arc;
+
+use headwater_formats::format::{Envelope, FormatKind, Presence};
 use headwater_formats::record::Side;
+use headwater_formats::schema::WriterSchema;
 use headwater_language::definition::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, FORMAT, PROPERTY_CONFLICT, format_refusal};
 use headwater_language::sql::ast;
 use headwater_language::types::SqlType;
 
 use super::define::{FormatDefaults, missing};
-use super::properties::{KEY_PRESENCE, SourceProperties, VALUE_PRESENCE};
+use super::properties::{KEY_PRESENCE, SchemaProperties, SourceProperties, VALUE_PRESENCE};
+use super::schemas::Completed;
 
 /// The formats of keys and values, if both are known.
 pub(super) fn sides(
-    create: &ast::CreateSource,
+    completed: &Completed,
     properties: &SourceProperties,
     columns: &[ColumnDef],
     defaults: &FormatDefaults,
     errors: &mut Vec<Diagnostic>,
 ) -> Option<(SideDef, SideDef)> {
+    let create = &completed.create;
     let has_key = columns.iter().any(|c| c.role == ColumnRole::Key);
     let default_key = if has_key { defaults.key.clone() } else { "NONE".to_owned() };
     let here = |name: String| ast::Spanned::new(name, create.name.span);
@@ -27,11 +32,27 @@ pub(super) fn sides(
     let value = properties.value_format.clone().or_else(|| defaults.value.clone().map(here));
     let value = value.or_else(|| missing(create, "VALUE_FORMAT", "VALUE_FORMAT='JSON'", errors));
     let (delimiter, presence) = (properties.key_delimiter.as_ref(), properties.key_presence.as_ref());
-    let key = Given { side: Side::Key, format: &key, delimiter, presence, wrapped: false }.define(columns, errors);
+    let (envelope, wrapped) = (completed.envelope_of(&key), completed.envelope_of(&key) != Envelope::Bare);
+    let given = Given { side: Side::Key, format: &key, delimiter, presence, wrapped, envelope };
+    let key = given.define(columns, errors);
     let wrapped = wrapping(properties, defaults, columns, value.as_ref(), errors);
+    let wrapped = completed.wraps_value.filter(|_| properties.wrap_single_value.is_none()).unwrap_or(wrapped);
     let (delimiter, presence) = (properties.value_delimiter.as_ref(), properties.value_presence.as_ref());
-    let value = Given { side: Side::Value, format: &value?, delimiter, presence, wrapped }.define(columns, errors);
-    Some((key?, value?))
+    let (value, envelope) = (value?, completed.envelope);
+    if envelope != Envelope::Bare && completed.envelope_of(&value) == Envelope::Bare {
+        let message = format!("format {} does not hold change events of Debezium", value.value);
+        errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(value.span).detail("JSON, JSON_SR and AVRO do."));
+    }
+    let wrapped = wrapped || envelope != Envelope::Bare;
+    let given = Given { side: Side::Value, format: &value, delimiter, presence, wrapped, envelope };
+    let value = given.define(columns, errors);
+    let written = |def: SideDef, schema: &Option<Arc<WriterSchema>>, given: &SchemaProperties| SideDef {
+        schema: schema.clone(),
+        full_name: given.full_name.as_ref().map(|name| name.value.clone()),
+        ..def
+    };
+    let key = written(key?, &completed.key, &properties.key_schema);
+    Some((key, written(value?, &completed.value, &properties.value_schema)))
 }
 
 /// Whether the value is written as a record with fields.
@@ -46,8 +67,8 @@ fn wrapping(
     let wraps = |kind: FormatKind| kind.wraps_by_default(Side::Value);
     let natural = values != 1 || format.is_some_and(|format| format.value.parse::<FormatKind>().is_ok_and(wraps));
     let Some(said) = &properties.wrap_single_value else {
-        let json = format.is_some_and(|f| f.value == "JSON");
-        return if values == 1 && json { defaults.wrap_single_values.unwrap_or(natural) } else { natural };
+        let both = format.is_some_and(|f| ["JSON", "JSON_SR", "AVRO"].contains(&f.value.as_str()));
+        return if values == 1 && both { defaults.wrap_single_values.unwrap_or(natural) } else { natural };
     };
     let mut refuse = |message: String| {
         errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(said.span));
@@ -99,6 +120,7 @@ struct Given<'a> {
     delimiter: Option<&'a ast::Spanned<u8>>,
     presence: Option<&'a ast::Spanned<Presence>>,
     wrapped: bool,
+    envelope: Envelope,
 }
 
 impl Given<'_> {
@@ -123,6 +145,8 @@ impl Given<'_> {
             delimiter: self.delimiter.map_or(b',', |delimiter| delimiter.value),
             presence: self.presence.map_or(Presence::Implicit, |presence| presence.value),
             schema: None,
+            full_name: None,
+            envelope: self.envelope,
         };
         let layout = SourceDef { columns: columns.to_vec(), ..empty_source() }.layout(&def, &role);
         let told = self.side == Side::Key && columns.iter().any(|c| c.role == role && contains_map(&c.ty));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use headwater_formats::record::Side;
+use headwater_formats::schema::SchemaId;
 use headwater_language::definition::SourceDef;
 
 use super::query::{Lag, ProcessFailure, QueryState, QueryStatistics};
@@ -22,6 +24,21 @@ pub struct TopicDescription {
     pub layout: Option<(i32, i32)>,
     /// The ends of each partition, in order.
     pub partitions: Vec<PartitionExtent>,
+    /// The schemas of its keys and values, where their format has registered ones.
+    pub schemas: Vec<SchemaDescription>,
+}
+
+/// The schema of a topic's keys or values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaDescription {
+    /// The keys or the values.
+    pub side: Side,
+    /// The subject that it is registered under.
+    pub subject: String,
+    /// Id and version of the latest one, or why it is not known.
+    pub latest: Result<(SchemaId, u32), String>,
+    /// The id of the schema that records are written with here, if that is known.
+    pub written_with: Option<SchemaId>,
 }
 
 /// The ends of a partition, for readers of committed records.

@@ -103,9 +103,9 @@ impl PushReader {
         let mut reader = Self {
             merge: compiled.merges().then(|| Merge::new(&compiled)),
             placements: compiled.outputs().map(|topic| (topic.to_owned(), one)).collect(),
+            tasks: Tasks::none(opened.transport.schemas()),
             opened,
             topology: push.topology.clone(),
-            tasks: Tasks::default(),
             inputs,
             compiled,
             intakes: Vec::new(),
@@ -264,6 +264,7 @@ impl PushReader {
     fn records(&mut self, raw: &RawBatch, rows: &Show) -> DataFusionResult<()> {
         self.progress.add_read(raw.len() as u64, raw.payload_bytes, 0);
         let (id, port) = self.tasks.reader(&raw.origin).map_err(external)?;
+        self.tasks.teach(id, port, raw).map_err(external)?;
         self.tasks.get(id).map_err(external)?.handle(&Event::Records(port, raw))?;
         self.process(id, rows)?;
         if let Some(last) = raw.offsets.last() {

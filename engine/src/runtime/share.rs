@@ -139,7 +139,8 @@ impl Share {
         let outbox = opening.outbox(partitions, batch_bytes_max(&placements, &limits))?;
         let sink = job.query.topology.sink().and_then(|sink| placements.get_key_value(&sink.topic));
         let start = opening.start(partitions)?;
-        let mut tasks = Tasks::open(job, inputs, &placements, &start.notes, opening.storage)?;
+        let around = (opening.storage, opening.transport.schemas());
+        let mut tasks = Tasks::open(job, inputs, &placements, &start.notes, around)?;
         let shown = Shown::of(job, status, &start, &mut tasks)?.map(Arc::new);
         let shelf = opening.shelf();
         let restore = Restore::begin(transport, job, shelf.clone(), &mut tasks, status, now_ms)?;
@@ -418,6 +419,9 @@ impl Share {
         now_ms: i64,
     ) -> Result<(), TransportError> {
         let readers: Vec<_> = raws.iter().map(|raw| self.tasks.reader(&raw.origin)).collect::<Result<_, _>>()?;
+        for (raw, (id, port)) in raws.iter().zip(&readers).filter(|_| are_new) {
+            self.tasks.teach(*id, *port, raw)?;
+        }
         let turn = |(raw, (id, port)): (_, &(TaskId, Port))| {
             (*id, if are_new { Turn::records(*port, raw) } else { Turn::default() })
         };

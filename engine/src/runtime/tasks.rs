@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
+use headwater_connectors::schemas::{self, Schemas};
 use headwater_connectors::transport::TransportError;
 use headwater_dataflow::{Chunk, Command, Compiled, Epoch, Event, Placement, Port, Task, TaskId, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
@@ -33,27 +34,27 @@ pub(super) struct Tasks {
     in_memory: BTreeSet<Arc<str>>,
     /// Where their state is.
     storage: Storage,
-}
-
-impl Default for Tasks {
-    /// No tasks yet, and one thread for them.
-    fn default() -> Self {
-        let (tasks, readers) = (BTreeMap::new(), BTreeMap::new());
-        let (started, in_memory, storage) = (BTreeSet::new(), BTreeSet::new(), Storage::default());
-        Self { tasks, threads: 1, readers, started, in_memory, storage }
-    }
+    /// The schemas of the records that they read.
+    schemas: Arc<dyn Schemas>,
 }
 
 impl Tasks {
+    /// No tasks yet, and one thread for them.
+    pub(super) fn none(schemas: Arc<dyn Schemas>) -> Self {
+        let (tasks, readers) = (BTreeMap::new(), BTreeMap::new());
+        let (started, in_memory, storage) = (BTreeSet::new(), BTreeSet::new(), Storage::default());
+        Self { tasks, threads: 1, readers, started, in_memory, storage, schemas }
+    }
+
     /// The tasks that read these partitions, with the stream times of the last commit and empty stores in `storage`.
     pub(super) fn open(
         job: &Job,
         inputs: &Inputs,
         placements: &BTreeMap<String, Placement>,
         notes: &BTreeMap<TopicPartition, Note>,
-        storage: &Storage,
+        (storage, schemas): (&Storage, Arc<dyn Schemas>),
     ) -> Result<Self, TransportError> {
-        let mut opened = Self { threads: job.threads(), storage: storage.clone(), ..Self::default() };
+        let mut opened = Self { threads: job.threads(), storage: storage.clone(), ..Self::none(schemas) };
         opened.add(&job.compiled, inputs, placements, notes.keys())?;
         for (partition, note) in notes {
             if let (Some(time_ms), Some((id, port))) = (note.time_ms, opened.readers.get(partition).copied()) {
@@ -122,6 +123,17 @@ impl Tasks {
     /// A task.
     pub(super) fn get(&mut self, id: TaskId) -> Result<&mut Task, TransportError> {
         self.tasks.get_mut(&id).ok_or_else(|| TransportError::internal(format!("there is no task {id:?}")))
+    }
+
+    /// Gives a task the schemas that it needs for a batch and does not have. Fails if the registry cannot be asked.
+    pub(super) fn teach(&mut self, id: TaskId, port: Port, raw: &RawBatch) -> Result<(), TransportError> {
+        let schemas = self.schemas.clone();
+        let task = self.get(id)?;
+        for schema in task.missing_schemas(port, raw) {
+            let found = schemas::found(schemas.as_ref(), schema)?;
+            task.handle(&Event::Schema(port, schema, found)).map_err(fault)?;
+        }
+        Ok(())
     }
 
     /// A task, to look at; `None` if it is not here.

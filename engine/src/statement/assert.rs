@@ -1,4 +1,4 @@
-//! ASSERT TOPIC: waits until a topic is as asserted, or does not exist.
+//! ASSERT TOPIC: waits until a topic is as asserted, or does not exist. ASSERT SCHEMA is beside it (`assert_schema`).
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use headwater_language::diagnostic::{Diagnostic, PROPERTY_VALUE, TOPIC_MISMATCH,
 use headwater_language::sql::ast::{self, Literal, Property, Spanned};
 
 use super::wording::not_supported;
-use super::{Answered, Context};
+use super::{Answered, Context, assert_schema};
 use crate::answer::Answer;
 use crate::failure::transport;
 use crate::runtime::blocking;
@@ -15,18 +15,28 @@ use crate::runtime::blocking;
 /// How long to wait if the statement does not say.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait before asking the cluster again.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Waits until the topic is as asserted, or for as long as the statement says.
 pub(crate) async fn run(assert: &ast::Assert, context: &mut Context<'_>) -> Answered {
-    let ast::Assert::Topic { exists, name, properties, timeout } = assert else {
-        return Err(vec![not_supported("ASSERT is", context.span)]);
+    let (exists, name, properties, timeout) = match assert {
+        ast::Assert::Topic { exists, name, properties, timeout } => (exists, name, properties, timeout),
+        ast::Assert::Schema { exists, subject, id, timeout } => {
+            let expected = assert_schema::Expected::new(*exists, subject.as_ref(), id.as_ref(), context.span)?;
+            return assert_schema::run(expected, patience(timeout.as_ref()), context).await;
+        }
+        _ => return Err(vec![not_supported("ASSERT is", context.span)]),
     };
     let expected = Expected::new(name, *exists, properties)?;
-    let patience = timeout.and_then(|timeout| timeout.ms()).and_then(|ms| u64::try_from(ms).ok());
-    let patience = patience.map_or(PATIENCE, Duration::from_millis);
+    let patience = patience(timeout.as_ref());
     let transport = context.process.transport().clone();
     blocking(move || topic(transport.admin(), &expected, patience)).await?
+}
+
+/// How long to wait.
+fn patience(timeout: Option<&ast::Duration>) -> Duration {
+    let patience = timeout.and_then(|timeout| timeout.ms()).and_then(|ms| u64::try_from(ms).ok());
+    patience.map_or(PATIENCE, Duration::from_millis)
 }
 
 /// The properties that a topic should have.

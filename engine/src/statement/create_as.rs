@@ -4,10 +4,11 @@
 use headwater_language::sql::ast;
 use headwater_planner::continuous as planner;
 use headwater_planner::define::source_kind;
+use headwater_planner::schemas::wanted_by_sink;
 
 use super::persist::{persist, warnings};
 use super::wording::{capital, exists_already};
-use super::{Answered, Context, joined};
+use super::{Answered, Context, joined, schemas};
 use crate::answer::Answer;
 
 /// Creates the query and its stream or table.
@@ -19,7 +20,8 @@ pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> An
         context.process.sync().await?;
         return Ok(exists_already(existing.kind.word(), &existing.name));
     }
-    let planned = planner::create_as(create, context.text, &catalog, context.settings())?;
+    let found = schemas::fetch(wanted_by_sink(&create.properties), context).await?;
+    let planned = planner::create_as(create, context.text, &catalog, context.settings(), &found)?;
     joined::check(&planned.query.topology, create.query.span, context).await?;
     let after = persist(planned, create.or_replace, context).await?;
     let made = after.query_behind(&create.name).map(|query| query.id.clone()).unwrap_or_default();

@@ -1,13 +1,16 @@
 //! CREATE STREAM and CREATE TABLE over a topic, which is created if the statement asks for it. A query keeps the rows of a SOURCE TABLE.
 
 use headwater_language::catalog::CatalogChange;
+use headwater_language::definition::SourceDef;
 use headwater_language::sql::ast;
 use headwater_planner::continuous::keep_source;
 use headwater_planner::define::{FormatDefaults, define, source_kind};
+use headwater_planner::schemas::wanted;
 
 use super::persist::ensure_processing_log;
+use super::schemas::Register;
 use super::wording::{capital, exists_already};
-use super::{Answered, Context, topic};
+use super::{Answered, Context, schemas, topic};
 use crate::answer::Answer;
 use crate::runtime::blocking;
 use crate::runtime::publish::dry_run;
@@ -18,7 +21,9 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
     if let (true, Some(existing)) = (create.if_not_exists, catalog.source(&create.name)) {
         return Ok(exists_already(existing.kind.word(), &existing.name));
     }
-    let definition = define(create, context.text, &catalog, &FormatDefaults::from(context.settings()))?;
+    let defaults = FormatDefaults::from(context.settings());
+    let found = schemas::fetch(wanted(create, &defaults), context).await?;
+    let mut definition = define(create, context.text, &catalog, &defaults, &found)?;
     let unbuilt = definition.source.unbuilt_format();
     // Checked before a topic is created, too.
     let source = Box::new(definition.source.clone());
@@ -30,6 +35,10 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
         None => (CatalogChange::DefineSource { source, replace: create.or_replace }, false),
     };
     dry_run(&catalog, &change, span)?;
+    if !create.read_only {
+        definition.source = schemas::register(definition.source, Register::Missing, span, context).await?;
+    }
+    let change = with_source(change, &definition.source);
     if is_kept {
         ensure_processing_log(context).await?;
     }
@@ -46,4 +55,14 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
         message: format!("{kind} \"{}\" created{}", create.name.value, by.unwrap_or_default()),
         warnings: unbuilt.map(warning).into_iter().collect(),
     })
+}
+
+/// The same change with the source as it is written.
+fn with_source(change: CatalogChange, source: &SourceDef) -> CatalogChange {
+    match change {
+        CatalogChange::DefineSource { replace, .. } => {
+            CatalogChange::DefineSource { source: Box::new(source.clone()), replace }
+        }
+        other => other,
+    }
 }

@@ -10,7 +10,7 @@ use headwater_language::sql::ast;
 use headwater_planner::define::source_kind;
 
 use super::wording::not_supported;
-use super::{Answered, Context, describe_function, query_facts};
+use super::{Answered, Context, describe_function, query_facts, schemas};
 use crate::answer::{Answer, Facts, PartitionExtent, SourceDescription, TopicDescription};
 use crate::runtime::{Process, blocking, refused};
 
@@ -47,8 +47,12 @@ async fn one(
     if !extended {
         return Ok(SourceDescription { source, extended: None });
     }
-    let (transport, name) = (process.transport().clone(), source.topic.clone());
-    let topic = blocking(move || topic(transport.admin(), &name)).await?.map_err(refused)?;
+    let (transport, declared) = (process.transport().clone(), source.clone());
+    let described = move || {
+        let schemas = schemas::described(&declared, transport.schemas().as_ref());
+        topic(transport.admin(), &declared.topic).map(|topic| TopicDescription { schemas, ..topic })
+    };
+    let topic = blocking(described).await?.map_err(refused)?;
     let queries = query_facts::of_source(&source.name, catalog, process).await?;
     Ok(SourceDescription { source, extended: Some((topic, queries)) })
 }
@@ -56,12 +60,13 @@ async fn one(
 /// The current state of a topic. Blocks.
 fn topic(admin: &dyn Admin, name: &str) -> Result<TopicDescription, TransportError> {
     let Some(found) = admin.topic(name)? else {
-        return Ok(TopicDescription { layout: None, partitions: Vec::new() });
+        return Ok(TopicDescription { layout: None, partitions: Vec::new(), schemas: Vec::new() });
     };
     let marks = admin.watermarks(name, Isolation::ReadCommitted)?;
     let extents = (0..).zip(&marks);
     let extents = extents.map(|(partition, marks)| PartitionExtent { partition, start: marks.start, end: marks.end });
-    Ok(TopicDescription { layout: Some((found.partitions, found.replicas)), partitions: extents.collect() })
+    let layout = Some((found.partitions, found.replicas));
+    Ok(TopicDescription { layout, partitions: extents.collect(), schemas: Vec::new() })
 }
 
 /// The source with this name, or an error with the nearest name.

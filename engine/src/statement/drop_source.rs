@@ -8,7 +8,7 @@ use headwater_planner::define::source_kind;
 
 use super::cleanup::cleanup;
 use super::wording::{capital, unless_forgiven};
-use super::{Answered, Context};
+use super::{Answered, Context, schemas};
 use crate::answer::Answer;
 use crate::runtime::complaints::PROCESSING_LOG;
 use crate::runtime::{blocking, refused};
@@ -84,7 +84,10 @@ async fn delete_topic(message: String, source: &SourceDef, catalog: &Catalog, co
     }
     let (transport, topic) = (context.process.transport().clone(), source.topic.clone());
     blocking(move || transport.admin().delete_topic(&topic)).await?.map_err(refused)?;
-    Ok(Answer::done(format!("{message} and topic \"{}\" deleted", source.topic)))
+    Ok(Answer::Done {
+        message: format!("{message} and topic \"{}\" deleted", source.topic),
+        warnings: schemas::delete(source, context).await?,
+    })
 }
 
 /// Checks that the topic of a source may be deleted.

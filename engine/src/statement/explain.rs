@@ -4,9 +4,10 @@ use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
 use headwater_language::topology::Topology;
 use headwater_planner::continuous as planner;
+use headwater_planner::schemas::{Found, wanted_by_sink};
 
 use super::wording::not_supported;
-use super::{Answered, Context, choice, query_facts, select};
+use super::{Answered, Context, choice, query_facts, schemas, select};
 use crate::answer::{Answer, Facts};
 
 /// Explains a query or a statement.
@@ -44,10 +45,17 @@ async fn topology_of(
     statement: &ast::Statement,
     context: &mut Context<'_>,
 ) -> Result<Option<Topology>, Vec<Diagnostic>> {
-    let (catalog, settings, text) = (context.catalog().await?, context.settings(), &statement.text);
+    let catalog = context.catalog().await?;
+    let found = match &statement.kind {
+        ast::StatementKind::CreateAs(create) => schemas::fetch(wanted_by_sink(&create.properties), context).await?,
+        _ => Found::default(),
+    };
+    let (settings, text) = (context.settings(), &statement.text);
     Ok(Some(match &statement.kind {
         ast::StatementKind::Query(query) if !query.is_bounded() => planner::push(query, &catalog, settings)?.topology,
-        ast::StatementKind::CreateAs(create) => planner::create_as(create, text, &catalog, settings)?.query.topology,
+        ast::StatementKind::CreateAs(create) => {
+            planner::create_as(create, text, &catalog, settings, &found)?.query.topology
+        }
         ast::StatementKind::InsertSelect(insert) => {
             planner::insert_select(insert, text, &catalog, settings)?.query.topology
         }

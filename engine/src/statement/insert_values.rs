@@ -25,7 +25,8 @@ use headwater_planner::function;
 use sqlparser::ast::Spanned as _;
 
 use super::describe::find;
-use super::{Answered, Context};
+use super::schemas::Register;
+use super::{Answered, Context, schemas};
 use crate::answer::Answer;
 use crate::runtime::{blocking, refused};
 
@@ -39,6 +40,7 @@ pub(crate) async fn run(insert: &ast::InsertValues, context: &mut Context<'_>) -
     check_target(&source, insert.target.span)?;
     let columns = target_columns(&source, insert)?;
     let table = evaluate(&catalog, context.settings(), insert, &columns)?;
+    let source = schemas::register(SourceDef::clone(&source), Register::All, insert.target.span, context).await?;
     let batch = encode(&source, &table, insert)?;
     let (writer, rows) = (context.process.writer().clone(), insert.rows.len());
     blocking(move || writer.write(&batch, PATIENCE)).await?.map_err(refused)?;

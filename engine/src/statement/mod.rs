@@ -44,6 +44,7 @@ pub(crate) mod unset;
 pub(crate) mod unsupported;
 
 // Shared by several statements.
+mod assert_schema;
 mod choice;
 mod cleanup;
 mod context;
@@ -51,6 +52,7 @@ mod describe_function;
 mod joined;
 mod persist;
 mod query_facts;
+mod schemas;
 mod topic;
 mod wording;
 

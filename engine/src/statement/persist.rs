@@ -9,7 +9,8 @@ use headwater_language::sql::{self, ast};
 use headwater_planner::continuous::Persistent;
 use headwater_planner::define::Definition;
 
-use super::{Context, create_source, topic};
+use super::schemas::Register;
+use super::{Context, create_source, schemas, topic};
 use crate::runtime::complaints::{PROCESSING_LOG, processing_log_statement};
 use crate::runtime::publish::dry_run;
 use crate::runtime::{blocking, expiring, refused, topics};
@@ -21,12 +22,20 @@ pub(super) async fn persist(
     replace: bool,
     context: &mut Context<'_>,
 ) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
-    let Persistent { definition, query, span } = planned;
+    let Persistent { mut definition, mut query, span } = planned;
     let catalog = context.catalog().await?;
     let source = definition.as_ref().map(|definition| Box::new(definition.source.clone()));
     let (dead_letters, input) = (query.dlq_topic.clone(), query.topology.source().topic.clone());
+    dry_run(&catalog, &CatalogChange::DefineQuery { source, query: Box::new(query.clone()), replace }, span)?;
+    if let Some(sink) = query.topology.sink().cloned() {
+        let sink = schemas::register(sink, Register::All, span, context).await?;
+        if let Some(definition) = &mut definition {
+            definition.source = sink.clone();
+        }
+        query.topology = query.topology.with_sink(sink);
+    }
+    let source = definition.as_ref().map(|definition| Box::new(definition.source.clone()));
     let change = CatalogChange::DefineQuery { source, query: Box::new(query), replace };
-    dry_run(&catalog, &change, span)?;
     ensure_processing_log(context).await?;
     let transport = context.process.transport().clone();
     blocking(move || make_topics(transport.as_ref(), definition, dead_letters, &input, span)).await??;

@@ -1,6 +1,7 @@
 //! PRINT: the records of a topic as they arrive, without a declaration.
 
 mod guess;
+mod registered;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use headwater_language::sql::ast;
 use tokio::sync::mpsc;
 
 use self::guess::Guess;
+use self::registered::Registered;
 use super::{Answered, Context};
 use crate::answer::Answer;
 use crate::failure::transport as diagnose;
@@ -44,7 +46,8 @@ pub(crate) async fn run(print: &ast::Print, context: &mut Context<'_>) -> Answer
         ids: TopicIds::new(),
     };
     let (tx, mut rx) = mpsc::channel(LINES_AHEAD_MAX);
-    let mut printer = Printer::new(print.interval.map_or(1, |i| i.value), print.limit.map(|l| l.value));
+    let (interval, limit) = (print.interval.map_or(1, |i| i.value), print.limit.map(|l| l.value));
+    let mut printer = Printer::new(interval, limit, Registered::new(transport.schemas()));
     let source = blocking(move || transport.open_sources(vec![plan])).await?.map_err(refused)?.pop();
     if let Some(mut source) = source {
         tokio::task::spawn_blocking(move || printer.run(source.as_mut(), &tx));
@@ -91,11 +94,13 @@ struct Printer {
     seen: u64,
     keys: Guess,
     values: Guess,
+    registered: Registered,
 }
 
 impl Printer {
-    fn new(interval: u64, left: Option<u64>) -> Self {
-        Self { interval: interval.max(1), left, seen: 0, keys: Guess::default(), values: Guess::default() }
+    fn new(interval: u64, left: Option<u64>, registered: Registered) -> Self {
+        let (keys, values) = (Guess::default(), Guess::default());
+        Self { interval: interval.max(1), left, seen: 0, keys, values, registered }
     }
 
     fn run(&mut self, source: &mut dyn Source, tx: &mpsc::Sender<Line>) {
@@ -140,12 +145,16 @@ impl Printer {
             column.as_ref().filter(|c| c.is_valid(row)).map(|c| c.value(row).to_vec())
         };
         let (key, value) = (payload(&batch.keys), payload(&batch.values));
-        let news =
-            [("Key format", self.keys.learn(key.as_deref())), ("Value format", self.values.learn(value.as_deref()))];
+        let mut by_schema = |payload: &Option<Vec<u8>>| self.registered.show(payload.as_deref()?);
+        let (key_shown, value_shown) = (by_schema(&key), by_schema(&value));
+        let keys = self.keys.learn(key.as_deref(), key_shown.as_ref().map(|(format, _)| *format));
+        let values = self.values.learn(value.as_deref(), value_shown.as_ref().map(|(format, _)| *format));
+        let news = [("Key format", keys), ("Value format", values)];
         let mut lines: Vec<String> =
             news.into_iter().filter_map(|(what, is)| is.map(|is| format!("{what}: {is}"))).collect();
         let rowtime = rowtime(batch.timestamps_ms[row]);
-        let (key, value) = (self.keys.show(key.as_deref()), self.values.show(value.as_deref()));
+        let key = key_shown.map_or_else(|| self.keys.show(key.as_deref()), |(_, json)| json);
+        let value = value_shown.map_or_else(|| self.values.show(value.as_deref()), |(_, json)| json);
         lines.push(format!("rowtime: {rowtime}, key: {key}, value: {value}, partition: {}", batch.origin.partition));
         lines
     }

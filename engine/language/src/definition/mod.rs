@@ -3,6 +3,7 @@
 //! The catalog stores definitions by name, and a topology contains those with which it was planned, so this module is
 //! below both. It does not know how definitions are written in a statement, or what may replace what.
 
+mod envelope_text;
 mod function;
 mod presence_text;
 mod schema_text;

@@ -7,7 +7,7 @@ use headwater_formats::decode::{
     Column, ColumnOrigin, EventTime, KeyWindow, RowKind, SideSpec, TopicSpec, WINDOWEND, WINDOWSTART,
     header_column_type,
 };
-use headwater_formats::format::{FormatError, FormatKind, Layout, Presence};
+use headwater_formats::format::{Envelope, FormatError, FormatKind, Layout, Presence};
 use headwater_formats::schema::WriterSchema;
 use serde::{Deserialize, Serialize};
 
@@ -109,13 +109,27 @@ pub struct SideDef {
     /// What formats with registered schemas write with: known once the schema is registered.
     #[serde(default, with = "super::schema_text", skip_serializing_if = "Option::is_none")]
     pub schema: Option<Arc<WriterSchema>>,
+    /// The full name of the record or message in schemas that are generated; left out for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// What is around the fields: a change event of Debezium, or nothing.
+    #[serde(default, with = "super::envelope_text", skip_serializing_if = "super::envelope_text::is_left_out")]
+    pub envelope: Envelope,
 }
 
 impl SideDef {
     /// A format that writes records of fields, with the settings that every format has by default.
     pub fn of(format: &str) -> Self {
         let presence = Presence::Implicit;
-        Self { format: format.to_owned(), wrapped: true, delimiter: b',', presence, schema: None }
+        Self {
+            format: format.to_owned(),
+            wrapped: true,
+            delimiter: b',',
+            presence,
+            schema: None,
+            full_name: None,
+            envelope: Envelope::Bare,
+        }
     }
 }
 
@@ -221,6 +235,10 @@ impl SourceDef {
             delimiter: side.delimiter,
             presence: side.presence,
             schema: side.schema.clone(),
+            envelope: match (side.envelope, role) {
+                (Envelope::Debezium, ColumnRole::Key) => Envelope::DebeziumKey,
+                (envelope, _) => envelope,
+            },
         }
     }
 

@@ -204,6 +204,16 @@ impl Topology {
         self
     }
 
+    /// The same steps with another definition of the stream or table that is written.
+    pub fn with_sink(mut self, sink: SourceDef) -> Self {
+        for node in &mut self.nodes {
+            if let Action::Sink(former) = &mut node.action {
+                **former = sink.clone();
+            }
+        }
+        self
+    }
+
     /// Adds a node after the last one.
     fn append(&mut self, action: Action) {
         let inputs = self.nodes.last().map(|last| last.id.clone()).into_iter().collect();

@@ -8,7 +8,7 @@ use headwater_language::catalog::{Catalog, QueryDef, owner_of};
 use headwater_language::config::{DECIMAL_DIVISION, Settings};
 use headwater_language::definition::{ColumnRole, SourceDef, SourceKind};
 use headwater_language::diagnostic::{
-    Diagnostic, INSERT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
+    Diagnostic, INSERT, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
 };
 use headwater_language::sql::ast;
 use headwater_language::topology::{AggregateWindow, ResultColumn, Topology};
@@ -17,6 +17,7 @@ use super::query::{Purpose, Streaming};
 use super::rules::not_built;
 use super::{called, circles, declaration, passed, plan, state_for};
 use crate::define::{Definition, FormatDefaults, define_made, owned, real_first, without_retention};
+use crate::schemas::Found;
 
 /// Whether a record whose timestamp column cannot be read stops the query.
 pub const THROWS_ON_INVALID_TIME: &str = "timestamp.throw.on.invalid";
@@ -72,15 +73,20 @@ impl QueryProperties {
     }
 }
 
-/// Plans `CREATE … AS SELECT`. Returns all errors found.
+/// Plans `CREATE … AS SELECT`, with the schemas that its sink asked for. Returns all errors found.
 pub fn create_as(
     create: &ast::CreateAs,
     text: &str,
     catalog: &Catalog,
     settings: &Settings,
+    found: &Found,
 ) -> Result<Persistent, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let (properties, sink_properties) = QueryProperties::take(&create.properties, &mut errors);
+    if let Some(envelope) = sink_properties.iter().find(|property| property.name.eq_ignore_ascii_case("ENVELOPE")) {
+        let message = "property \"ENVELOPE\" is for what is read: change events of Debezium are not written";
+        errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(envelope.name.span));
+    }
     let state = state_for(&create.query, catalog, settings)?;
     let planned = plan(&create.query, catalog, &state, settings, Purpose::Create(create));
     let (query, mut lowered) = planned.map_err(|found| together(&mut errors, found))?;
@@ -91,7 +97,7 @@ pub fn create_as(
     let topic_prefix = settings.get("output.topic.name.prefix");
     let declared = declaration::of(create, sink_properties, source, &lowered, topic_prefix);
     let natural = declaration::natural(&lowered);
-    let mut definition = define_made(&declared, text, catalog, &FormatDefaults::from(settings), &natural)?;
+    let mut definition = define_made(&declared, text, catalog, (&FormatDefaults::from(settings), found), &natural)?;
     // A key that stays keeps its window.
     let kept = source.window.filter(|_| !lowered.projection.rekeyed && !query.is_grouped());
     definition.source.window = lowered.windows().map_or(kept, |windows| Some(windows.def));

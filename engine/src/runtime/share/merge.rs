@@ -312,6 +312,7 @@ impl Merge {
     fn hand_over(&mut self, tasks: &mut Tasks) -> Result<(), TransportError> {
         for input in self.inputs.values_mut().filter(|input| !input.is_handled) {
             if let Some(SourceEvent::Batch(batch)) = input.waiting.front() {
+                tasks.teach(input.id, input.port, batch)?;
                 let task = tasks.get(input.id)?;
                 task.handle(&Event::Records(input.port, batch)).map_err(fault)?;
                 input.is_handled = true;

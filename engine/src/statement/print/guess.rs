@@ -2,9 +2,13 @@
 
 use std::fmt::Write;
 
+use headwater_formats::format::FormatKind;
+
 /// Formats that a payload may have, most specific first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PayloadFormat {
+    /// One with registered schemas.
+    Registered(FormatKind),
     Json,
     String,
     Int,
@@ -23,10 +27,14 @@ pub struct Guess {
 }
 
 impl Guess {
-    /// Refines the guess with a payload. Returns the guess if it has changed.
-    pub fn learn(&mut self, payload: Option<&[u8]>) -> Option<String> {
+    /// Refines the guess with a payload, which is known to be `registered` if its schema was found. Returns the guess if it has
+    /// changed.
+    pub fn learn(&mut self, payload: Option<&[u8]>, registered: Option<FormatKind>) -> Option<String> {
         if let Some(payload) = payload {
-            let fits = formats(payload);
+            let fits = match registered {
+                Some(format) => vec![PayloadFormat::Registered(format)],
+                None => formats(payload),
+            };
             self.has_text |= fits.contains(&PayloadFormat::String);
             let fitting = match self.fitting.take() {
                 None => fits,
@@ -53,6 +61,7 @@ impl Guess {
     fn describe(&self) -> String {
         match self.fitting.as_deref() {
             None => "¯\\_(ツ)_/¯ - no data processed".to_owned(),
+            Some([]) => "MIXED".to_owned(),
             Some([PayloadFormat::Bytes]) if self.has_text => "MIXED".to_owned(),
             Some(formats) => formats
                 .iter()
@@ -64,15 +73,17 @@ impl Guess {
     }
 }
 
-fn name(format: PayloadFormat) -> &'static str {
-    match format {
+fn name(format: PayloadFormat) -> String {
+    let name = match format {
+        PayloadFormat::Registered(format) => return format.to_string(),
         PayloadFormat::Json => "JSON",
         PayloadFormat::String => "KAFKA_STRING",
         PayloadFormat::Int => "KAFKA_INT",
         PayloadFormat::BigInt => "KAFKA_BIGINT",
         PayloadFormat::Double => "KAFKA_DOUBLE",
         PayloadFormat::Bytes => "BYTES",
-    }
+    };
+    name.to_owned()
 }
 
 fn formats(payload: &[u8]) -> Vec<PayloadFormat> {
@@ -100,7 +111,7 @@ fn show(format: PayloadFormat, payload: &[u8]) -> String {
         PayloadFormat::Double => {
             payload.try_into().map_or_else(|_| hex(payload), |b| f64::from_be_bytes(b).to_string())
         }
-        PayloadFormat::Bytes => hex(payload),
+        PayloadFormat::Bytes | PayloadFormat::Registered(_) => hex(payload),
     }
 }
 
@@ -122,9 +133,9 @@ mod tests {
     #[test]
     fn a_guess_narrows_and_is_reported_once() {
         let mut guess = Guess::default();
-        assert_eq!(guess.learn(Some(b"12")).as_deref(), Some("JSON or KAFKA_STRING"));
-        assert_eq!(guess.learn(Some(b"13")), None);
-        assert_eq!(guess.learn(Some(b"x y")).as_deref(), Some("KAFKA_STRING"));
+        assert_eq!(guess.learn(Some(b"12"), None).as_deref(), Some("JSON or KAFKA_STRING"));
+        assert_eq!(guess.learn(Some(b"13"), None), None);
+        assert_eq!(guess.learn(Some(b"x y"), None).as_deref(), Some("KAFKA_STRING"));
         assert_eq!(guess.show(Some(b"x y")), "x y");
         assert_eq!(guess.show(None), "<null>");
     }
@@ -132,9 +143,9 @@ mod tests {
     #[test]
     fn numbers_and_mixtures() {
         let mut guess = Guess::default();
-        guess.learn(Some(&7_i32.to_be_bytes()));
+        guess.learn(Some(&7_i32.to_be_bytes()), None);
         assert_eq!(guess.show(Some(&7_i32.to_be_bytes())), "7");
-        assert_eq!(guess.learn(Some(b"text")).as_deref(), Some("MIXED"));
+        assert_eq!(guess.learn(Some(b"text"), None).as_deref(), Some("MIXED"));
         assert_eq!(guess.show(Some(b"text")), "text");
         assert_eq!(guess.show(Some(b"\x00\xff")), "0x00FF");
     }
@@ -142,9 +153,9 @@ mod tests {
     #[test]
     fn bytes_stay_bytes_until_there_is_a_text() {
         let mut guess = Guess::default();
-        assert_eq!(guess.learn(Some(b"\x00\xff")).as_deref(), Some("BYTES"));
-        assert_eq!(guess.learn(Some(b"\x80")), None);
-        assert_eq!(guess.learn(Some(b"{}")).as_deref(), Some("MIXED"));
+        assert_eq!(guess.learn(Some(b"\x00\xff"), None).as_deref(), Some("BYTES"));
+        assert_eq!(guess.learn(Some(b"\x80"), None), None);
+        assert_eq!(guess.learn(Some(b"{}"), None).as_deref(), Some("MIXED"));
         assert_eq!((guess.show(Some(b"{}")), guess.show(Some(b"\x80"))), ("{}".to_owned(), "0x80".to_owned()));
     }
 }

@@ -1,7 +1,8 @@
 //! DESCRIBE of a stream or table.
 
-use headwater_engine::answer::{PartitionExtent, SourceDescription, SourceQuery, TopicDescription};
+use headwater_engine::answer::{PartitionExtent, SchemaDescription, SourceDescription, SourceQuery, TopicDescription};
 use headwater_engine::definition::{ColumnDef, ColumnRole, SourceDef, SourceKind};
+use headwater_formats::record::Side;
 
 use super::query;
 use crate::output::section::Section;
@@ -48,7 +49,22 @@ fn facts(source: &SourceDef, topic: &TopicDescription) -> Section {
         ("Kafka topic", format!("{} ({there})", source.topic)),
         ("Statement", source.statement.clone()),
     ];
-    Section::pairs(["Property", "Value"], facts)
+    let schemas = topic.schemas.iter().map(|schema| match schema.side {
+        Side::Key => ("Key schema", described(schema)),
+        Side::Value => ("Value schema", described(schema)),
+    });
+    Section::pairs(["Property", "Value"], facts.into_iter().chain(schemas))
+}
+
+/// `orders-value, version 2, id 7; written with id 5`.
+fn described(schema: &SchemaDescription) -> String {
+    let latest = match &schema.latest {
+        Ok((id, version)) => format!("version {version}, id {id}"),
+        Err(why) => why.clone(),
+    };
+    let newer = |id: &&u32| schema.latest.as_ref().map_or(true, |(latest, _)| latest != *id);
+    let written = schema.written_with.as_ref().filter(newer).map(|id| format!("; written with id {id}"));
+    format!("{}, {latest}{}", schema.subject, written.unwrap_or_default())
 }
 
 fn offsets(topic: &TopicDescription) -> Section {

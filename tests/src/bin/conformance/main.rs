@@ -16,6 +16,7 @@ mod payload;
 mod post;
 mod report;
 mod run;
+mod schemas;
 mod stage;
 mod subset;
 

@@ -48,6 +48,14 @@ impl<'a> Half<'a> {
         Self { format: &side.format, columns, wrapped: side.wrapped, layout: Some(source.layout(side, role)) }
     }
 
+    /// The same with payloads that are written by a registered schema, if there is one.
+    pub fn written_by(self, layout: Option<Layout>) -> Self {
+        match layout {
+            Some(layout) if FormatKind::is_registered(self.format) => Self { layout: Some(layout), ..self },
+            _ => self,
+        }
+    }
+
     /// What its payloads contain.
     pub fn shape(&self) -> Shape<'_> {
         match (self.format, &self.columns[..]) {
@@ -63,9 +71,10 @@ impl<'a> Half<'a> {
             (_, Json::Null) | ("NONE", _) => None,
             ("KAFKA", value) => Some(self.encode_kafka(value)),
             ("JSON", value) => Some(value.to_string().into_bytes()),
-            ("PROTOBUF_NOSR", value) => {
+            ("PROTOBUF_NOSR" | "AVRO" | "PROTOBUF" | "JSON_SR", value) => {
                 let json = value.to_string().into_bytes();
-                Some(self.converted(FormatKind::Json, FormatKind::ProtobufNosr, &json).unwrap_or(json))
+                let format = self.format.parse().ok()?;
+                Some(self.converted(FormatKind::Json, format, &json).unwrap_or(json))
             }
             (_, Json::Text(text)) => Some(text.clone().into_bytes()),
             (_, other) => Some(other.to_string().into_bytes()),
@@ -92,8 +101,9 @@ impl<'a> Half<'a> {
         match self.format {
             "KAFKA" => self.decode_kafka(payload).unwrap_or(Json::Text(text)),
             "JSON" => Json::parse(&text).unwrap_or(Json::Text(text)),
-            "PROTOBUF_NOSR" => {
-                let json = self.converted(FormatKind::ProtobufNosr, FormatKind::Json, payload);
+            "PROTOBUF_NOSR" | "AVRO" | "PROTOBUF" | "JSON_SR" => {
+                let format = self.format.parse().ok();
+                let json = format.and_then(|format| self.converted(format, FormatKind::Json, payload));
                 let json = json.and_then(|json| Json::parse(&String::from_utf8_lossy(&json)).ok());
                 json.unwrap_or(Json::Text(text))
             }

@@ -11,12 +11,14 @@ use headwater_engine::definition::SourceDef;
 use headwater_engine::diagnostic::{Diagnostic, INTERNAL, NOT_SUPPORTED, UNKNOWN_PROPERTY};
 use headwater_engine::sql::ast::{Literal, StatementKind};
 use headwater_engine::{Driver, Engine, MemoryDisk, Session, StepOutcome, Storage, sql};
+use headwater_formats::format::Layout;
+use headwater_formats::record::Side;
 
 use crate::case::{Case, Record};
 use crate::json::Json;
 use crate::payload::{Half, with_window, without_window};
 use crate::stage::{PARTITIONS, Stage, Written};
-use crate::{base64, compare, complaint, post, subset};
+use crate::{base64, compare, complaint, post, schemas, subset};
 
 /// Maximum number of steps, after which a query counts as never idle.
 const STEPS_MAX: usize = 10_000;
@@ -117,6 +119,7 @@ async fn play(case: &Case) -> Result<(), Stop> {
         // A topic without a number of partitions gets the number in its declaration.
         let partitions = partitions.or_else(|| case.statements.iter().find_map(|s| declared(s, name)).flatten());
         make(&stage, name, partitions.unwrap_or(PARTITIONS))?;
+        schemas::register(topic, stage.registered());
     }
     let (engine, mut session) = begin(&stage, case).await?;
     for text in &case.statements {
@@ -247,6 +250,8 @@ fn feed(stage: &Stage, case: &Case, catalog: &Catalog, record: &Record) -> Resul
         Some(source) => (Half::key(source), Half::value(source)),
         None => (Half::undeclared(key_format), Half::undeclared(value_format)),
     };
+    let key = key.written_by(written_by(source, &record.topic, Side::Key, stage));
+    let value = value.written_by(written_by(source, &record.topic, Side::Value, stage));
     let headers = record.headers.clone().unwrap_or_default().into_iter();
     let header = |(name, value): (String, Option<String>)| {
         let bytes = value.map(|v| base64::decode(&v).ok_or_else(|| fault(format!("{v} is not valid base64"))));
@@ -259,6 +264,12 @@ fn feed(stage: &Stage, case: &Case, catalog: &Catalog, record: &Record) -> Resul
         headers: headers.map(header).collect::<Result<_, _>>()?,
     };
     stage.feed(&record.topic, written).map_err(|e| fault(e.to_string()))
+}
+
+/// What one side of a topic is written with, if that is a registered schema.
+fn written_by(source: Option<&SourceDef>, topic: &str, side: Side, stage: &Stage) -> Option<Layout> {
+    let def = source.map(|source| if side == Side::Key { &source.key } else { &source.value });
+    schemas::layout_of(topic, side, def.and_then(|def| def.full_name.as_deref()), stage.registered())
 }
 
 /// The format of a topic that a case describes and that no stream or table declares.
@@ -284,7 +295,7 @@ fn outputs(stage: &Stage, case: &Case, catalog: &Catalog) -> Vec<String> {
             continue;
         };
         for (at, (wanted, found)) in wanted.iter().zip(&found).enumerate() {
-            differences.extend(record(source, wanted, found).map(|d| format!("{topic}, record {at}: {d}")));
+            differences.extend(record((source, stage), wanted, found).map(|d| format!("{topic}, record {at}: {d}")));
         }
         if wanted.len() != found.len() {
             let both = format!("{topic}: expected {} records, found {}", wanted.len(), found.len());
@@ -305,8 +316,9 @@ fn shown(source: &SourceDef, found: &Written) -> String {
     format!("{key} {value}")
 }
 
-fn record(source: &SourceDef, wanted: &Record, found: &Written) -> Option<String> {
-    let (key_half, value_half) = (Half::key(source), Half::value(source));
+fn record((source, stage): (&SourceDef, &Stage), wanted: &Record, found: &Written) -> Option<String> {
+    let key_half = Half::key(source).written_by(written_by(Some(source), &source.topic, Side::Key, stage));
+    let value_half = Half::value(source).written_by(written_by(Some(source), &source.topic, Side::Value, stage));
     let split = found.key.as_deref().map(|key| without_window(key, source.window));
     let key = key_half.decode(split.map(|(key, _)| key));
     let value = value_half.decode(found.value.as_deref());

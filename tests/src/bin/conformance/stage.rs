@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array as _, BinaryArray};
+use headwater_connectors::schemas::{MemorySchemas, Schemas};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{
     Admin, Doorbell, GroupPlan, Member, Membership, NewTopic, Position, ReadPlan, Sink, SinkOptions, Source, Transport,
@@ -54,6 +55,11 @@ impl Stage {
         admin.create_topic(&NewTopic { name: name.to_owned(), partitions, replicas: None, settings: BTreeMap::new() })
     }
 
+    /// The registered schemas.
+    pub fn registered(&self) -> &MemorySchemas {
+        self.cluster.memory_schemas()
+    }
+
     /// Writes a record without recording it.
     pub fn feed(&self, topic: &str, record: Written) -> Result<(), TransportError> {
         let batch = OutBatch {
@@ -94,6 +100,10 @@ impl Transport for Stage {
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {
         self.cluster.join_group(plan)
+    }
+
+    fn schemas(&self) -> Arc<dyn Schemas> {
+        self.cluster.schemas()
     }
 
     fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError> {

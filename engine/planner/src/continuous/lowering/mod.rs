@@ -13,6 +13,7 @@ use arrow::array::new_empty_array;
 use arrow::datatypes::{DataType, SchemaRef};
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
+use headwater_formats::format::FormatKind;
 use headwater_language::definition::{ColumnDef, ColumnRole, FunctionDef, SideDef, SourceDef, SourceKind};
 use headwater_language::diagnostic::{
     AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, RESERVED_NAME, Span, UNKNOWN_COLUMN,
@@ -59,8 +60,12 @@ impl Lowered {
     }
 
     /// Sets the key format of the exchanges whose keys have the types of the result's to that of the result, so that both assign
-    /// keys to the same partitions.
+    /// keys to the same partitions. Keys with registered schemas have the names of their columns in the schema, so they are not
+    /// written to exchanges.
     pub fn write_keys_as(&mut self, key: &SideDef) {
+        if FormatKind::is_registered(&key.format) {
+            return;
+        }
         let types: Vec<SqlType> = self.projection.columns.iter().filter(|c| c.key).map(|c| c.ty.clone()).collect();
         for node in self.builder.nodes_mut() {
             if let Action::Exchange(exchange) = &mut node.action

@@ -1,0 +1,199 @@
+//! Registered schemas in statements: those that a declaration asks for are fetched before it is planned, and those of what it
+//! creates are registered before it is published.
+
+use std::sync::Arc;
+
+use headwater_connectors::schemas::{NewSchema, RegistryError, Schemas};
+use headwater_formats::format::{FormatKind, default_full_name, schema_of};
+use headwater_formats::record::Side;
+use headwater_formats::schema::{Schema, SchemaKind, WriterSchema};
+use headwater_language::definition::{ColumnRole, SideDef, SourceDef};
+use headwater_language::diagnostic::{Diagnostic, FORMAT, Span, TRANSPORT, format_refusal};
+use headwater_planner::schemas::{Found, FoundSchema, Wanted, Which, not_found, subject};
+
+use super::Context;
+use crate::answer::SchemaDescription;
+use crate::runtime::blocking;
+
+/// Which schemas are registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Register {
+    /// Every one, since it will be written with.
+    All,
+    /// Those whose subject does not exist: whoever writes to the topic has registered theirs otherwise.
+    Missing,
+}
+
+/// Fetches the schemas that a statement asks for.
+pub(super) async fn fetch(wanted: Vec<Wanted>, context: &Context<'_>) -> Result<Found, Vec<Diagnostic>> {
+    if wanted.is_empty() {
+        return Ok(Found::default());
+    }
+    let schemas = context.process.transport().schemas();
+    blocking(move || {
+        let (mut found, mut errors) = (Found::default(), Vec::new());
+        for wanted in wanted {
+            match fetch_one(schemas.as_ref(), &wanted) {
+                Ok(schema) => found.add(wanted.side, schema),
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(found) } else { Err(errors) }
+    })
+    .await?
+}
+
+fn fetch_one(schemas: &dyn Schemas, wanted: &Wanted) -> Result<FoundSchema, Diagnostic> {
+    let found = match &wanted.which {
+        Which::Id(id) => schemas.schema(*id).map(|schema| FoundSchema { id: *id, schema }),
+        Which::Latest(subject) => {
+            schemas.latest(subject).map(|found| FoundSchema { id: found.id, schema: found.schema })
+        }
+    };
+    found.map_err(|error| match &error {
+        RegistryError::NotFound { message, .. } => not_found(wanted, message),
+        _ => failed(&error, &wanted.format, wanted.span),
+    })
+}
+
+/// The definition with the schemas that its records are written with, which are registered for it.
+pub(super) async fn register(
+    source: SourceDef,
+    which: Register,
+    span: Span,
+    context: &Context<'_>,
+) -> Result<SourceDef, Vec<Diagnostic>> {
+    if unregistered(&source).is_empty() {
+        return Ok(source);
+    }
+    let schemas = context.process.transport().schemas();
+    blocking(move || register_sides(source, which, span, schemas.as_ref())).await?
+}
+
+/// Deletes the subjects of a topic that was deleted. Returns a warning for each that could not be.
+pub(super) async fn delete(source: &SourceDef, context: &Context<'_>) -> Result<Vec<String>, Vec<Diagnostic>> {
+    let sides = [(Side::Key, &source.key), (Side::Value, &source.value)];
+    let subjects: Vec<_> = sides
+        .into_iter()
+        .filter(|(_, def)| FormatKind::is_registered(&def.format))
+        .map(|(side, _)| subject(&source.topic, side))
+        .collect();
+    if subjects.is_empty() {
+        return Ok(Vec::new());
+    }
+    let schemas = context.process.transport().schemas();
+    blocking(move || {
+        let delete = |name: String| {
+            let error = schemas.delete(&name).err()?;
+            Some(format!("subject \"{name}\" was not deleted: {error}"))
+        };
+        subjects.into_iter().filter_map(delete).collect()
+    })
+    .await
+}
+
+/// The schemas of a stream or table, as the registry has them now. Blocks.
+pub(super) fn described(source: &SourceDef, schemas: &dyn Schemas) -> Vec<SchemaDescription> {
+    let sides = [(Side::Key, &source.key), (Side::Value, &source.value)];
+    let registered = sides.into_iter().filter(|(_, def)| FormatKind::is_registered(&def.format));
+    let description = |(side, def): (Side, &SideDef)| {
+        let subject = subject(&source.topic, side);
+        let latest = schemas.latest(&subject).map(|found| (found.id, found.version)).map_err(|error| error.to_string());
+        let written_with = def.schema.as_ref().and_then(|schema| schema.id);
+        SchemaDescription { side, subject, latest, written_with }
+    };
+    registered.map(description).collect()
+}
+
+/// The sides whose format has registered schemas and that have columns, but no schema yet.
+fn unregistered(source: &SourceDef) -> Vec<(Side, SchemaKind)> {
+    let sides = [(Side::Key, &source.key, ColumnRole::Key), (Side::Value, &source.value, ColumnRole::Value)];
+    let kind = |(side, def, role): (Side, &SideDef, ColumnRole)| {
+        let kind = source.format_of(def, &role).ok().and_then(FormatKind::schema_kind)?;
+        (def.schema.is_none() && source.columns_of(&role).next().is_some()).then_some((side, kind))
+    };
+    sides.into_iter().filter_map(kind).collect()
+}
+
+fn register_sides(
+    mut source: SourceDef,
+    which: Register,
+    span: Span,
+    schemas: &dyn Schemas,
+) -> Result<SourceDef, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    for (side, kind) in unregistered(&source) {
+        match register_side(&source, (side, kind), which, span, schemas) {
+            Ok(schema) => match side {
+                Side::Key => source.key.schema = schema,
+                Side::Value => source.value.schema = schema,
+            },
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(source) } else { Err(errors) }
+}
+
+/// Registers the schema of a side. `None` if the subject exists and only missing ones are registered.
+fn register_side(
+    source: &SourceDef,
+    (side, kind): (Side, SchemaKind),
+    which: Register,
+    span: Span,
+    schemas: &dyn Schemas,
+) -> Result<Option<Arc<WriterSchema>>, Diagnostic> {
+    let (def, role) = match side {
+        Side::Key => (&source.key, ColumnRole::Key),
+        Side::Value => (&source.value, ColumnRole::Value),
+    };
+    let name = subject(&source.topic, side);
+    if which == Register::Missing {
+        match schemas.latest(&name) {
+            Ok(_) => return Ok(None),
+            Err(RegistryError::NotFound { .. }) => {}
+            Err(error) => return Err(failed(&error, &def.format, span)),
+        }
+    }
+    let full_name = def.full_name.clone().unwrap_or_else(|| default_full_name(kind, side, &source.name));
+    let layout = source.layout(def, &role);
+    let schema = schema_of(kind, &layout, &full_name).map_err(|error| format_refusal(&error).at(span))?;
+    let new = NewSchema::new(kind, schema.text.as_ref());
+    let id = schemas.register(&name, &new).map_err(|error| match error {
+        RegistryError::Incompatible { messages } => incompatible(&name, &schema, side, &messages, span),
+        error => failed(&error, &def.format, span),
+    })?;
+    Ok(Some(Arc::new(WriterSchema { id: Some(id), schema: Arc::new(schema), full_name: None })))
+}
+
+fn incompatible(subject: &str, schema: &Schema, side: Side, messages: &[String], span: Span) -> Diagnostic {
+    let message = format!("the schema of the {side} is incompatible with what subject \"{subject}\" has");
+    let differences =
+        if messages.is_empty() { "The registry does not say why.".to_owned() } else { messages.join("\n") };
+    Diagnostic::new(FORMAT, message)
+        .at(span)
+        .detail(format!("{differences}\nThe schema is {}", schema.text))
+        .hint("Write to another topic, or change the columns or the compatibility level of the subject.")
+}
+
+/// The error of a registry that cannot be asked, or that refuses.
+pub(super) fn failed(error: &RegistryError, format: &str, span: Span) -> Diagnostic {
+    match error {
+        RegistryError::NotGiven => {
+            Diagnostic::new(TRANSPORT, format!("format {format} needs a schema registry, and none is given"))
+                .at(span)
+                .hint("Start with --schema-registry http://HOST:PORT, or set \"schema.registry.url\".")
+        }
+        RegistryError::Invalid { .. } => {
+            Diagnostic::new(FORMAT, format!("the schema registry refuses the schema: {error}")).at(span)
+        }
+        _ => {
+            let failed =
+                Diagnostic { unreachable: error.is_retryable(), ..Diagnostic::new(TRANSPORT, error.to_string()) };
+            let failed = failed.at(span);
+            match error.setting() {
+                Some(setting) => failed.hint(format!("Check the setting \"{setting}\".")),
+                None => failed,
+            }
+        }
+    }
+}
