@@ -60,11 +60,13 @@ impl Site {
         let mut command = Command::new(binary::headwater());
         command.arg("--data").arg(&self.folder).env_remove("HEADWATER_BOOTSTRAP_SERVER");
         let mut heir = Embedded(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn()?);
-        // An answer shows that it has found the broker. Its input stays open, so that it goes on.
+        // An answer shows that it has found the broker. Its input and output stay open, so that it goes on.
         let (stdin, stdout) = (heir.0.stdin.as_mut(), heir.0.stdout.take());
         stdin.ok_or_else(|| io::Error::other("no input"))?.write_all(b"SHOW TOPICS;\n")?;
         let mut answer = String::new();
-        BufReader::new(stdout.ok_or_else(|| io::Error::other("no output"))?).read_line(&mut answer)?;
+        let mut stdout = BufReader::new(stdout.ok_or_else(|| io::Error::other("no output"))?);
+        stdout.read_line(&mut answer)?;
+        heir.0.stdout = Some(stdout.into_inner());
         if answer.is_empty() {
             return Err(io::Error::other("the second shell does not answer"));
         }
