@@ -56,9 +56,12 @@ fn check(world: &World) {
         assert_eq!(headwater_reads(world, topic), orders(topic), "Headwater reads {topic}");
     }
     topics.extend(KINDS.map(|kind| headwater_writes(world, kind, &run)));
-    let expected: Vec<Value> = topics.iter().flat_map(|topic| orders(topic)).collect();
     for client in &clients {
-        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        // The structs of the Go program have fields that cannot be null, as all of Headwater's can.
+        let is_read =
+            |topic: &&String| client.name != "go" || !(topic.starts_with("headwater") && topic.ends_with("avro"));
+        let topics: Vec<&str> = topics.iter().filter(is_read).map(String::as_str).collect();
+        let expected: Vec<Value> = topics.iter().flat_map(|topic| orders(topic)).collect();
         assert_eq!(client.run(world, "read", &topics), expected, "{} reads by {}", client.name, world.registry);
     }
     for client in &clients {
