@@ -291,7 +291,8 @@ impl FormatKind {
         if !self.supports_type(data_type) {
             let type_name = sql_name(data_type);
             let why = match self {
-                Self::Json | Self::JsonSr | Self::Avro => ": its maps have STRING keys",
+                Self::Json | Self::Avro => ": its maps have STRING keys",
+                Self::JsonSr => ": like those of JSON, its maps have STRING keys",
                 Self::Protobuf | Self::ProtobufNosr if has_other_keys(data_type) => ": its maps have STRING keys",
                 Self::Protobuf | Self::ProtobufNosr => ": its arrays contain neither an ARRAY nor a MAP",
                 _ => "",
