@@ -94,12 +94,14 @@ fn headwater_writes(world: &World, kind: &str, run: &str) -> String {
         "json" => ("BIGINT", "0".to_owned()),
         _ => ("TIMESTAMP", "FROM_UNIXTIME(0)".to_owned()),
     };
+    // Confluent's deserializers for Protobuf find a message by its name.
+    let named = if kind == "json" { "" } else { ", VALUE_SCHEMA_FULL_NAME = 'shop.Order'" };
     let first = if kind == "json" { "1700000000123" } else { "FROM_UNIXTIME(1700000000123)" };
     headwater(
         world,
         &format!(
             "CREATE STREAM {name} (`id` BIGINT, `item` STRUCT<`sku` STRING, `weight` DOUBLE>, `tags` ARRAY<STRING>, `note` STRING,
-             `at` {at}) WITH (KAFKA_TOPIC = '{topic}', PARTITIONS = 1, VALUE_FORMAT = '{format}');
+             `at` {at}) WITH (KAFKA_TOPIC = '{topic}', PARTITIONS = 1, VALUE_FORMAT = '{format}'{named});
              INSERT INTO {name} VALUES
                 (1, STRUCT(`sku` := 'apple', `weight` := 0.25), ARRAY['red', 'ripe'], 'größer', {first}),
                 (1099511627776, STRUCT(`sku` := '', `weight` := -0.75), ARRAY_REMOVE(ARRAY['x'], 'x'), NULL, {second});"
