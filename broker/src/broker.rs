@@ -19,8 +19,9 @@ use uuid::Uuid;
 use crate::api::on_disk;
 use crate::boot::boot_id;
 use crate::clock::now_ms;
-use crate::config::{Config, DISK_WORK_MAX, Storage};
+use crate::config::{Config, Storage};
 use crate::core::{Answers, Core};
+use crate::disk_threads::DiskThreads;
 use crate::group::{Groups, Timeouts};
 use crate::listen::listen_for_all;
 use crate::lock::{FolderLock, LockError, remember, running_broker};
@@ -190,7 +191,7 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
         lock.write_address(address).map_err(failed)?;
     }
     let (answers, lock) = (Answers::default(), Mutex::new(lock));
-    let disk = Arc::new(tokio::sync::Semaphore::new(DISK_WORK_MAX));
+    let disk = DiskThreads::new().map_err(failed)?;
     Ok(Core { config, cluster_id, journal, topics, groups, transactions, answers, disk, timer, lock })
 }
 

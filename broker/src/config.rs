@@ -32,7 +32,7 @@ pub(crate) const REQUEST_BYTES_MAX: usize = 100 << 20;
 /// its socket.
 pub(crate) const REQUEST_BYTES_IN_FLIGHT_MAX: usize = 400 << 20;
 /// How many requests can be at the disk at the same time; further ones wait for their turn. Each of them has a thread with its own
-/// memory, and more threads than this gain nothing.
+/// memory; more threads than this gain nothing.
 pub(crate) const DISK_WORK_MAX: usize = 16;
 /// The maximum size of the records in one fetch response, in bytes: Kafka's `fetch.max.bytes`.
 pub(crate) const FETCH_BYTES_MAX: usize = 55 << 20;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::clock::now_ms;
 use crate::config::{ANSWER_BYTES_MAX, Config, FETCH_BYTES_MAX, FETCH_BYTES_MIN, PRODUCER_IDLE_MS_MAX};
+use crate::disk_threads::DiskThreads;
 use crate::group::Groups;
 use crate::lock::FolderLock;
 use crate::meta::Journal;
@@ -30,8 +31,7 @@ pub(crate) struct Core {
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
     pub(crate) answers: Answers,
-    /// A permit for each request that may be at the disk.
-    pub(crate) disk: Arc<Semaphore>,
+    pub(crate) disk: DiskThreads,
     /// Notified when the next deadline may have moved closer.
     pub(crate) timer: Arc<Notify>,
     pub(crate) lock: Mutex<Option<FolderLock>>,

@@ -103,6 +103,7 @@
 //! | `properties` | Kafka's names for the options | who uses them |
 //! | `start_error` | why a broker did not start | how it starts |
 //! | `descriptors` | how many files and sockets can be open, and how they are divided | files, sockets |
+//! | `disk_threads` | the threads on which requests wait for the disk: so many and no more | the disk, requests |
 //! | `failure` | tracks a lasting failure, so that it is logged when it starts and when it is over | what fails |
 //! | `parallel` | the same work for many things, by several threads | the work |
 //! | `boot` | which start of the machine this is | who asks |
@@ -152,6 +153,7 @@ mod clock;
 mod config;
 mod core;
 mod descriptors;
+mod disk_threads;
 mod failure;
 mod group;
 mod listen;

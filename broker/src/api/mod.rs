@@ -47,25 +47,11 @@ pub(crate) struct Call {
     pub(crate) local: SocketAddr,
 }
 
-/// Runs work that may block on the disk on a thread for blocking tasks, at most [`DISK_WORK_MAX`](crate::config::DISK_WORK_MAX) at a
-/// time. Work in memory runs directly.
+/// Runs work that may block on the disk on a thread for it. Work in memory runs directly.
 pub(crate) async fn on_disk<T: Send + 'static>(core: &Core, work: impl FnOnce() -> T + Send + 'static) -> T {
-    if core.config.storage == Storage::Memory {
-        return work();
-    }
-    // It is released by the work itself, which goes on when its client is gone.
-    let permit = core.disk.clone().acquire_owned().await;
-    let work = move || {
-        let _permit = permit;
-        work()
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and this task with it.
-            Err(_) => std::future::pending().await,
-        },
+    match core.config.storage {
+        Storage::Memory => work(),
+        Storage::Folder(_) => core.disk.run(work).await,
     }
 }
 
