@@ -18,7 +18,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use arrow::array::{Array, BinaryArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use headwater_formats::format::avro::{
     AvroSchema, DEFAULT_FULL_NAME, bare_decoder, decoder, encoder, infer, schema_of,
 };
@@ -28,7 +28,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use generate::{random_record, random_value};
-use random::{damage, random_column, random_layout};
+use random::{damage, random_column, random_named_layout};
 
 const ROWS: usize = 20;
 
@@ -268,26 +268,5 @@ fn parsed(text: &str) -> AvroSchema {
 /// A random layout with names that Avro has.
 fn random_columns(rng: &mut StdRng) -> Layout {
     let count = rng.random_range(1..6);
-    let layout = random_layout(rng, FormatKind::Json, 3, count);
-    let fields = layout.fields.iter().enumerate();
-    let renamed =
-        |(at, field): (usize, &FieldRef)| Arc::new(Field::new(format!("C{at}"), named(field.data_type()), true));
-    Layout { fields: fields.map(renamed).collect(), ..layout }
-}
-
-fn named(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::List(item) => DataType::List(Arc::new(Field::new("item", named(item.data_type()), true))),
-        DataType::Map(entries, _) => {
-            let DataType::Struct(entry) = entries.data_type() else { panic!("a map has entries") };
-            let value = Field::new("value", named(entry[1].data_type()), true);
-            let entry = Fields::from(vec![Field::new("key", DataType::Utf8, false), value]);
-            DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry), false)), false)
-        }
-        DataType::Struct(fields) => {
-            let field = |(at, field): (usize, &FieldRef)| Field::new(format!("F{at}"), named(field.data_type()), true);
-            DataType::Struct(fields.iter().enumerate().map(field).collect())
-        }
-        other => other.clone(),
-    }
+    random_named_layout(rng, FormatKind::Json, 3, count)
 }

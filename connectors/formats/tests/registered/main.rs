@@ -18,7 +18,7 @@ mod schemas;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BinaryArray, new_null_array};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use arrow::datatypes::{DataType, FieldRef};
 use headwater_formats::format::{Decoded, FormatKind, Layout, Names, default_full_name, infer, schema_of};
 use headwater_formats::record::Side;
 use headwater_formats::schema::{Schema, SchemaId, WriterSchema};
@@ -27,7 +27,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use nulls::{Nulls, Place};
-use random::{damage, random_column, random_layout};
+use random::{damage, random_column, random_named_layout};
 
 const ROWS: usize = 20;
 const FORMATS: [FormatKind; 3] = [FormatKind::Avro, FormatKind::Protobuf, FormatKind::JsonSr];
@@ -53,11 +53,7 @@ struct Case {
 impl Case {
     fn new(rng: &mut StdRng, format: FormatKind) -> Self {
         let count = rng.random_range(1..8);
-        let layout = random_layout(rng, format, 3, count);
-        let fields = layout.fields.iter().enumerate();
-        let renamed =
-            |(at, field): (usize, &FieldRef)| Arc::new(Field::new(format!("C{at}"), named(field.data_type()), true));
-        let layout = Layout { fields: fields.map(renamed).collect(), ..layout };
+        let layout = random_named_layout(rng, format, 3, count);
         assert_eq!(format.check(&layout, Side::Value), Ok(()));
         Self::of(rng, format, layout)
     }
@@ -101,24 +97,6 @@ impl Case {
 
     fn all(&self) -> Vec<usize> {
         (0..self.read.len()).collect()
-    }
-}
-
-/// The type with names that every format has.
-fn named(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::List(item) => DataType::List(Arc::new(Field::new("item", named(item.data_type()), true))),
-        DataType::Map(entries, _) => {
-            let DataType::Struct(entry) = entries.data_type() else { panic!("a map has entries") };
-            let value = Field::new("value", named(entry[1].data_type()), true);
-            let entry = Fields::from(vec![Field::new("key", DataType::Utf8, false), value]);
-            DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry), false)), false)
-        }
-        DataType::Struct(fields) => {
-            let field = |(at, field): (usize, &FieldRef)| Field::new(format!("F{at}"), named(field.data_type()), true);
-            DataType::Struct(fields.iter().enumerate().map(field).collect())
-        }
-        other => other.clone(),
     }
 }
 

@@ -10,8 +10,8 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Decimal256Type, Field, Fields, Int32Type, Int64Type,
-    Time32MillisecondType, TimeUnit, TimestampMillisecondType, i256,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Decimal256Type, Field, FieldRef, Fields, Int32Type,
+    Int64Type, Time32MillisecondType, TimeUnit, TimestampMillisecondType, i256,
 };
 use headwater_formats::format::{FormatKind, Layout, Presence};
 use rand::Rng;
@@ -28,6 +28,31 @@ pub fn damage(rng: &mut StdRng, bytes: &[u8]) -> Vec<u8> {
         _ => {}
     }
     bytes
+}
+
+/// A random layout whose names every format has.
+pub fn random_named_layout(rng: &mut StdRng, kind: FormatKind, depth: u32, count: usize) -> Layout {
+    let layout = random_layout(rng, kind, depth, count);
+    let renamed =
+        |(at, field): (usize, &FieldRef)| Arc::new(Field::new(format!("C{at}"), named(field.data_type()), true));
+    Layout { fields: layout.fields.iter().enumerate().map(renamed).collect(), ..layout }
+}
+
+fn named(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::List(item) => DataType::List(Arc::new(Field::new("item", named(item.data_type()), true))),
+        DataType::Map(entries, _) => {
+            let DataType::Struct(entry) = entries.data_type() else { panic!("a map has entries") };
+            let value = Field::new("value", named(entry[1].data_type()), true);
+            let entry = Fields::from(vec![Field::new("key", DataType::Utf8, false), value]);
+            DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry), false)), false)
+        }
+        DataType::Struct(fields) => {
+            let field = |(at, field): (usize, &FieldRef)| Field::new(format!("F{at}"), named(field.data_type()), true);
+            DataType::Struct(fields.iter().enumerate().map(field).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 pub fn random_layout(rng: &mut StdRng, kind: FormatKind, depth: u32, count: usize) -> Layout {
