@@ -1,10 +1,10 @@
 //! Decodes JSON payloads to columns.
 
-use arrow::array::{Array, BinaryArray};
+use arrow::array::BinaryArray;
 
 use super::dialect::Dialect;
 use super::reader::JsonReader;
-use crate::format::batch::{Rows, Selected};
+use crate::format::batch::Selected;
 use crate::format::column::Column;
 use crate::format::{Decoded, Decoder};
 
@@ -24,17 +24,6 @@ impl JsonDecoder {
 
 impl Decoder for JsonDecoder {
     fn decode(&mut self, payloads: &BinaryArray) -> Decoded {
-        let ascii = payloads.values().is_ascii();
-        let mut absent = Vec::new();
-        let mut rows = Rows::new(&mut self.columns);
-        for row in 0..payloads.len() {
-            rows.decode(row, payloads, |payload, columns| {
-                if !self.reader.read(payload, 0, ascii, columns, row)? {
-                    absent.push(row);
-                }
-                Ok(())
-            });
-        }
-        Decoded { absent, ..rows.finish() }
+        self.reader.decode(payloads, &mut self.columns, |_| Ok(0))
     }
 }

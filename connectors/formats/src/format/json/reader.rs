@@ -1,7 +1,8 @@
-//! Reads the JSON of one payload into columns.
+//! Reads the JSON of payloads into columns.
 //!
 //! Separate from [`super::decode`] because in JSON_SR it begins behind the id of a schema.
 
+use arrow::array::{Array, BinaryArray};
 use arrow::datatypes::FieldRef;
 
 use super::check::Check;
@@ -11,7 +12,8 @@ use super::fault::{Fault, Read};
 use super::record::{Field, Record};
 use super::scan::Scan;
 use super::value::{self, Plan};
-use crate::format::batch::Selected;
+use crate::format::Decoded;
+use crate::format::batch::{Rows, Selected};
 use crate::format::column::Column;
 
 /// Reads payloads; it remembers the order of members from one to the next.
@@ -48,9 +50,31 @@ impl JsonReader {
         Self { root }
     }
 
+    /// Decodes all payloads, each from the byte that `start` gives on, or bad for the reason that it gives.
+    #[inline]
+    pub(crate) fn decode(
+        &mut self,
+        payloads: &BinaryArray,
+        columns: &mut [Column],
+        start: impl Fn(&[u8]) -> Result<usize, String>,
+    ) -> Decoded {
+        let ascii = payloads.values().is_ascii();
+        let mut absent = Vec::new();
+        let mut rows = Rows::new(columns);
+        for row in 0..payloads.len() {
+            rows.decode(row, payloads, |payload, columns| {
+                if !self.read(payload, start(payload)?, ascii, columns, row)? {
+                    absent.push(row);
+                }
+                Ok(())
+            });
+        }
+        Decoded { absent, ..rows.finish() }
+    }
+
     /// Reads the payload from byte `start` on; returns false if it is `null`. `ascii` says that it is known to be.
     #[inline]
-    pub(crate) fn read(
+    fn read(
         &mut self,
         payload: &[u8],
         start: usize,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray};
+use arrow::array::BinaryArray;
 
 use super::documents::Documents;
-use crate::format::batch::{Rows, Selected};
+use crate::format::batch::Selected;
 use crate::format::column::Column;
 use crate::format::framing::{HEADER_LEN, header, missing_ids, no_schema_id, schema_id, unknown_schema};
 use crate::format::json::{Dialect, JsonEncoder, JsonReader};
@@ -74,19 +74,7 @@ fn position(known: &[(SchemaId, Result<(), String>)], id: SchemaId) -> Result<us
 
 impl Decoder for JsonSrDecoder {
     fn decode(&mut self, payloads: &BinaryArray) -> Decoded {
-        let ascii = payloads.values().is_ascii();
-        let mut absent = Vec::new();
-        let mut rows = Rows::new(&mut self.columns);
-        for row in 0..payloads.len() {
-            rows.decode(row, payloads, |payload, columns| {
-                let start = self.schemas.start_of(payload)?;
-                if !self.reader.read(payload, start, ascii, columns, row)? {
-                    absent.push(row);
-                }
-                Ok(())
-            });
-        }
-        Decoded { absent, ..rows.finish() }
+        self.reader.decode(payloads, &mut self.columns, |payload| self.schemas.start_of(payload))
     }
 
     fn missing_schemas(&self, payloads: &BinaryArray) -> Vec<SchemaId> {
