@@ -1,7 +1,6 @@
 //! Why a payload is bad or a row cannot be written, and where.
 
 use std::borrow::Cow;
-use std::fmt;
 
 /// An error in a payload or a row. It is boxed when returned, so that results stay small.
 #[derive(Debug)]
@@ -17,16 +16,22 @@ pub(super) struct Fault {
 pub(super) type Outcome<T> = Result<T, Box<Fault>>;
 
 impl Fault {
+    /// An error at a byte of a payload, if that is known.
+    #[cold]
+    pub(super) fn new(at: Option<usize>, what: impl Into<Cow<'static, str>>) -> Box<Self> {
+        Box::new(Self { at, what: what.into(), path: Vec::new() })
+    }
+
     /// An error at a byte of a payload.
     #[cold]
     pub(super) fn at(at: usize, what: impl Into<Cow<'static, str>>) -> Box<Self> {
-        Box::new(Self { at: Some(at), what: what.into(), path: Vec::new() })
+        Self::new(Some(at), what)
     }
 
     /// An error in a row.
     #[cold]
     pub(super) fn of_row(what: impl Into<Cow<'static, str>>) -> Box<Self> {
-        Box::new(Self { at: None, what: what.into(), path: Vec::new() })
+        Self::new(None, what)
     }
 
     /// Adds the enclosing field to the path.
@@ -49,13 +54,15 @@ impl Fault {
         self.path.push(format!("[{:?}]", String::from_utf8_lossy(key)));
         self
     }
-}
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("$")?;
-        self.path.iter().rev().try_for_each(|step| f.write_str(step))?;
-        write!(f, ": {}", self.what)?;
-        self.at.map_or(Ok(()), |at| write!(f, " (byte {at})"))
+    /// The reason as text, with the path; `whole` stands for the whole payload.
+    #[cold]
+    pub(super) fn told(&self, whole: &str) -> String {
+        let path: String = match self.path.as_slice() {
+            [] => whole.to_owned(),
+            steps => std::iter::once("$").chain(steps.iter().rev().map(String::as_str)).collect(),
+        };
+        let at = self.at.map(|at| format!(" (byte {at})"));
+        format!("{path}: {}{}", self.what, at.unwrap_or_default())
     }
 }

@@ -23,6 +23,7 @@ mod column;
 mod compact;
 mod debezium;
 mod delimited;
+mod fault;
 mod framing;
 mod inferred;
 mod json;

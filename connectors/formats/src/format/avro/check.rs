@@ -1,11 +1,11 @@
 //! Checks values without keeping them: the same payloads are bad, for the same reason, as in [`super::read`].
 
 use super::decimal;
-use super::fault::Outcome;
 use super::map::check_map;
 use super::plan::{Action, Fields, Items, Plan, Text};
 use super::read::{Run, read_time, read_time_micros};
 use super::skip::skip;
+use crate::format::fault::Outcome;
 
 /// Returns the error with which a column would reject the value.
 pub(super) fn check(run: &mut Run<'_>, plan: &Plan) -> Outcome<()> {

@@ -1,6 +1,6 @@
 //! Reads Avro's primitive values from a payload. Nothing is read, and no room is reserved, beyond its end.
 
-use super::fault::{Fault, Outcome};
+use crate::format::fault::{Fault, Outcome};
 
 /// A position in a payload.
 pub(super) struct Cursor<'a> {

@@ -4,8 +4,8 @@ use arrow::array::ArrowNativeTypeOp;
 use arrow::datatypes::{Decimal128Type, Decimal256Type, DecimalType, i256};
 
 use super::cursor::Cursor;
-use super::fault::{Fault, Outcome};
 use super::plan::Decimal;
+use crate::format::fault::{Fault, Outcome};
 
 /// Reads a decimal that fits a column of up to 38 digits without rounding.
 #[inline]

@@ -9,10 +9,10 @@ use super::super::framing::header;
 use super::super::kind::FormatError;
 use super::super::{Encoded, Encoder, Layout};
 use super::cells::Cells;
-use super::fault::Outcome;
 use super::schema::{AvroSchema, Branches, Kind, NodeId};
 use super::write::{Part, Slot, write_length, write_parts};
 use super::write_plan::WritePlanner;
+use crate::format::fault::Outcome;
 use crate::schema::SchemaId;
 
 /// An encoder for all fields of a layout. Payloads begin with the schema's id if it is given, and are bare otherwise.
@@ -98,7 +98,7 @@ impl AvroEncoder {
             }
             payloads.push(|out| {
                 out.extend_from_slice(&self.header);
-                self.root.write(cells, row, out).map_err(|fault| fault.to_string())
+                self.root.write(cells, row, out).map_err(|fault| fault.told("$"))
             });
         }
         payloads.finish()

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 
 use super::super::column::{Bytes, Map};
 use super::check::check;
-use super::fault::Outcome;
 use super::plan::{Entries, Plan};
 use super::read::{Run, push_bytes, read};
 use super::text::push_text;
+use crate::format::fault::Outcome;
 
 /// Up to this number of keys, duplicates are found by comparing all pairs; beyond it, with a hash set.
 const PAIRWISE_MAX: usize = 8;

@@ -47,7 +47,6 @@ mod decimal;
 mod decode;
 mod default;
 mod encode;
-mod fault;
 mod generate;
 mod infer;
 mod logical;

@@ -6,10 +6,10 @@ use super::super::Layout;
 use super::super::column::Column;
 use super::check::check;
 use super::cursor::Cursor;
-use super::fault::Outcome;
 use super::plan::{Fields, Plan, Planner};
 use super::read::{Run, read, read_fields};
 use super::schema::{AvroSchema, Branches, Kind, NodeId};
+use crate::format::fault::Outcome;
 
 /// A writer's schema, compiled for a layout and the requested fields.
 pub(super) struct Program {

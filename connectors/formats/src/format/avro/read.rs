@@ -6,12 +6,12 @@ use super::super::text::COLUMN_FULL;
 use super::check::check;
 use super::cursor::Cursor;
 use super::decimal;
-use super::fault::{Fault, Outcome};
 use super::map::read_map;
 use super::plan::{Action, Fields, Items, Plan};
 use super::schema::AvroSchema;
 use super::skip::skip;
 use super::text::push_text;
+use crate::format::fault::{Fault, Outcome};
 
 /// The payload that is being read.
 pub(super) struct Run<'a> {

@@ -2,8 +2,8 @@
 //! checked; the texts in them are not, and neither are blocks of arrays and maps whose writer gave their size.
 
 use super::cursor::Cursor;
-use super::fault::Outcome;
 use super::schema::{AvroSchema, Field, Kind, NodeId};
+use crate::format::fault::Outcome;
 
 /// How deep skipped values may be nested, as recursive schemas have no limit of their own.
 const NESTING_MAX: usize = 256;

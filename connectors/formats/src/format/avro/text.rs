@@ -4,8 +4,8 @@ use super::super::column::Bytes;
 use super::super::number::write_double;
 use super::super::text::COLUMN_FULL;
 use super::cursor::Cursor;
-use super::fault::Outcome;
 use super::plan::Text;
+use crate::format::fault::Outcome;
 
 /// Reads a scalar and adds its text.
 pub(super) fn push_text(cursor: &mut Cursor<'_>, text: Text, bytes: &mut Bytes) -> Outcome<()> {

@@ -4,7 +4,7 @@ use arrow::datatypes::{Decimal256Type, DecimalType, i256};
 
 use super::cells::{Cells, Values};
 use super::decimal::{rescaled, shortest};
-use super::fault::{Fault, Outcome};
+use crate::format::fault::{Fault, Outcome};
 
 /// Where a value is written, and what is written if there is none.
 #[derive(Debug)]

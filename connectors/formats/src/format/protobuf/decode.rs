@@ -8,7 +8,7 @@ use std::slice;
 
 use arrow::array::{Array as _, BinaryArray};
 
-use super::fault::{Fault, Read};
+use super::WHOLE;
 use super::known::{self, wrong_type};
 use super::layout::message_of;
 use super::map;
@@ -17,6 +17,7 @@ use super::plan::{FieldPlan, Found, Plan, Reader, Shape, State};
 use super::wire::{BYTES, Input};
 use crate::format::batch::{Rows, Selected};
 use crate::format::column::{Array, Column, ColumnFull, Values};
+use crate::format::fault::{Fault, Outcome};
 use crate::format::kind::FormatError;
 use crate::format::text::COLUMN_FULL;
 use crate::format::{Decoded, Decoder, Layout};
@@ -47,7 +48,7 @@ impl Decoder for ProtobufDecoder {
         let mut rows = Rows::new(&mut self.columns);
         for row in 0..payloads.len() {
             rows.decode(row, payloads, |payload, columns| {
-                self.plan.read(&mut Input::new(payload), Some(columns)).map_err(|fault| fault.to_string())
+                self.plan.read(&mut Input::new(payload), Some(columns)).map_err(|fault| fault.told(WHOLE))
             });
         }
         rows.finish()
@@ -57,7 +58,7 @@ impl Decoder for ProtobufDecoder {
 impl Plan {
     /// Reads a message, adding one row to each column; without columns, it is only checked. After a fault, the columns
     /// contain partial values, which the caller must truncate.
-    pub(super) fn read(&mut self, input: &mut Input<'_>, mut columns: Option<&mut [Column]>) -> Read<()> {
+    pub(super) fn read(&mut self, input: &mut Input<'_>, mut columns: Option<&mut [Column]>) -> Outcome<()> {
         self.find(input, columns.as_deref_mut())?;
         for (field, found) in self.fields.iter_mut().zip(&self.found) {
             if field.is_member {
@@ -65,7 +66,7 @@ impl Plan {
             }
             let column = column_of(field.column, &mut columns);
             if let Err(fault) = field.finish(*found, input, column) {
-                return Err(fault.within(&field.name));
+                return Err(fault.in_field(&field.name));
             }
         }
         self.finish_unions(input, &mut columns)?;
@@ -79,7 +80,7 @@ impl Plan {
 
     /// Writes the columns that are oneofs: null if the message has none of their fields.
     #[inline]
-    fn finish_unions(&mut self, input: &Input<'_>, columns: &mut Option<&mut [Column]>) -> Read<()> {
+    fn finish_unions(&mut self, input: &Input<'_>, columns: &mut Option<&mut [Column]>) -> Outcome<()> {
         for union in &self.unions {
             let mut column = column_of(union.column, columns);
             let is_present = |member: &usize| self.found[*member].state != State::Absent;
@@ -95,7 +96,7 @@ impl Plan {
                 };
                 let field = &mut self.fields[member];
                 if let Err(fault) = field.finish(self.found[member], input, child) {
-                    return Err(fault.within(&field.name));
+                    return Err(fault.in_field(&field.name));
                 }
             }
             column.into_iter().for_each(Column::close);
@@ -105,7 +106,7 @@ impl Plan {
 
     /// Finds the last value of each field, and reads elements and entries.
     #[inline]
-    fn find(&mut self, input: &mut Input<'_>, mut columns: Option<&mut [Column]>) -> Read<()> {
+    fn find(&mut self, input: &mut Input<'_>, mut columns: Option<&mut [Column]>) -> Outcome<()> {
         self.found.fill(Found::default());
         // Fields come in the order of their numbers from nearly every writer.
         let mut next = 0;
@@ -124,7 +125,7 @@ impl Plan {
             next = index + 1;
             let (field, found) = (&mut self.fields[index], &mut self.found[index]);
             if let Err(fault) = field.find(tag, input, found, &mut columns) {
-                return Err(fault.within(&field.name));
+                return Err(fault.in_field(&field.name));
             }
             if let Some(union) = field.union {
                 self.replace_others(index, union);
@@ -160,7 +161,7 @@ impl FieldPlan {
         input: &mut Input<'_>,
         found: &mut Found,
         columns: &mut Option<&mut [Column]>,
-    ) -> Read<()> {
+    ) -> Outcome<()> {
         match self.shape {
             Shape::Optional | Shape::Implicit if tag == self.tag => {
                 let value = input.value(tag & 7)?;
@@ -203,7 +204,7 @@ impl FieldPlan {
         input: &mut Input<'_>,
         found: &mut Found,
         column: Option<&mut Column>,
-    ) -> Read<()> {
+    ) -> Outcome<()> {
         let mut items = column.map(|column| &mut *array_of(column).items);
         let count = &mut found.value;
         if tag == self.tag {
@@ -229,14 +230,20 @@ impl FieldPlan {
     }
 
     #[inline]
-    fn read_element(&mut self, value: u64, input: &Input<'_>, items: Option<&mut Column>, count: &mut u64) -> Read<()> {
+    fn read_element(
+        &mut self,
+        value: u64,
+        input: &Input<'_>,
+        items: Option<&mut Column>,
+        count: &mut u64,
+    ) -> Outcome<()> {
         let index = *count as usize;
         *count += 1;
         self.reader.read(value, input, items).map_err(|fault| fault.in_item(index))
     }
 
     /// Reads an entry of a map.
-    pub(super) fn read_entry(&mut self, entry: u64, input: &Input<'_>, column: Option<&mut Column>) -> Read<()> {
+    pub(super) fn read_entry(&mut self, entry: u64, input: &Input<'_>, column: Option<&mut Column>) -> Outcome<()> {
         let Reader::Message(plan) = &mut self.reader else { unreachable!("the entries of a map are messages") };
         let mut input = input.inner(entry);
         let Some(column) = column else { return plan.read(&mut input, None) };
@@ -247,7 +254,7 @@ impl FieldPlan {
     }
 
     /// The key of the entry that was read last.
-    pub(super) fn entry_key(&self, entry: &Input<'_>) -> Read<Vec<u8>> {
+    pub(super) fn entry_key(&self, entry: &Input<'_>) -> Outcome<Vec<u8>> {
         let Reader::Message(plan) = &self.reader else { unreachable!("the entries of a map are messages") };
         let mut key = Vec::new();
         write_key(plan, entry, &mut key)?;
@@ -256,7 +263,7 @@ impl FieldPlan {
 
     /// Writes what was found of the field as one row.
     #[inline]
-    fn finish(&mut self, found: Found, input: &Input<'_>, column: Option<&mut Column>) -> Read<()> {
+    fn finish(&mut self, found: Found, input: &Input<'_>, column: Option<&mut Column>) -> Outcome<()> {
         match (self.shape, found.state) {
             (Shape::Optional | Shape::Implicit, State::Present) => self.reader.read(found.value, input, column),
             (Shape::Implicit, State::Absent) => {
@@ -288,7 +295,7 @@ impl FieldPlan {
 impl Reader {
     /// Reads a value of which `value` has the bits or the part of `input`.
     #[inline]
-    fn read(&mut self, value: u64, input: &Input<'_>, column: Option<&mut Column>) -> Read<()> {
+    fn read(&mut self, value: u64, input: &Input<'_>, column: Option<&mut Column>) -> Outcome<()> {
         match self {
             Self::Scalar(primitive) => read_scalar(*primitive, value, input, column),
             Self::Enum(names) => read_enum(names, value, column),
@@ -297,7 +304,7 @@ impl Reader {
         }
     }
 
-    fn read_message(&mut self, mut input: Input<'_>, column: Option<&mut Column>) -> Read<()> {
+    fn read_message(&mut self, mut input: Input<'_>, column: Option<&mut Column>) -> Outcome<()> {
         match self {
             Self::Scalar(_) | Self::Enum(_) | Self::Ignored => unreachable!("a scalar has no fields"),
             Self::Wrapper(primitive) => {
@@ -348,7 +355,7 @@ fn children_of(column: &mut Column) -> &mut [Column] {
 }
 
 /// Reads a value of an enum as its name. One without a name has the name that Java gives it.
-fn read_enum(names: &Enum, value: u64, column: Option<&mut Column>) -> Read<()> {
+fn read_enum(names: &Enum, value: u64, column: Option<&mut Column>) -> Outcome<()> {
     let Some(column) = column else { return Ok(()) };
     let number = value as i32;
     match names.name_of(number) {
@@ -362,7 +369,7 @@ fn read_enum(names: &Enum, value: u64, column: Option<&mut Column>) -> Read<()> 
 
 /// Appends the key of the entry that was read last, as a text.
 #[inline]
-fn write_key(plan: &Plan, entry: &Input<'_>, out: &mut Vec<u8>) -> Read<()> {
+fn write_key(plan: &Plan, entry: &Input<'_>, out: &mut Vec<u8>) -> Outcome<()> {
     match plan.fields[0].reader {
         Reader::Scalar(primitive) => write_plain_key(primitive, plan.found[0].value, entry, out),
         Reader::Wrapper(primitive) => {
@@ -395,7 +402,7 @@ fn push<T>(value: T, column: Option<&mut Column>, push: impl FnOnce(&mut Values,
 }
 
 /// The value of a message that wraps it: its field 1, or the default.
-fn wrapped(primitive: Primitive, input: &mut Input<'_>) -> Read<u64> {
+fn wrapped(primitive: Primitive, input: &mut Input<'_>) -> Outcome<u64> {
     let mut value = 0;
     while !input.is_empty() {
         match input.tag()? {
@@ -408,7 +415,7 @@ fn wrapped(primitive: Primitive, input: &mut Input<'_>) -> Read<u64> {
 }
 
 #[inline]
-fn read_scalar(primitive: Primitive, value: u64, input: &Input<'_>, column: Option<&mut Column>) -> Read<()> {
+fn read_scalar(primitive: Primitive, value: u64, input: &Input<'_>, column: Option<&mut Column>) -> Outcome<()> {
     match primitive {
         Primitive::String => {
             let part = input.part(value);
@@ -430,7 +437,7 @@ fn read_scalar(primitive: Primitive, value: u64, input: &Input<'_>, column: Opti
 }
 
 #[inline]
-fn push_bytes(part: &[u8], column: Option<&mut Column>) -> Read<()> {
+fn push_bytes(part: &[u8], column: Option<&mut Column>) -> Outcome<()> {
     let Some(column) = column else { return Ok(()) };
     match &mut column.values {
         Values::String(bytes) | Values::Bytes(bytes) => bytes.push(part).map_err(|full| column_full(&full))?,

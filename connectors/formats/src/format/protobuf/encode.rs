@@ -10,13 +10,14 @@ use arrow::datatypes::{
     TimestampMillisecondType, i256,
 };
 
-use super::fault::{Fault, Read};
+use super::WHOLE;
 use super::known;
 use super::layout::message_of;
 use super::message::{Message, Primitive};
 use super::wire::{BYTES, FIXED32, FIXED64, VARINT, put_bytes, put_message, put_varint, zigzag};
 use super::write_plan::{Form, KeyPart, Part, Shape, Source, Symbols, UnionPart, Value};
 use crate::format::batch::{Payloads, conform, is_present};
+use crate::format::fault::{Fault, Outcome};
 use crate::format::framing::header;
 use crate::format::kind::FormatError;
 use crate::format::{Encoded, Encoder, Layout};
@@ -77,7 +78,7 @@ impl Encoder for ProtobufEncoder {
             match is_present(null_rows, row) {
                 true => payloads.push(|out| {
                     out.extend_from_slice(&self.header);
-                    writer.write(row, out).map_err(|fault| fault.to_string())
+                    writer.write(row, out).map_err(|fault| fault.told(WHOLE))
                 }),
                 false => payloads.push_null(),
             }
@@ -98,15 +99,15 @@ impl<'a> MessageWriter<'a> {
     }
 
     #[inline]
-    fn write(&self, row: usize, out: &mut Vec<u8>) -> Read<()> {
+    fn write(&self, row: usize, out: &mut Vec<u8>) -> Outcome<()> {
         for union in self.unions {
             let present = |part: &&usize| is_present(self.fields[**part].nulls.as_ref(), row);
             if union.parts.iter().filter(present).count() > 1 {
-                return Err(Fault::new(None, "several fields of the oneof have a value").within(&union.name));
+                return Err(Fault::new(None, "several fields of the oneof have a value").in_field(&union.name));
             }
         }
         for field in &self.fields {
-            field.write(row, out).map_err(|fault| fault.within(field.name))?;
+            field.write(row, out).map_err(|fault| fault.in_field(field.name))?;
         }
         Ok(())
     }
@@ -184,7 +185,7 @@ impl<'a> FieldWriter<'a> {
     }
 
     #[inline]
-    fn write(&self, row: usize, out: &mut Vec<u8>) -> Read<()> {
+    fn write(&self, row: usize, out: &mut Vec<u8>) -> Outcome<()> {
         if matches!(self.often, Often::Never) || !is_present(self.nulls.as_ref(), row) {
             out.extend_from_slice(self.null);
             return Ok(());
@@ -207,14 +208,21 @@ impl<'a> FieldWriter<'a> {
     }
 
     #[inline]
-    fn write_value(&self, at: usize, out: &mut Vec<u8>) -> Read<()> {
+    fn write_value(&self, at: usize, out: &mut Vec<u8>) -> Outcome<()> {
         put_varint(self.tag, out);
         self.values.write(at, out)
     }
 
     /// Writes an entry of a map, key and value even if they are defaults, as nearly all writers do. A value that is null
     /// is left out.
-    fn write_entry(&self, at: usize, key: KeyPart, text: &str, value: &FieldWriter<'_>, out: &mut Vec<u8>) -> Read<()> {
+    fn write_entry(
+        &self,
+        at: usize,
+        key: KeyPart,
+        text: &str,
+        value: &FieldWriter<'_>,
+        out: &mut Vec<u8>,
+    ) -> Outcome<()> {
         put_varint(self.tag, out);
         put_message(out, |out| {
             key.write(text, out)?;
@@ -223,12 +231,12 @@ impl<'a> FieldWriter<'a> {
                 _ => value.write(at, out),
             }
         })
-        .map_err(|fault| fault.in_entry(text))
+        .map_err(|fault| fault.in_entry(text.as_bytes()))
     }
 }
 
 impl KeyPart {
-    fn write(self, text: &str, out: &mut Vec<u8>) -> Read<()> {
+    fn write(self, text: &str, out: &mut Vec<u8>) -> Outcome<()> {
         match self.is_wrapped {
             false => self.write_as(self.number, text, out),
             true => {
@@ -238,7 +246,7 @@ impl KeyPart {
         }
     }
 
-    fn write_as(self, number: u32, text: &str, out: &mut Vec<u8>) -> Read<()> {
+    fn write_as(self, number: u32, text: &str, out: &mut Vec<u8>) -> Outcome<()> {
         put_varint(u64::from(number << 3 | self.primitive.wire()), out);
         let bits = match self.primitive {
             Primitive::String => {
@@ -269,7 +277,7 @@ impl Elements<'_> {
         self.offsets[row] == self.offsets[row + 1]
     }
 
-    fn each(&self, row: usize, mut write: impl FnMut(usize) -> Read<()>) -> Read<()> {
+    fn each(&self, row: usize, mut write: impl FnMut(usize) -> Outcome<()>) -> Outcome<()> {
         let start = self.offsets[row] as usize;
         for at in start..self.offsets[row + 1] as usize {
             let written = match is_present(self.nulls, at) {
@@ -386,7 +394,7 @@ impl<'a> Values<'a> {
 
     /// Appends a value without its tag.
     #[inline]
-    fn write(&self, at: usize, out: &mut Vec<u8>) -> Read<()> {
+    fn write(&self, at: usize, out: &mut Vec<u8>) -> Outcome<()> {
         match self {
             Self::Boolean(values) => out.push(values.value(at).into()),
             Self::Int(values) => put_varint(i64::from(values[at]) as u64, out),
@@ -414,7 +422,7 @@ impl<'a> Values<'a> {
     }
 
     /// Appends the fields of a value that is a message.
-    fn write_message(&self, at: usize, out: &mut Vec<u8>) -> Read<()> {
+    fn write_message(&self, at: usize, out: &mut Vec<u8>) -> Outcome<()> {
         match self {
             Self::Date(days) => known::write_date(days[at], out),
             Self::Time(times) => known::write_time(times[at], out)?,
@@ -437,14 +445,14 @@ impl<'a> Values<'a> {
     }
 }
 
-fn write_integer(integer: i64, primitive: Primitive, out: &mut Vec<u8>) -> Read<()> {
+fn write_integer(integer: i64, primitive: Primitive, out: &mut Vec<u8>) -> Outcome<()> {
     let bits = primitive.bits_of(integer);
     let bits = bits.ok_or_else(|| Fault::new(None, format!("{integer} is out of range for the type of the field")))?;
     put_bits(primitive.wire(), bits, out);
     Ok(())
 }
 
-fn write_symbol(name: &str, symbols: &Symbols, out: &mut Vec<u8>) -> Read<()> {
+fn write_symbol(name: &str, symbols: &Symbols, out: &mut Vec<u8>) -> Outcome<()> {
     let number = symbols.number_of(name);
     let unknown = || Fault::new(None, format!("\"{name}\" is not a value of the enum {}", symbols.name()));
     put_varint(i64::from(number.ok_or_else(unknown)?) as u64, out);

@@ -11,8 +11,8 @@
 
 use arrow::datatypes::i256;
 
-use super::fault::{Fault, Read};
 use super::wire::{BYTES, Input, VARINT, put_bytes, put_varint};
+use crate::format::fault::{Fault, Outcome};
 use crate::format::unscaled::{has_digits, number_of};
 
 const NANOS_A_MS: i64 = 1_000_000;
@@ -23,7 +23,7 @@ const DAYS_TO_EPOCH: i64 = 719_468;
 const DAYS_AN_ERA: i64 = 146_097;
 
 /// Reads the numbers with the field numbers 1 to `N`; those that are absent are 0.
-fn numbers<const N: usize>(mut input: Input<'_>) -> Read<[i64; N]> {
+fn numbers<const N: usize>(mut input: Input<'_>) -> Outcome<[i64; N]> {
     let mut numbers = [0; N];
     while !input.is_empty() {
         let tag = input.tag()?;
@@ -43,7 +43,7 @@ pub(super) fn wrong_type(input: &Input<'_>, tag: u32) -> Box<Fault> {
 }
 
 /// Reads a `google.type.Date` as days since 1970. One of zeros only, which is the default of the message, is no date.
-pub(super) fn read_date(input: Input<'_>) -> Read<Option<i32>> {
+pub(super) fn read_date(input: Input<'_>) -> Outcome<Option<i32>> {
     let place = input.clone();
     let [year, month, day] = numbers(input)?.map(|number| i64::from(number as i32));
     if [year, month, day] == [0; 3] {
@@ -57,7 +57,7 @@ pub(super) fn read_date(input: Input<'_>) -> Read<Option<i32>> {
 }
 
 /// Reads a `google.type.TimeOfDay` as milliseconds.
-pub(super) fn read_time(input: Input<'_>) -> Read<i32> {
+pub(super) fn read_time(input: Input<'_>) -> Outcome<i32> {
     let place = input.clone();
     let [hours, minutes, seconds, nanos] = numbers(input)?.map(|number| i64::from(number as i32));
     let is_time = (0..24).contains(&hours)
@@ -71,7 +71,7 @@ pub(super) fn read_time(input: Input<'_>) -> Read<i32> {
 }
 
 /// Reads a `google.protobuf.Timestamp` as milliseconds since 1970.
-pub(super) fn read_timestamp(input: Input<'_>) -> Read<i64> {
+pub(super) fn read_timestamp(input: Input<'_>) -> Outcome<i64> {
     let place = input.clone();
     let [seconds, nanos] = numbers(input)?;
     let nanos = i64::from(nanos as i32);
@@ -83,7 +83,7 @@ pub(super) fn read_timestamp(input: Input<'_>) -> Read<i64> {
 }
 
 /// Reads a `confluent.type.Decimal` as the unscaled number of a DECIMAL, which must hold it without rounding.
-pub(super) fn read_decimal(mut input: Input<'_>, precision: u8, scale: i8) -> Read<i256> {
+pub(super) fn read_decimal(mut input: Input<'_>, precision: u8, scale: i8) -> Outcome<i256> {
     let place = input.clone();
     let (mut unscaled, mut given) = (&[][..], 0);
     while !input.is_empty() {
@@ -126,7 +126,7 @@ pub(super) fn write_date(days: i32, out: &mut Vec<u8>) {
 }
 
 /// Appends the fields of a `google.type.TimeOfDay`. Fails for a time that is not within a day.
-pub(super) fn write_time(ms: i32, out: &mut Vec<u8>) -> Read<()> {
+pub(super) fn write_time(ms: i32, out: &mut Vec<u8>) -> Outcome<()> {
     let ms = i64::from(crate::format::text::time_of_day(ms).map_err(|reason| Fault::new(None, reason))?);
     let seconds = ms / 1000;
     put_numbers([seconds / 3600, seconds / 60 % 60, seconds % 60, ms % 1000 * NANOS_A_MS], out);

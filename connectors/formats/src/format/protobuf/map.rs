@@ -5,10 +5,10 @@
 use std::collections::HashMap;
 
 use super::decode::MADE_FOR_COLUMN;
-use super::fault::Read;
 use super::plan::FieldPlan;
 use super::wire::{BYTES, Input};
 use crate::format::column::{Column, Map, Values};
+use crate::format::fault::Outcome;
 
 /// Up to this number of keys, duplicates are found by comparing all pairs; beyond it, by sorting.
 const PAIRWISE_MAX: usize = 8;
@@ -22,7 +22,7 @@ pub(super) fn of_column(column: &mut Column) -> &mut Map {
 }
 
 /// Completes a row with the entries that were read from `input`.
-pub(super) fn finish(field: &mut FieldPlan, input: &Input<'_>, column: &mut Column) -> Read<()> {
+pub(super) fn finish(field: &mut FieldPlan, input: &Input<'_>, column: &mut Column) -> Outcome<()> {
     let map = of_column(column);
     let first = map.closed_entries();
     if has_duplicate(map, first, &mut field.order) {
@@ -49,7 +49,7 @@ fn has_duplicate(map: &Map, first: usize, order: &mut Vec<usize>) -> bool {
 
 /// The last entry of each key, in the order in which the keys first occur.
 #[cold]
-fn last_entries(field: &mut FieldPlan, input: &Input<'_>) -> Read<Vec<u64>> {
+fn last_entries(field: &mut FieldPlan, input: &Input<'_>) -> Outcome<Vec<u64>> {
     let mut entries = Vec::new();
     let mut by_key = HashMap::new();
     let mut rest = input.again();

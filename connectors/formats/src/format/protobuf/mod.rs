@@ -47,7 +47,6 @@
 
 mod decode;
 mod encode;
-mod fault;
 mod framed;
 mod generate;
 mod given;
@@ -63,6 +62,9 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod wire;
+
+/// What stands for a whole payload in the reason why it is bad.
+const WHOLE: &str = "not valid Protobuf";
 mod write_plan;
 
 pub(super) use decode::ProtobufDecoder;

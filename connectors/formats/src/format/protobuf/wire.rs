@@ -3,7 +3,9 @@
 //! Separate because it knows bytes only: neither messages nor columns. A cursor never looks beyond the message it was
 //! made for, and nothing is allocated for a length that a payload announces.
 
-use super::fault::{Fault, Read};
+use std::borrow::Cow;
+
+use crate::format::fault::{Fault, Outcome};
 
 /// A varint.
 pub(super) const VARINT: u32 = 0;
@@ -87,13 +89,13 @@ impl<'a> Input<'a> {
     }
 
     #[cold]
-    pub(super) fn fault(&self, what: impl Into<String>) -> Box<Fault> {
+    pub(super) fn fault(&self, what: impl Into<Cow<'static, str>>) -> Box<Fault> {
         Fault::new(self.base.map(|base| base + self.at), what)
     }
 
     /// Reads the tag of a field: its number in the upper 29 bits, its wire type in the lower 3.
     #[inline]
-    pub(super) fn tag(&mut self) -> Read<u32> {
+    pub(super) fn tag(&mut self) -> Outcome<u32> {
         let start = self.at;
         let tag = self.varint()?;
         match u32::try_from(tag) {
@@ -107,7 +109,7 @@ impl<'a> Input<'a> {
 
     /// Reads a value of a wire type: the bits of a number, or the place of bytes as a part.
     #[inline]
-    pub(super) fn value(&mut self, wire: u32) -> Read<u64> {
+    pub(super) fn value(&mut self, wire: u32) -> Outcome<u64> {
         match wire {
             VARINT => self.varint(),
             BYTES => self.length_and_bytes(),
@@ -118,7 +120,7 @@ impl<'a> Input<'a> {
     }
 
     #[inline]
-    pub(super) fn varint(&mut self) -> Read<u64> {
+    pub(super) fn varint(&mut self) -> Outcome<u64> {
         match self.bytes.get(self.at) {
             Some(byte) if *byte < 0x80 => {
                 self.at += 1;
@@ -130,7 +132,7 @@ impl<'a> Input<'a> {
 
     /// Reads a varint of up to eight bytes at once, if there are eight.
     #[inline]
-    fn long_varint(&mut self) -> Read<u64> {
+    fn long_varint(&mut self) -> Outcome<u64> {
         let Some(eight) = self.bytes[self.at..].first_chunk::<8>() else { return self.any_varint() };
         let word = u64::from_le_bytes(*eight);
         let stop = !word & MORE;
@@ -142,7 +144,7 @@ impl<'a> Input<'a> {
         Ok(without_continuation(word & (u64::MAX >> (64 - bits))))
     }
 
-    fn any_varint(&mut self) -> Read<u64> {
+    fn any_varint(&mut self) -> Outcome<u64> {
         let start = self.at;
         let mut value = 0;
         for (index, byte) in self.bytes[start..].iter().take(10).enumerate() {
@@ -170,7 +172,7 @@ impl<'a> Input<'a> {
     }
 
     #[inline]
-    fn length_and_bytes(&mut self) -> Read<u64> {
+    fn length_and_bytes(&mut self) -> Outcome<u64> {
         let start = self.at;
         let len = self.varint()?;
         let rest = (self.bytes.len() - self.at) as u64;
@@ -184,7 +186,7 @@ impl<'a> Input<'a> {
     }
 
     #[inline]
-    fn fixed<const N: usize>(&mut self) -> Read<[u8; N]> {
+    fn fixed<const N: usize>(&mut self) -> Outcome<[u8; N]> {
         match self.take() {
             Some(bytes) => Ok(bytes),
             None => Err(self.ends("a number")),
@@ -193,14 +195,14 @@ impl<'a> Input<'a> {
 
     /// Skips the value of a field whose tag was read.
     #[inline]
-    pub(super) fn skip(&mut self, tag: u32) -> Read<()> {
+    pub(super) fn skip(&mut self, tag: u32) -> Outcome<()> {
         match tag & 7 {
             wire @ (VARINT | FIXED64 | BYTES | FIXED32) => self.value(wire).map(drop),
             _ => self.skip_group(tag, 0),
         }
     }
 
-    fn skip_group(&mut self, tag: u32, depth: usize) -> Read<()> {
+    fn skip_group(&mut self, tag: u32, depth: usize) -> Outcome<()> {
         if tag & 7 != GROUP {
             return Err(self.fault(match tag & 7 {
                 GROUP_END => "the end of a group that did not begin".to_owned(),
@@ -286,7 +288,7 @@ pub(super) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 /// Appends what `write` appends after its length. Most lengths take one byte, so the bytes are moved only if it takes
 /// more.
 #[inline]
-pub(super) fn put_message(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Read<()>) -> Read<()> {
+pub(super) fn put_message(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Outcome<()>) -> Outcome<()> {
     let start = out.len();
     out.push(0);
     write(out)?;
