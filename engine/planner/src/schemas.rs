@@ -263,7 +263,7 @@ impl Completed {
     /// What is around the keys or values in this format. Keys of formats without fields are bare, as a transformation of the
     /// connector makes them.
     pub(super) fn envelope_of(&self, format: &ast::Spanned<String>) -> Envelope {
-        let has_fields = ["JSON", "JSON_SR", "AVRO"].contains(&format.value.as_str());
+        let has_fields = format.value.parse().is_ok_and(FormatKind::wraps_or_not);
         if has_fields { self.envelope } else { Envelope::Bare }
     }
 

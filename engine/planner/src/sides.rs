@@ -67,7 +67,7 @@ fn wrapping(
     let wraps = |kind: FormatKind| kind.wraps_by_default(Side::Value);
     let natural = values != 1 || format.is_some_and(|format| format.value.parse::<FormatKind>().is_ok_and(wraps));
     let Some(said) = &properties.wrap_single_value else {
-        let both = format.is_some_and(|f| ["JSON", "JSON_SR", "AVRO"].contains(&f.value.as_str()));
+        let both = format.is_some_and(|f| f.value.parse().is_ok_and(FormatKind::wraps_or_not));
         return if values == 1 && both { defaults.wrap_single_values.unwrap_or(natural) } else { natural };
     };
     let mut refuse = |message: String| {

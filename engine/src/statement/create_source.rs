@@ -1,7 +1,6 @@
 //! CREATE STREAM and CREATE TABLE over a topic, which is created if the statement asks for it. A query keeps the rows of a SOURCE TABLE.
 
 use headwater_language::catalog::CatalogChange;
-use headwater_language::definition::SourceDef;
 use headwater_language::sql::ast;
 use headwater_planner::continuous::keep_source;
 use headwater_planner::define::{FormatDefaults, define, source_kind};
@@ -27,7 +26,7 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
     let unbuilt = definition.source.unbuilt_format();
     // Checked before a topic is created, too.
     let source = Box::new(definition.source.clone());
-    let (change, is_kept) = match keep_source(&source, context.text, context.settings()) {
+    let (mut change, is_kept) = match keep_source(&source, context.text, context.settings()) {
         Some(query) => (
             CatalogChange::DefineQuery { source: Some(source), query: Box::new(query), replace: create.or_replace },
             true,
@@ -37,8 +36,10 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
     dry_run(&catalog, &change, span)?;
     if !create.read_only {
         definition.source = schemas::register(definition.source, Register::Missing, span, context).await?;
+        if let CatalogChange::DefineSource { source, .. } = &mut change {
+            **source = definition.source.clone();
+        }
     }
-    let change = with_source(change, &definition.source);
     if is_kept {
         ensure_processing_log(context).await?;
     }
@@ -55,14 +56,4 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
         message: format!("{kind} \"{}\" created{}", create.name.value, by.unwrap_or_default()),
         warnings: unbuilt.map(warning).into_iter().collect(),
     })
-}
-
-/// The same change with the source as it is written.
-fn with_source(change: CatalogChange, source: &SourceDef) -> CatalogChange {
-    match change {
-        CatalogChange::DefineSource { replace, .. } => {
-            CatalogChange::DefineSource { source: Box::new(source.clone()), replace }
-        }
-        other => other,
-    }
 }

@@ -11,7 +11,7 @@ use headwater_planner::define::source_kind;
 
 use super::wording::not_supported;
 use super::{Answered, Context, describe_function, query_facts, schemas};
-use crate::answer::{Answer, Facts, PartitionExtent, SourceDescription, TopicDescription};
+use crate::answer::{Answer, Facts, PartitionExtent, SchemaDescription, SourceDescription, TopicDescription};
 use crate::runtime::{Process, blocking, refused};
 
 /// Describes what the statement names.
@@ -50,23 +50,23 @@ async fn one(
     let (transport, declared) = (process.transport().clone(), source.clone());
     let described = move || {
         let schemas = schemas::described(&declared, transport.schemas().as_ref());
-        topic(transport.admin(), &declared.topic).map(|topic| TopicDescription { schemas, ..topic })
+        topic(transport.admin(), &declared.topic, schemas)
     };
     let topic = blocking(described).await?.map_err(refused)?;
     let queries = query_facts::of_source(&source.name, catalog, process).await?;
     Ok(SourceDescription { source, extended: Some((topic, queries)) })
 }
 
-/// The current state of a topic. Blocks.
-fn topic(admin: &dyn Admin, name: &str) -> Result<TopicDescription, TransportError> {
+/// The current state of a topic with these schemas. Blocks.
+fn topic(admin: &dyn Admin, name: &str, schemas: Vec<SchemaDescription>) -> Result<TopicDescription, TransportError> {
     let Some(found) = admin.topic(name)? else {
-        return Ok(TopicDescription { layout: None, partitions: Vec::new(), schemas: Vec::new() });
+        return Ok(TopicDescription { layout: None, partitions: Vec::new(), schemas });
     };
     let marks = admin.watermarks(name, Isolation::ReadCommitted)?;
     let extents = (0..).zip(&marks);
     let extents = extents.map(|(partition, marks)| PartitionExtent { partition, start: marks.start, end: marks.end });
     let layout = Some((found.partitions, found.replicas));
-    Ok(TopicDescription { layout, partitions: extents.collect(), schemas: Vec::new() })
+    Ok(TopicDescription { layout, partitions: extents.collect(), schemas })
 }
 
 /// The source with this name, or an error with the nearest name.

@@ -194,6 +194,11 @@ impl FormatKind {
         matches!(self, Self::Json | Self::Avro | Self::JsonSr) || self.always_wraps()
     }
 
+    /// True if a single column can be written as a record with one field, and also without it.
+    pub fn wraps_or_not(self) -> bool {
+        self.supports_wrapping() && !self.always_wraps()
+    }
+
     /// True if a payload is always a record with fields, for keys too, even if there is only one.
     pub fn always_wraps(self) -> bool {
         matches!(self, Self::Protobuf | Self::ProtobufNosr)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array as _, BinaryArray};
 use headwater_connectors::schemas::Schemas;
 use headwater_formats::format::{Decoder, Encoder, FormatKind, Layout, Names, infer};
-use headwater_formats::schema::{Schema, SchemaId, SchemaKind};
+use headwater_formats::schema::{Schema, SchemaId};
 
 /// The number of schemas that are remembered; payloads that only look as if they had one do not fill the memory.
 const SCHEMAS_MAX: usize = 10_000;
@@ -53,11 +53,7 @@ impl Registered {
 
 impl Shower {
     fn new(id: SchemaId, schema: Arc<Schema>) -> Option<Self> {
-        let format = match schema.kind {
-            SchemaKind::Avro => FormatKind::Avro,
-            SchemaKind::Protobuf => FormatKind::Protobuf,
-            SchemaKind::Json => FormatKind::JsonSr,
-        };
+        let format = FormatKind::ALL.into_iter().find(|format| format.schema_kind() == Some(schema.kind))?;
         let inferred = infer(&schema, None, Names::AsWritten, "value").ok()?;
         let layout = Layout { wrapped: inferred.is_record, ..Layout::of(inferred.fields) };
         let all: Vec<usize> = (0..layout.fields.len()).collect();
