@@ -1,11 +1,12 @@
 //! Rows a second through the decoders and encoders, beside arrow-json, serde_json, prost and arrow-avro on the same data
-//! in the same run: `cargo bench -p headwater-formats --bench decode [-- ROWS RUNS]`.
+//! in the same run: `cargo bench -p headwater-formats --bench decode [-- ROWS RUNS]`. Words after them choose the
+//! contenders whose names contain one of them.
 //!
 //! The data are Nexmark bids of about 216 bytes. Every contender makes the same Arrow columns of
 //! the same payloads in batches of 8,192, on one thread; the runs take turns, so that a slow
 //! moment of the machine meets all of them. Time is the CPU's where Linux tells it (waiting for a
 //! core on a busy machine does not count). Printed are the fastest, the median and the slowest run,
-//! in millions of rows a second of a core, and the median as a ratio to arrow-json, all fields.
+//! in millions of rows a second of a core, and the median as a ratio to arrow-json, all fields (or to the first one chosen).
 
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types, reason = "it measures")]
 
@@ -63,10 +64,16 @@ fn main() {
     contenders.extend(registered::contenders(protobuf, FormatKind::Protobuf, &registered[0], &json));
     let json_sr = ["headwater JSON_SR, 2 of 7 fields", "headwater JSON_SR, all 7 fields", "headwater JSON_SR, written"];
     contenders.extend(registered::contenders(json_sr, FormatKind::JsonSr, &registered[1], &json));
+    let words: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-') && !is_number(arg)).collect();
+    contenders.retain(|contender| words.is_empty() || words.iter().any(|word| contender.name.contains(word.as_str())));
     for _ in 0..runs {
         contenders.iter_mut().for_each(Contender::run);
     }
     report(&mut contenders, rows);
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<usize>().is_ok()
 }
 
 type Decode = dyn FnMut(&BinaryArray) -> Vec<ArrayRef>;
@@ -299,9 +306,10 @@ fn extra(chance: u64) -> String {
 }
 
 fn report(contenders: &mut [Contender<'_>], rows: usize) {
-    let reference = contenders.iter_mut().find(|contender| contender.name == "arrow-json, all 7 fields");
-    let unit = reference.expect("it is in the list").rates(rows)[1];
-    println!("{:39} {:>8} {:>8} {:>8}  ratio to arrow-json, all 7", "M rows/s", "max", "median", "min");
+    let at = contenders.iter().position(|contender| contender.name == "arrow-json, all 7 fields").unwrap_or(0);
+    let Some(reference) = contenders.get_mut(at) else { return println!("no contender has such a name") };
+    let (name, unit) = (reference.name, reference.rates(rows)[1]);
+    println!("{:39} {:>8} {:>8} {:>8}  ratio to {name}", "M rows/s", "max", "median", "min");
     for contender in contenders {
         let [max, median, min] = contender.rates(rows);
         println!("{:39} {max:8.2} {median:8.2} {min:8.2}  {:.2}", contender.name, median / unit);

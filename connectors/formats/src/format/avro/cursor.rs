@@ -68,6 +68,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Continues where `pass` says; false if it says nothing, in which case the position stays.
+    #[inline]
+    pub(super) fn pass(&mut self, pass: impl FnOnce(&'a [u8]) -> Option<&'a [u8]>) -> bool {
+        match pass(self.rest) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// A number of bytes.
     #[inline]
     pub(super) fn take(&mut self, bytes: usize) -> Outcome<&'a [u8]> {
@@ -120,7 +132,7 @@ impl<'a> Cursor<'a> {
             self.rest = rest;
             return Ok(i32::from(byte >> 1) ^ -i32::from(byte & 1));
         }
-        match self.short_varint() {
+        match short_varint(self.rest) {
             Some((number, rest)) if number <= u32::MAX.into() => {
                 self.rest = rest;
                 Ok(unfolded(number) as i32)
@@ -135,31 +147,13 @@ impl<'a> Cursor<'a> {
             self.rest = rest;
             return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
         }
-        match self.short_varint() {
+        match short_varint(self.rest) {
             Some((number, rest)) => {
                 self.rest = rest;
                 Ok(unfolded(number))
             }
             None => self.varint(10, 0x01, "a long").map(unfolded),
         }
-    }
-
-    /// A number of up to eight bytes of 7 bits with what follows it, if there are as many bytes to look at: all of them
-    /// at once.
-    #[inline]
-    fn short_varint(&self) -> Option<(u64, &'a [u8])> {
-        let word = u64::from_le_bytes(*self.rest.first_chunk()?);
-        // The highest bit of a byte says that another one follows.
-        let ends = !word & 0x8080_8080_8080_8080;
-        if ends == 0 {
-            return None;
-        }
-        let bytes = ends.trailing_zeros() / 8 + 1;
-        let word = word & (u64::MAX >> (64 - 8 * bytes));
-        let pairs = (word & 0x007f_007f_007f_007f) | (word & 0x7f00_7f00_7f00_7f00) >> 1;
-        let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
-        let all = (fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4;
-        Some((all, &self.rest[bytes as usize..]))
     }
 
     /// A number of at most `bytes_max` bytes of 7 bits, the lowest first; `last_max` is the largest last byte.
@@ -291,6 +285,24 @@ impl<'a> Cursor<'a> {
             }
         }
     }
+}
+
+/// A number of up to eight bytes of 7 bits with what follows it, if there are as many bytes to look at: all of them
+/// at once.
+#[inline]
+pub(super) fn short_varint(rest: &[u8]) -> Option<(u64, &[u8])> {
+    let word = u64::from_le_bytes(*rest.first_chunk()?);
+    // The highest bit of a byte says that another one follows.
+    let ends = !word & 0x8080_8080_8080_8080;
+    if ends == 0 {
+        return None;
+    }
+    let bytes = ends.trailing_zeros() / 8 + 1;
+    let word = word & (u64::MAX >> (64 - 8 * bytes));
+    let pairs = (word & 0x007f_007f_007f_007f) | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    let all = (fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4;
+    Some((all, &rest[bytes as usize..]))
 }
 
 /// The number that was folded to one without a sign: 0, -1, 1, -2 and so on.

@@ -55,6 +55,7 @@ mod matching;
 mod parse;
 mod plan;
 mod program;
+mod quick;
 mod read;
 mod schema;
 mod skip;

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, FieldRef};
 
 use super::super::types::sql_name;
 use super::matching::field_of;
+use super::quick::Quick;
 use super::schema::{AvroSchema, Branches, Kind, Logical, NodeId, Record};
 use super::value_type;
 
@@ -111,6 +112,9 @@ pub(super) struct Fields {
 pub(super) struct Step {
     pub(super) name: Box<str>,
     pub(super) action: Action,
+    /// This field and those that follow it which are not read and can be passed over together; all of them are in the
+    /// first one's list.
+    pub(super) quick: Vec<Quick>,
 }
 
 #[derive(Debug)]
@@ -155,12 +159,24 @@ impl<'a> Planner<'a> {
                 1 => actions.remove(0),
                 _ => Action::Each(actions),
             };
-            Step { name: field.name.clone(), action }
+            Step { name: field.name.clone(), action, quick: Vec::new() }
         };
-        let steps = record.fields.iter().enumerate().map(step).collect();
+        let mut steps: Vec<_> = record.fields.iter().enumerate().map(step).collect();
+        self.collect_quick(&mut steps);
         let is_missing = |column: &usize| fields[*column].is_none();
         let missing = (0..columns.len()).filter(is_missing).filter_map(|column| by_field[column]).collect();
         Fields { steps, missing }
+    }
+
+    /// Gives the first of the fields in a row that can be passed over together the list of them.
+    fn collect_quick(&self, steps: &mut [Step]) {
+        let mut first = 0;
+        for at in 0..steps.len() {
+            match Quick::of(&steps[at].action, self.schema) {
+                Some(quick) => steps[first].quick.push(quick),
+                None => first = at + 1,
+            }
+        }
     }
 
     /// The plan for a value of a type that goes into a column of another.

@@ -8,6 +8,7 @@ use super::cursor::Cursor;
 use super::decimal;
 use super::map::read_map;
 use super::plan::{Action, Fields, Items, Plan};
+use super::quick;
 use super::schema::AvroSchema;
 use super::skip::skip;
 use super::text::push_text;
@@ -23,7 +24,13 @@ pub(super) struct Run<'a> {
 /// Reads a record, adding a row to each column. After a fault the columns hold a part of a row, which the caller
 /// removes.
 pub(super) fn read_fields(run: &mut Run<'_>, fields: &Fields, columns: &mut [Column]) -> Outcome<()> {
-    for step in &fields.steps {
+    let mut at = 0;
+    while let Some(step) = fields.steps.get(at) {
+        if !step.quick.is_empty() && run.cursor.pass(|rest| quick::pass(&step.quick, rest)) {
+            at += step.quick.len();
+            continue;
+        }
+        at += 1;
         let read = match &step.action {
             Action::Read(column, plan) => read(run, plan, &mut columns[*column]),
             Action::Check(plan) => check(run, plan),
