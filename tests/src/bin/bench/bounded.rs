@@ -18,7 +18,8 @@ use crate::table::{Table, Target};
 
 const DEFINE: &str = "CREATE OR REPLACE STREAM bids (auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, \
     url STRING, dateTime BIGINT, extra STRING) WITH (KAFKA_TOPIC = '{topic}', VALUE_FORMAT = 'JSON');";
-const GROUP_BY: &str =
+/// A query over the bids: one row a channel, in which N counts its bids.
+pub const GROUP_BY: &str =
     "SELECT channel, COUNT(*) AS n, AVG(price) AS mean, MAX(price) AS highest FROM bids GROUP BY channel;";
 const COUNT: &str = "SELECT COUNT(*) AS n FROM bids;";
 const NEWEST: &str = "SELECT * FROM bids ORDER BY ROWTIME DESC LIMIT 10;";
@@ -48,7 +49,7 @@ pub struct Arguments {
 /// Runs all measurements and prints the table. Fails when an answer is wrong, but not when a target is missed.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let shell = Shell::at_cluster(binary::headwater(), &arguments.bootstrap_server);
-    shell.run(&DEFINE.replace("{topic}", &arguments.topic))?;
+    shell.run(&define_bids(&arguments.topic))?;
     let mut table = Table::default();
     let grouped = pairs(arguments, &shell, GROUP_BY)?;
     add_pairs(&mut table, "GROUP BY", &grouped, 0.8);
@@ -64,6 +65,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         missed => println!("missed: {}", missed.join("; ")),
     }
     Ok(())
+}
+
+/// The statement that defines the stream of bids in JSON over their topic.
+pub fn define_bids(topic: &str) -> String {
+    DEFINE.replace("{topic}", topic)
 }
 
 /// A run of the baseline reader and the run of Headwater right after it.
@@ -142,7 +148,7 @@ fn embedded(arguments: &Arguments) -> Result<Vec<f64>, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     fill(arguments, folder.path().to_path_buf())?;
     let shell = Shell::at_folder(binary::headwater(), folder.path());
-    shell.run(&DEFINE.replace("{topic}", "bids"))?;
+    shell.run(&define_bids("bids"))?;
     Ok(repeat(arguments, &shell, "SELECT * FROM bids;")?.iter().map(first_row).collect())
 }
 

@@ -13,6 +13,7 @@ mod continuous;
 mod copy;
 mod embedded;
 mod feed;
+mod formats;
 mod functions;
 mod idle;
 mod interop;
@@ -62,6 +63,8 @@ Then for example:
       q0, q1 and q2 exactly once, compared with the baseline copy and Kafka Streams
   bench continuous --bootstrap-server 127.0.0.1:29110 --queries tumbling,hopping,session,join,pairs --streams
       queries with state; the joins need the topic that bids --auctions-topic auctions writes
+  bench formats --bootstrap-server 127.0.0.1:29110 --schema-registry http://127.0.0.1:29500
+      the registry is that of tests/real/registry up
   bench latency --bootstrap-server 127.0.0.1:29110
   bench restore --bootstrap-server 127.0.0.1:29110 --keys 10000000
   bench broker --bootstrap-server 127.0.0.1:29110 --pairs 3
@@ -75,6 +78,8 @@ enum Command {
     Bare(Bare),
     /// Measure bounded SELECTs over the bids and the baseline reader, in pairs
     Bounded(bounded::Arguments),
+    /// Measure a GROUP BY over the bids in AVRO, PROTOBUF and JSON_SR, and over JSON, in pairs
+    Formats(formats::Arguments),
     /// Measure the embedded broker and a real Kafka: writing, reading, latency, CPU and memory
     Broker(broker::Arguments),
     /// Copy a topic with librdkafka in transactions of one second, without decoding: the baseline of exactly-once
@@ -124,6 +129,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Bare(arguments) => run_bare(&arguments),
         Command::Bounded(arguments) => bounded::run(&arguments),
+        Command::Formats(arguments) => formats::run(&arguments),
         Command::Broker(arguments) => broker::run(&arguments),
         Command::Copy(arguments) => copy::run(&arguments),
         Command::Continuous(arguments) => continuous::run(&arguments),

@@ -24,6 +24,12 @@ impl Shell {
         Self { program: program.to_owned(), place: place.into() }
     }
 
+    /// The same with a schema registry.
+    pub fn with_registry(mut self, url: &str) -> Self {
+        self.place.extend(["--schema-registry".to_owned(), url.to_owned()]);
+        self
+    }
+
     /// Runs statements in a new process, with rows as JSON, and measures it.
     pub fn run(&self, sql: &str) -> Result<Run, Box<dyn Error>> {
         let program = self.program.display().to_string();
