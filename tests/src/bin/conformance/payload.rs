@@ -1,6 +1,7 @@
 //! Converts the records of a case to bytes and back, in the format that the topic's stream or table declares.
 
 use arrow::array::{Array, BinaryArray};
+use arrow::datatypes::{DataType, FieldRef};
 use headwater_engine::definition::{ColumnRole, SideDef, SourceDef, WindowDef};
 use headwater_engine::types::SqlType;
 use headwater_formats::format::{FormatKind, Layout};
@@ -72,7 +73,9 @@ impl<'a> Half<'a> {
             ("KAFKA", value) => Some(self.encode_kafka(value)),
             ("JSON", value) => Some(value.to_string().into_bytes()),
             ("PROTOBUF_NOSR" | "AVRO" | "PROTOBUF" | "JSON_SR", value) => {
-                let json = value.to_string().into_bytes();
+                let fields = self.layout.as_ref().filter(|layout| layout.wrapped).map(|layout| &layout.fields[..]);
+                let json = fields.map_or_else(|| value.clone(), |fields| named_as(fields, value));
+                let json = json.to_string().into_bytes();
                 let format = self.format.parse().ok()?;
                 Some(self.converted(FormatKind::Json, format, &json).unwrap_or(json))
             }
@@ -128,6 +131,32 @@ impl<'a> Half<'a> {
             SqlType::Double => number(f64::from_be_bytes(payload.try_into().ok()?).to_string()),
             _ => None,
         }
+    }
+}
+
+/// The members of a record under the names that its fields have: the cases write most names in upper case, whatever a
+/// schema has.
+fn named_as(fields: &[FieldRef], value: &Json) -> Json {
+    let Json::Object(members) = value else { return value.clone() };
+    let has = |name: &str| members.iter().any(|(member, _)| member == name);
+    let named = |(name, value): &(String, Json)| {
+        let exact = fields.iter().find(|field| field.name() == name);
+        let alike = || fields.iter().find(|field| field.name().eq_ignore_ascii_case(name) && !has(field.name()));
+        match exact.or_else(alike) {
+            Some(field) => (field.name().clone(), typed_as(field.data_type(), value)),
+            None => (name.clone(), value.clone()),
+        }
+    };
+    Json::Object(members.iter().map(named).collect())
+}
+
+fn typed_as(data_type: &DataType, value: &Json) -> Json {
+    match (data_type, value) {
+        (DataType::Struct(fields), _) => named_as(fields, value),
+        (DataType::List(item), Json::Array(items)) => {
+            Json::Array(items.iter().map(|value| typed_as(item.data_type(), value)).collect())
+        }
+        _ => value.clone(),
     }
 }
 
