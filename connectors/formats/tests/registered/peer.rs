@@ -2,6 +2,7 @@
 
 use arrow::array::Array;
 use headwater_formats::format::FormatKind;
+use headwater_formats::protobuf_files;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
@@ -52,14 +53,7 @@ struct Files(String);
 
 impl FileResolver for Files {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        let text = match name {
-            "root.proto" => self.0.as_str(),
-            "google/type/date.proto" => include_str!("../../src/format/protobuf/known/date.proto"),
-            "google/type/timeofday.proto" => include_str!("../../src/format/protobuf/known/timeofday.proto"),
-            "confluent/meta.proto" => include_str!("../../src/format/protobuf/known/meta.proto"),
-            "confluent/type/decimal.proto" => include_str!("../../src/format/protobuf/known/decimal.proto"),
-            other => return Err(protox::Error::file_not_found(other)),
-        };
-        File::from_source(name, text)
+        let text = if name == "root.proto" { Some(self.0.as_str()) } else { protobuf_files::text(name) };
+        File::from_source(name, text.ok_or_else(|| protox::Error::file_not_found(name))?)
     }
 }

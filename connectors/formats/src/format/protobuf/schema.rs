@@ -20,6 +20,7 @@ use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
 use super::message::{DefaultValue, Enum, Field, Kind, Label, Message, Primitive, Union, Written};
 use crate::format::inferred::SCHEMA_BYTES_MAX;
+use crate::protobuf_files;
 use crate::schema::{Schema, SchemaKind};
 
 /// The name of the schema itself among its imports.
@@ -31,14 +32,6 @@ const NESTED_MAX: usize = 64;
 const MESSAGES_DEEP: usize = 64;
 /// How many messages an error lists.
 const NAMES_LISTED_MAX: usize = 20;
-
-/// Files that need no registration, in addition to those of `google/protobuf`.
-const KNOWN: &[(&str, &str)] = &[
-    ("google/type/date.proto", include_str!("known/date.proto")),
-    ("google/type/timeofday.proto", include_str!("known/timeofday.proto")),
-    ("confluent/meta.proto", include_str!("known/meta.proto")),
-    ("confluent/type/decimal.proto", include_str!("known/decimal.proto")),
-];
 
 /// A compiled schema.
 pub(super) struct Compiled {
@@ -129,8 +122,7 @@ struct Registered(HashMap<String, Arc<str>>);
 
 impl FileResolver for Registered {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        let known = || KNOWN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
-        let Some(text) = self.0.get(name).map(AsRef::as_ref).or_else(known) else {
+        let Some(text) = self.0.get(name).map(AsRef::as_ref).or_else(|| protobuf_files::text(name)) else {
             return Err(protox::Error::file_not_found(name));
         };
         match descriptor_of(text) {

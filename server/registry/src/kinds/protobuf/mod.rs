@@ -4,13 +4,13 @@
 //! `.proto` file, which a registry needs: the Python client registers descriptors, and others read text.
 
 mod compatibility;
-mod known;
 mod options;
 mod print;
 mod size;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use headwater_formats::protobuf_files;
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, FileDescriptor};
 use prost_types::FileDescriptorProto;
@@ -138,7 +138,7 @@ fn import_known(pool: &mut DescriptorPool, file: &FileDescriptorProto) -> Result
         if pool.get_file_by_name(import).is_some() {
             continue;
         }
-        let known = match (DescriptorPool::global().get_file_by_name(import), known::text(import)) {
+        let known = match (DescriptorPool::global().get_file_by_name(import), protobuf_files::text(import)) {
             (Some(file), _) => file.file_descriptor_proto().clone(),
             (None, Some(text)) => parse_file(import, text)?,
             (None, None) => {

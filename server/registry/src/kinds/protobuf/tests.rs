@@ -159,7 +159,7 @@ fn known_files_need_no_reference() {
     let text = "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; import \"google/type/interval.proto\";
         message A { google.protobuf.Timestamp a = 1; google.type.Interval b = 2; }";
     parse_with(text, &[("google/protobuf/timestamp.proto", &timestamp)]);
-    for (name, text) in super::known::all() {
+    for (name, text) in headwater_formats::protobuf_files::all() {
         assert!(Protobuf::parse(text, &[]).is_ok(), "{name}");
     }
 }

@@ -60,6 +60,22 @@ fn each_type_has_a_column() {
     }
 }
 
+/// Every library has these files, so that they are not among the references of a schema.
+#[test]
+fn files_without_registration_are_imported() {
+    let text = "syntax = \"proto3\"; import \"google/type/money.proto\"; import \"google/type/interval.proto\";
+        message M { google.type.Money price = 1; google.type.Interval valid = 2; }";
+    let columns = "PRICE STRUCT<CURRENCY_CODE STRING, UNITS BIGINT, NANOS INT>, \
+                   VALID STRUCT<START_TIME TIMESTAMP, END_TIME TIMESTAMP>";
+    assert_eq!(inferred(text, None), Ok((columns.to_owned(), vec![])));
+    for (name, _) in crate::protobuf_files::all() {
+        let text = format!("syntax = \"proto3\"; import \"{name}\"; message M {{ int32 a = 1; }}");
+        assert_eq!(inferred(&text, None), Ok(("A INT".to_owned(), vec![])), "{name}");
+    }
+    let missing = inferred("syntax = \"proto3\"; import \"google/type/mony.proto\";", None);
+    assert!(missing.is_err_and(|error| error.contains("google/type/mony.proto")));
+}
+
 #[test]
 fn oneofs_come_first_and_messages_are_found_by_name() {
     let text = "syntax = \"proto3\"; package p;

@@ -1,15 +1,14 @@
-//! The files that may be imported without being registered, as in Confluent's registry.
+//! The Protobuf files that may be imported without being registered, as in Confluent's registry.
 //!
-//! Separate because it is a table. `google/protobuf/*.proto` are not in it: `prost-reflect` has them.
+//! `google/protobuf/*.proto` are not in it: every Protobuf library has them.
 
-/// The text of a known file.
-pub(super) fn text(name: &str) -> Option<&'static str> {
+/// The text of such a file.
+pub fn text(name: &str) -> Option<&'static str> {
     FILES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
-/// All of them.
-#[cfg(test)]
-pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+/// All of them, with their names.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     FILES.iter().copied()
 }
 
