@@ -2,6 +2,13 @@
 
 use crate::format::fault::{Fault, Outcome};
 
+/// The most bytes that an int takes.
+pub(super) const INT_BYTES: usize = 5;
+/// The most bytes that a long takes.
+const LONG_BYTES: usize = 10;
+/// The most bytes of a number that are looked at together.
+pub(super) const SHORT_BYTES: usize = 8;
+
 /// A position in a payload.
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
@@ -132,12 +139,12 @@ impl<'a> Cursor<'a> {
             self.rest = rest;
             return Ok(i32::from(byte >> 1) ^ -i32::from(byte & 1));
         }
-        match short_varint(self.rest) {
+        match short_varint::<INT_BYTES>(self.rest) {
             Some((number, rest)) if number <= u32::MAX.into() => {
                 self.rest = rest;
                 Ok(unfolded(number) as i32)
             }
-            _ => self.varint(5, 0x0f, "an int").map(|number| unfolded(number) as i32),
+            _ => self.varint(INT_BYTES, 0x0f, "an int").map(|number| unfolded(number) as i32),
         }
     }
 
@@ -147,12 +154,12 @@ impl<'a> Cursor<'a> {
             self.rest = rest;
             return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
         }
-        match short_varint(self.rest) {
+        match short_varint::<SHORT_BYTES>(self.rest) {
             Some((number, rest)) => {
                 self.rest = rest;
                 Ok(unfolded(number))
             }
-            None => self.varint(10, 0x01, "a long").map(unfolded),
+            None => self.varint(LONG_BYTES, 0x01, "a long").map(unfolded),
         }
     }
 
@@ -287,13 +294,13 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A number of up to eight bytes of 7 bits with what follows it, if there are as many bytes to look at: all of them
-/// at once.
+/// A number of up to `BYTES` bytes of 7 bits with what follows it, if there are eight bytes to look at: all of them at
+/// once.
 #[inline]
-pub(super) fn short_varint(rest: &[u8]) -> Option<(u64, &[u8])> {
+pub(super) fn short_varint<const BYTES: usize>(rest: &[u8]) -> Option<(u64, &[u8])> {
     let word = u64::from_le_bytes(*rest.first_chunk()?);
     // The highest bit of a byte says that another one follows.
-    let ends = !word & 0x8080_8080_8080_8080;
+    let ends = !word & (0x8080_8080_8080_8080 >> (8 * (SHORT_BYTES - BYTES)));
     if ends == 0 {
         return None;
     }

@@ -1,7 +1,7 @@
 //! Passes over fields that are not read, many at once: only what is usual, for all that the position needs is a
 //! register. Where anything is unusual, [`super::check`] and [`super::skip`] look at each field and tell what it is.
 
-use super::cursor::short_varint;
+use super::cursor::{INT_BYTES, SHORT_BYTES, short_varint};
 use super::plan::{Action, Plan, Text};
 use super::schema::{AvroSchema, Branches, Kind, NodeId};
 
@@ -107,8 +107,10 @@ impl Value {
     fn pass(self, rest: &[u8]) -> Option<&[u8]> {
         match self {
             Self::Boolean => rest.split_first().and_then(|(byte, rest)| (*byte < 2).then_some(rest)),
-            Self::Int => varint(rest).and_then(|(number, rest)| (number <= u32::MAX.into()).then_some(rest)),
-            Self::Long => varint(rest).map(|(_, rest)| rest),
+            Self::Int => {
+                varint::<INT_BYTES>(rest).and_then(|(number, rest)| (number <= u32::MAX.into()).then_some(rest))
+            }
+            Self::Long => varint::<SHORT_BYTES>(rest).map(|(_, rest)| rest),
             Self::Text => bytes(rest).and_then(|(text, rest)| is_text(text).then_some(rest)),
             Self::Bytes => bytes(rest).map(|(_, rest)| rest),
             Self::Fixed(size) => rest.get(size..),
@@ -116,27 +118,27 @@ impl Value {
     }
 }
 
-/// A number of up to eight bytes, and what follows it.
+/// A number of up to `BYTES` bytes, and what follows it.
 #[inline]
-fn varint(rest: &[u8]) -> Option<(u64, &[u8])> {
+fn varint<const BYTES: usize>(rest: &[u8]) -> Option<(u64, &[u8])> {
     match rest {
         [byte @ 0..0x80, rest @ ..] => Some(((*byte).into(), rest)),
-        [_, _, _, _, _, _, _, _, ..] => short_varint(rest),
-        _ => last_varint(rest),
+        [_, _, _, _, _, _, _, _, ..] => short_varint::<BYTES>(rest),
+        _ => last_varint::<BYTES>(rest),
     }
 }
 
 /// A number in the last bytes of a payload.
-fn last_varint(rest: &[u8]) -> Option<(u64, &[u8])> {
+fn last_varint<const BYTES: usize>(rest: &[u8]) -> Option<(u64, &[u8])> {
     let mut word = [0x80; 8];
     word[..rest.len()].copy_from_slice(rest);
-    let (number, after) = short_varint(&word)?;
+    let (number, after) = short_varint::<BYTES>(&word)?;
     Some((number, rest.get(word.len() - after.len()..)?))
 }
 
 #[inline]
 fn bytes(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = varint(rest)?;
+    let (length, rest) = varint::<SHORT_BYTES>(rest)?;
     // An odd number stands for a negative one.
     if length & 1 == 1 {
         return None;

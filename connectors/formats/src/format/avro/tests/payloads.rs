@@ -61,6 +61,40 @@ fn bad_payloads_are_named() {
     }
 }
 
+/// An int has at most 5 bytes and a long 10, whether the field is read, checked or skipped, whatever is in front of it
+/// and whatever follows.
+#[test]
+fn numbers_are_too_long_wherever_they_are() {
+    for (kind, column, number, is_valid) in [
+        ("int", DataType::Int32, "80 80 80 80 00", true),
+        ("int", DataType::Int32, "ff ff ff ff 0f", true),
+        ("int", DataType::Int32, "80 80 80 80 10", false),
+        ("int", DataType::Int32, "80 80 80 80 80 00", false),
+        ("int", DataType::Int32, "80 80 80 80 80 80 80 00", false),
+        ("int", DataType::Int32, "80 80 80 80 80 80 80 80 00", false),
+        ("long", DataType::Int64, "80 80 80 80 80 80 80 00", true),
+        ("long", DataType::Int64, "80 80 80 80 80 80 80 80 80 01", true),
+        ("long", DataType::Int64, "80 80 80 80 80 80 80 80 80 02", false),
+        ("long", DataType::Int64, "80 80 80 80 80 80 80 80 80 80 00", false),
+    ] {
+        let text = format!(
+            r#"{{"type": "record", "name": "R", "fields": [{{"name": "n", "type": "{kind}"}},
+            {{"name": "tail", "type": "bytes"}}]}}"#
+        );
+        let columns = [layout(&[("N", column)]), layout(&[("TAIL", DataType::Binary)])];
+        for tail in 0..12 {
+            let payload = [unhex(number), vec![2 * tail], vec![0xff; tail.into()]].concat();
+            for columns in &columns {
+                let found = decode(&text, columns, &payload);
+                let reason =
+                    format!("$.n: the number is too long for {}", if kind == "int" { "an int" } else { "a long" });
+                let expected = if is_valid { Ok(()) } else { Err(format!("{reason} (byte 0)")) };
+                assert_eq!(found.map(drop), expected, "{kind} {number}, {tail} bytes behind it");
+            }
+        }
+    }
+}
+
 #[test]
 fn values_that_a_column_cannot_hold_are_bad() {
     let decimal = r#"{"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2}"#;
