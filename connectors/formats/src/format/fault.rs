@@ -15,6 +15,9 @@ pub(super) struct Fault {
 /// The result of reading or writing.
 pub(super) type Outcome<T> = Result<T, Box<Fault>>;
 
+/// What is wrong with a null in a field that its schema requires.
+pub(super) const NULL_REFUSED: &str = "the value is null, but the schema requires one and has no default";
+
 impl Fault {
     /// An error at a byte of a payload, if that is known.
     #[cold]

@@ -4,7 +4,7 @@ use arrow::datatypes::{Decimal256Type, DecimalType, i256};
 
 use super::cells::{Cells, Values};
 use super::decimal::{rescaled, shortest};
-use crate::format::fault::{Fault, Outcome};
+use crate::format::fault::{Fault, NULL_REFUSED, Outcome};
 
 /// Where a value is written, and what is written if there is none.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Slot {
                     out.extend_from_slice(null);
                     Ok(())
                 }
-                None => Err(Fault::of_row("the value is null, but the schema requires one and has no default")),
+                None => Err(Fault::of_row(NULL_REFUSED)),
             };
         }
         if let Some(branch) = self.branch {

@@ -17,7 +17,7 @@ use super::message::{Message, Primitive};
 use super::wire::{BYTES, FIXED32, FIXED64, VARINT, put_bytes, put_message, put_varint, zigzag};
 use super::write_plan::{Form, KeyPart, Part, Shape, Source, Symbols, UnionPart, Value};
 use crate::format::batch::{Payloads, conform, is_present};
-use crate::format::fault::{Fault, Outcome};
+use crate::format::fault::{Fault, NULL_REFUSED, Outcome};
 use crate::format::framing::header;
 use crate::format::kind::FormatError;
 use crate::format::{Encoded, Encoder, Layout};
@@ -118,8 +118,8 @@ struct FieldWriter<'a> {
     name: &'a str,
     tag: u64,
     nulls: Option<NullBuffer>,
-    /// What is written for null.
-    null: &'a [u8],
+    /// What is written for null; if there is none, the row is bad.
+    null: Option<&'a [u8]>,
     often: Often<'a>,
     values: Values<'a>,
 }
@@ -181,13 +181,13 @@ impl<'a> FieldWriter<'a> {
     fn of(part: &'a Part, nulls: Option<NullBuffer>, often: Often<'a>, values: Values<'a>) -> Self {
         let wire = if let Often::Packed(_) = often { BYTES } else { values.wire() };
         let tag = u64::from(part.number << 3 | wire);
-        Self { name: &part.name, tag, nulls, null: &part.null, often, values }
+        Self { name: &part.name, tag, nulls, null: part.null.as_deref(), often, values }
     }
 
     #[inline]
     fn write(&self, row: usize, out: &mut Vec<u8>) -> Outcome<()> {
         if matches!(self.often, Often::Never) || !is_present(self.nulls.as_ref(), row) {
-            out.extend_from_slice(self.null);
+            out.extend_from_slice(self.null.ok_or_else(|| Fault::of_row(NULL_REFUSED))?);
             return Ok(());
         }
         match &self.often {

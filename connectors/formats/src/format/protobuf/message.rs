@@ -16,6 +16,8 @@ pub(super) struct Message {
     pub(super) fields: Vec<Field>,
     /// The groups of fields of which a message has one at most.
     pub(super) unions: Vec<Union>,
+    /// A group that is required. Groups are not among the fields.
+    pub(super) required_group: Option<String>,
 }
 
 /// A oneof: of several of its fields in a payload, the last one counts.
@@ -46,7 +48,7 @@ pub(super) enum Written {
     ByLabel,
     /// Unless it is null, defaults included: an optional field of proto2.
     UnlessNull,
-    /// Always: a required field of proto2. Null is its default.
+    /// Always: a required field of proto2. Null is its default; a message has none.
     Always,
 }
 

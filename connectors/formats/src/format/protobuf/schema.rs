@@ -174,7 +174,10 @@ impl Builder {
         let unions = unions.collect();
         let fields = descriptor.fields().filter(|field| !field.is_group()).map(|field| self.field(&field)).collect();
         self.path.pop();
-        let message = Arc::new(Message { name: descriptor.full_name().to_owned(), fields, unions });
+        let is_required = |field: &FieldDescriptor| field.is_group() && field.cardinality() == Cardinality::Required;
+        let required_group = descriptor.fields().find(is_required).map(|field| field.name().to_owned());
+        let name = descriptor.full_name().to_owned();
+        let message = Arc::new(Message { name, fields, unions, required_group });
         self.done.insert(descriptor.full_name().to_owned(), message.clone());
         message
     }

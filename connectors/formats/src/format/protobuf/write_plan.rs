@@ -30,8 +30,9 @@ pub(super) struct Part {
     pub(super) source: Source,
     pub(super) shape: Shape,
     pub(super) value: Value,
-    /// What is written for null: a required field with its default, or nothing.
-    pub(super) null: Vec<u8>,
+    /// What is written for null: a required field with its default, or nothing. If there is none, as for a required
+    /// message, the row is bad.
+    pub(super) null: Option<Vec<u8>>,
 }
 
 /// Where the values of a field come from.
@@ -168,6 +169,9 @@ fn add_members(
 
 /// Adds the required fields without a column, with their defaults.
 fn add_required(message: &Message, parts: &mut Vec<Part>) -> Result<(), String> {
+    if let Some(name) = &message.required_group {
+        return Err(format!("the required field {name} is a group, which cannot be written"));
+    }
     for field in message.fields.iter().filter(|field| field.written == Written::Always) {
         if parts.iter().any(|part| part.number == field.number) {
             continue;
@@ -178,7 +182,7 @@ fn add_required(message: &Message, parts: &mut Vec<Part>) -> Result<(), String> 
             _ => return Err(format!("the required field {} has no column", field.name)),
         };
         let (name, number) = (field.name.clone(), field.number);
-        parts.push(Part { name, number, source: Source::Nowhere, shape: Shape::Optional, value, null });
+        parts.push(Part { name, number, source: Source::Nowhere, shape: Shape::Optional, value, null: Some(null) });
     }
     Ok(())
 }
@@ -221,8 +225,8 @@ impl Part {
         };
         let is_scalar = matches!(field.kind, Kind::Primitive(_) | Kind::Enum(_));
         let null = match field.written {
-            Written::Always if is_scalar => default_bytes(field),
-            _ => Vec::new(),
+            Written::Always => is_scalar.then(|| default_bytes(field)),
+            Written::ByLabel | Written::UnlessNull => Some(Vec::new()),
         };
         Ok(Self { name: field.name.clone(), number: field.number, source, shape, value, null })
     }

@@ -136,6 +136,35 @@ fn files_of_proto2_say_what_is_written() {
     assert_eq!(written(&layout(&[("A", DataType::Int32)]), required, "{}"), Err(reason.to_owned()));
 }
 
+/// A message has no default, so that a null in a required one cannot be written.
+#[test]
+fn a_null_in_a_required_message_is_bad() {
+    let text = "syntax = \"proto2\"; import \"google/protobuf/wrappers.proto\"; import \"google/type/date.proto\";
+        message M { optional Outer o = 1; repeated TagEntry m = 2; }
+        message Outer { required N n = 1; required google.protobuf.Int32Value w = 2; required google.type.Date d = 3; }
+        message N { optional int32 x = 1; } message TagEntry { required string key = 1; required N value = 2; }";
+    let n = record(&[("X", DataType::Int32)]);
+    let outer = record(&[("N", n.clone()), ("W", DataType::Int32), ("D", DataType::Date32)]);
+    let columns = layout(&[("O", outer), ("M", map(n))]);
+    for (json, payload) in [
+        (r#"{"O": {"N": {"X": 5}, "W": 0, "D": 1}}"#, Ok("0a 0f 0a 02 08 05 12 00 1a 07 08 b2 0f 10 01 18 02")),
+        (r#"{"O": {"N": {}, "W": 0, "D": 1}}"#, Ok("0a 0d 0a 00 12 00 1a 07 08 b2 0f 10 01 18 02")),
+        ("{}", Ok("")),
+        (r#"{"O": {"W": 0, "D": 1}}"#, Err("$.o.n")),
+        (r#"{"O": {"N": {}, "D": 1}}"#, Err("$.o.w")),
+        (r#"{"O": {"N": {}, "W": 0}}"#, Err("$.o.d")),
+        (r#"{"M": {"k": {}}}"#, Ok("12 05 0a 01 6b 12 00")),
+        (r#"{"M": {"k": null}}"#, Err("$.m[\"k\"]")),
+    ] {
+        let reason = |path| format!("{path}: the value is null, but the schema requires one and has no default");
+        assert_eq!(written(&columns, text, json), payload.map(str::to_owned).map_err(reason), "{json}");
+    }
+    let group =
+        "syntax = \"proto2\"; message M { optional int32 a = 1; required group G = 2 { optional int32 x = 1; } }";
+    let reason = "the schema does not fit the columns: the required field g is a group, which cannot be written";
+    assert_eq!(written(&layout(&[("A", DataType::Int32)]), group, "{}"), Err(reason.to_owned()));
+}
+
 #[test]
 fn payloads_begin_with_the_schema_and_the_message() {
     let text = "syntax = \"proto3\"; package p; message A { message B { int32 x = 1; } map<int32, int32> m = 1;
