@@ -1,7 +1,7 @@
 //! How a value of the writer's type becomes a value of a column: decided once for a schema and a layout, and run by
 //! [`super::read`] for each payload.
 //!
-//! A type that a column cannot hold is no error here: it is one for each payload that has such a value, so that a
+//! A type that a column cannot hold is not an error here: it is one for each payload that has such a value, so that a
 //! union or an empty array may have it.
 
 use arrow::datatypes::{DataType, FieldRef};
@@ -210,7 +210,7 @@ impl<'a> Planner<'a> {
     }
 
     fn misfit(&self, id: NodeId, column: &DataType) -> Plan {
-        Plan::Misfit(format!("{} cannot be read as {}", self.schema.name(id), sql_name(column)))
+        Plan::Misfit(format!("{} cannot be read as {}", self.schema.name_with_logical(id), sql_name(column)))
     }
 
     fn union(&mut self, branches: &[NodeId], column: &DataType) -> Plan {
@@ -248,8 +248,8 @@ impl<'a> Planner<'a> {
         let node = self.schema.node(id);
         Some(match (&node.kind, node.logical, column) {
             (Kind::Boolean, _, DataType::Boolean) => Plan::Boolean,
-            (Kind::Int, _, DataType::Int32 | DataType::Date32) => Plan::Int,
-            (Kind::Int, _, DataType::Time32(_)) => Plan::Time,
+            (Kind::Int, _, DataType::Int32) | (Kind::Int, None | Some(Logical::Date), DataType::Date32) => Plan::Int,
+            (Kind::Int, None | Some(Logical::TimeMillis), DataType::Time32(_)) => Plan::Time,
             (Kind::Int, _, DataType::Int64) => Plan::IntAsLong,
             (Kind::Int, _, DataType::Float64) => Plan::IntAsDouble,
             (Kind::Long, Some(Logical::TimeMicros), DataType::Time32(_)) => Plan::TimeMicros,

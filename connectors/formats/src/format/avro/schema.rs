@@ -106,6 +106,25 @@ impl Unit {
     }
 }
 
+impl Logical {
+    /// The name of the logical type in a schema.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Decimal(..) => "decimal",
+            Self::Date => "date",
+            Self::TimeMillis => "time-millis",
+            Self::TimeMicros => "time-micros",
+            Self::Timestamp(Unit::Millis) => "timestamp-millis",
+            Self::Timestamp(Unit::Micros) => "timestamp-micros",
+            Self::Timestamp(Unit::Nanos) => "timestamp-nanos",
+            Self::LocalTimestamp(Unit::Millis) => "local-timestamp-millis",
+            Self::LocalTimestamp(Unit::Micros) => "local-timestamp-micros",
+            Self::LocalTimestamp(Unit::Nanos) => "local-timestamp-nanos",
+            Self::Uuid => "uuid",
+        }
+    }
+}
+
 impl AvroSchema {
     #[inline]
     pub(super) fn node(&self, id: NodeId) -> &Node {
@@ -149,6 +168,14 @@ impl AvroSchema {
                 format!("union of {}", names.join(", "))
             }
             plain => plain.type_name().to_owned(),
+        }
+    }
+
+    /// The name of a type in messages, with its logical type.
+    pub(super) fn name_with_logical(&self, id: NodeId) -> String {
+        match self.node(id).logical {
+            Some(logical) => format!("{} ({})", self.name(id), logical.name()),
+            None => self.name(id),
         }
     }
 

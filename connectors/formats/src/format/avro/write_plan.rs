@@ -112,7 +112,7 @@ impl<'a> WritePlanner<'a> {
     }
 
     fn misfit(&self, id: NodeId, column: &DataType) -> String {
-        format!("{} cannot be written as {}", sql_name(column), self.schema.name(id))
+        format!("{} cannot be written as {}", sql_name(column), self.schema.name_with_logical(id))
     }
 
     fn write(&mut self, id: NodeId, column: &DataType) -> Result<Write, String> {
@@ -143,8 +143,9 @@ impl<'a> WritePlanner<'a> {
         let node = self.schema.node(id);
         Some(match (&node.kind, node.logical, column) {
             (Kind::Boolean, _, DataType::Boolean) => Write::Boolean,
-            (Kind::Int, _, DataType::Int32 | DataType::Date32 | DataType::Time32(_)) => Write::Int,
-            (Kind::Long, _, DataType::Int32) => Write::Int,
+            (Kind::Int | Kind::Long, _, DataType::Int32)
+            | (Kind::Int, None | Some(Logical::Date), DataType::Date32)
+            | (Kind::Int, None | Some(Logical::TimeMillis), DataType::Time32(_)) => Write::Int,
             (Kind::Long, Some(Logical::TimeMicros), DataType::Time32(_)) => Write::Scaled(1_000),
             (Kind::Long, _, DataType::Int64) => Write::Long,
             (Kind::Long, None, DataType::Timestamp(..)) => Write::Long,

@@ -6,7 +6,7 @@ use arrow::array::BinaryArray;
 use arrow::datatypes::DataType;
 
 use super::super::super::Layout;
-use super::super::super::testing::{TIME, array, bare, layout, map, record};
+use super::super::super::testing::{TIME, TIMESTAMP, array, bare, layout, map, record};
 use super::super::{bare_decoder, decoder};
 use super::{decode, row, schema, unhex};
 use crate::schema::{Schema, SchemaKind};
@@ -97,16 +97,21 @@ fn numbers_are_too_long_wherever_they_are() {
 
 #[test]
 fn values_that_a_column_cannot_hold_are_bad() {
+    let typed = |encoding: &str, logical: &str| format!(r#"{{"type": "{encoding}", "logicalType": "{logical}"}}"#);
     let decimal = r#"{"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2}"#;
     for (schema, kind, payload, reason) in [
         (r#""string""#, DataType::Int32, "02 61", "$: string cannot be read as INT (byte 0)"),
         (r#""long""#, DataType::Int32, "02", "$: long cannot be read as INT (byte 0)"),
         (r#"["null", "string"]"#, DataType::Int32, "02 02 61", "$: string cannot be read as INT (byte 1)"),
-        (decimal, DataType::Utf8, "02 61", "$: bytes cannot be read as STRING (byte 0)"),
+        (decimal, DataType::Utf8, "02 61", "$: bytes (decimal) cannot be read as STRING (byte 0)"),
         (decimal, DataType::Decimal128(4, 2), "06 30 39 00", "$: the number does not fit DECIMAL(4, 2) (byte 0)"),
         (decimal, DataType::Decimal128(4, 1), "02 01", "$: the number does not fit DECIMAL(4, 1) (byte 0)"),
         (decimal, DataType::Decimal128(4, 1), "00", "$: a decimal has no bytes (byte 0)"),
         (r#""int""#, TIME, "01", "$: a TIME must be within a day (byte 0)"),
+        (&typed("int", "time-millis"), DataType::Date32, "02", "$: int (time-millis) cannot be read as DATE (byte 0)"),
+        (&typed("int", "date"), TIME, "02", "$: int (date) cannot be read as TIME (byte 0)"),
+        (&typed("long", "time-micros"), TIMESTAMP, "02", "$: long (time-micros) cannot be read as TIMESTAMP (byte 0)"),
+        (&typed("long", "timestamp-millis"), TIME, "02", "$: long (timestamp-millis) cannot be read as TIME (byte 0)"),
         (
             r#"{"type": "long", "logicalType": "time-micros"}"#,
             TIME,

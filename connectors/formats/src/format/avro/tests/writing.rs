@@ -36,6 +36,8 @@ fn each_type_is_written() {
         "fields": [{"name": "key", "type": ["null", "string"]}, {"name": "value", "type": "boolean"}]}}"#;
     for (schema, kind, json, payload) in [
         ("\"boolean\"", DataType::Boolean, "true", "01"),
+        ("\"int\"", DataType::Date32, "1", "02"),
+        ("\"int\"", TIME, "5", "0a"),
         ("\"int\"", DataType::Int32, "-2147483648", "ff ff ff ff 0f"),
         ("\"long\"", DataType::Int32, "64", "80 01"),
         ("\"double\"", DataType::Int32, "1", "00 00 00 00 00 00 f0 3f"),
@@ -180,6 +182,17 @@ fn schemas_that_do_not_fit_are_refused() {
         ),
     ] {
         assert_eq!(refused(&text, layout), format!("the schema does not fit the columns: {reason}"));
+    }
+    for (encoding, logical, column, kind) in [
+        ("int", "time-millis", DataType::Date32, "DATE"),
+        ("int", "date", TIME, "TIME"),
+        ("long", "timestamp-millis", TIME, "TIME"),
+        ("long", "time-micros", TIMESTAMP, "TIMESTAMP"),
+    ] {
+        let field = format!(r#"{{"name": "A", "type": {{"type": "{encoding}", "logicalType": "{logical}"}}}}"#);
+        let reason = format!("field \"A\": {kind} cannot be written as {encoding} ({logical})");
+        let found = refused(&record(&field), &layout(&[("A", column)]));
+        assert_eq!(found, format!("the schema does not fit the columns: {reason}"));
     }
     let endless = r#"{"type": "record", "name": "R", "fields": [{"name": "A", "type": "long"},
         {"name": "r", "type": "R", "default": {"A": 1}}]}"#;
