@@ -24,6 +24,7 @@ mod compact;
 mod debezium;
 mod delimited;
 mod fault;
+mod float;
 mod framing;
 mod inferred;
 mod json;

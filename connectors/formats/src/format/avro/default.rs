@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::schema::{AvroSchema, Kind, NodeId, Record};
 use super::write::{write_bytes, write_length, write_long};
+use crate::format::float::float_of;
 
 /// How many values a default may consist of: records whose defaults are left out take those of their fields, which may
 /// be records again.
@@ -85,7 +86,7 @@ impl Writer<'_> {
             Kind::Boolean => out.push(value.as_bool()?.into()),
             Kind::Int => write_long(i32::try_from(value.as_i64()?).ok()?.into(), out),
             Kind::Long => write_long(value.as_i64()?, out),
-            Kind::Float => out.extend_from_slice(&(value.as_f64()? as f32).to_le_bytes()),
+            Kind::Float => out.extend_from_slice(&float_of(value.as_f64()?)?.to_le_bytes()),
             Kind::Double => out.extend_from_slice(&value.as_f64()?.to_le_bytes()),
             Kind::String => write_bytes(value.as_str()?.as_bytes(), out),
             Kind::Bytes => write_bytes(&latin(value)?, out),

@@ -5,6 +5,7 @@ use arrow::datatypes::{Decimal256Type, DecimalType, i256};
 use super::cells::{Cells, Values};
 use super::decimal::{rescaled, shortest};
 use crate::format::fault::{Fault, NULL_REFUSED, Outcome};
+use crate::format::float::write_float;
 
 /// Where a value is written, and what is written if there is none.
 #[derive(Debug)]
@@ -133,7 +134,7 @@ impl Write {
             }
             (Self::IntAsFloat, Values::Int(values)) => out.extend_from_slice(&(values[row] as f32).to_le_bytes()),
             (Self::IntAsDouble, Values::Int(values)) => out.extend_from_slice(&f64::from(values[row]).to_le_bytes()),
-            (Self::Float, Values::Double(values)) => out.extend_from_slice(&(values[row] as f32).to_le_bytes()),
+            (Self::Float, Values::Double(values)) => write_float(values[row], out)?,
             (Self::Decimal(decimal), Values::Decimal(values)) => {
                 decimal.write(i256::from_i128(values[row]), out)?;
             }

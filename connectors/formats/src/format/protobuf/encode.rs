@@ -18,6 +18,7 @@ use super::wire::{BYTES, FIXED32, FIXED64, VARINT, put_bytes, put_message, put_v
 use super::write_plan::{Form, KeyPart, Part, Shape, Source, Symbols, UnionPart, Value};
 use crate::format::batch::{Payloads, conform, is_present};
 use crate::format::fault::{Fault, NULL_REFUSED, Outcome};
+use crate::format::float::write_float;
 use crate::format::framing::header;
 use crate::format::kind::FormatError;
 use crate::format::{Encoded, Encoder, Layout};
@@ -402,7 +403,7 @@ impl<'a> Values<'a> {
             Self::Double(values) => out.extend_from_slice(&values[at].to_le_bytes()),
             Self::Text(values) => put_bytes(values.value(at).as_bytes(), out),
             Self::Bytes(values) => put_bytes(values.value(at), out),
-            Self::Float(values) => out.extend_from_slice(&(values[at] as f32).to_le_bytes()),
+            Self::Float(values) => return write_float(values[at], out),
             Self::Integer(values, primitive) => return write_integer(values.get(at), *primitive, out),
             Self::Symbol(values, symbols) => return write_symbol(values.value(at), symbols, out),
             _ => return put_message(out, |out| self.write_message(at, out)),

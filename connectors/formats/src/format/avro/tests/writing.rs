@@ -45,6 +45,10 @@ fn each_type_is_written() {
         ("\"long\"", DataType::Int64, "9223372036854775807", "fe ff ff ff ff ff ff ff ff 01"),
         ("\"double\"", DataType::Float64, "1.5", "00 00 00 00 00 00 f8 3f"),
         ("\"float\"", DataType::Float64, "1.5", "00 00 c0 3f"),
+        ("\"float\"", DataType::Float64, "3.4028235E38", "ff ff 7f 7f"),
+        ("\"float\"", DataType::Float64, "1E-300", "00 00 00 00"),
+        ("\"float\"", DataType::Float64, "\"-Infinity\"", "00 00 80 ff"),
+        ("\"float\"", DataType::Float64, "\"NaN\"", "00 00 c0 7f"),
         ("\"string\"", DataType::Utf8, "\"\u{e9}\"", "04 c3 a9"),
         ("\"bytes\"", DataType::Binary, "\"AAE=\"", "04 00 01"),
         (r#"{"type": "fixed", "name": "F", "size": 2}"#, DataType::Binary, "\"AAE=\"", "00 01"),
@@ -131,6 +135,8 @@ fn rows_that_the_schema_cannot_hold_are_bad() {
         (decimal, DataType::Decimal128(6, 2), "123.40", "$: the number does not fit the schema's decimal"),
         (fixed, DataType::Decimal128(6, 0), "128", "$: the number does not fit in 1 bytes"),
         (nanos, TIMESTAMP, "9223372036854775807", "$: the TIMESTAMP is out of the range of the schema's type"),
+        ("\"float\"", DataType::Float64, "3.5E38", "$: 3.5E38 is out of range for a float"),
+        ("\"float\"", DataType::Float64, "-1E300", "$: -1E300 is out of range for a float"),
         (
             r#"{"type": "fixed", "name": "F", "size": 1}"#,
             DataType::Binary,
@@ -179,6 +185,11 @@ fn schemas_that_do_not_fit_are_refused() {
             record(&format!(r#"{a}, {{"name": "c", "type": "int", "default": "x"}}"#)),
             &one,
             "field \"c\": the default \"x\" is not a valid int",
+        ),
+        (
+            record(&format!(r#"{a}, {{"name": "c", "type": "float", "default": 1e39}}"#)),
+            &one,
+            "field \"c\": the default 1e+39 is not a valid float",
         ),
     ] {
         assert_eq!(refused(&text, layout), format!("the schema does not fit the columns: {reason}"));

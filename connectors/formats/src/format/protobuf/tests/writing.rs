@@ -58,6 +58,7 @@ fn every_kind_of_field_is_written() {
         ("sfixed32", DataType::Int32, "-2", "0d fe ff ff ff"),
         ("sfixed64", DataType::Int64, "-2", "09 fe ff ff ff ff ff ff ff"),
         ("float", DataType::Float64, "0.5", "0d 00 00 00 3f"),
+        ("float", DataType::Float64, "\"Infinity\"", "0d 00 00 80 7f"),
         ("double", DataType::Float64, "0.5", "09 00 00 00 00 00 00 e0 3f"),
         ("string", DataType::Utf8, "\"x\"", "0a 01 78"),
         ("bytes", DataType::Binary, "\"/w==\"", "0a 01 ff"),
@@ -184,8 +185,9 @@ fn payloads_begin_with_the_schema_and_the_message() {
 
 #[test]
 fn what_a_message_cannot_hold_is_named() {
-    let text = "syntax = \"proto3\"; message M { int64 a = 1; E e = 2; map<int32, int32> m = 3; uint32 u = 4; repeated E l = 5;
-        Node n = 6; oneof o { int32 x = 7; } } enum E { ZERO = 0; } message Node { Node n = 1; }";
+    let text = "syntax = \"proto3\"; import \"google/protobuf/wrappers.proto\";
+        message M { int64 a = 1; E e = 2; map<int32, int32> m = 3; uint32 u = 4; repeated E l = 5; Node n = 6;
+            oneof o { int32 x = 7; } repeated float f = 8; google.protobuf.FloatValue w = 9; } enum E { ZERO = 0; } message Node { Node n = 1; }";
     let node = record(&[("N", record(&[("X", DataType::Int32)]))]);
     for (column, reason) in [
         (("B", DataType::Int32), "message M has no field for column \"B\""),
@@ -201,6 +203,8 @@ fn what_a_message_cannot_hold_is_named() {
         (("E", DataType::Utf8), "\"ONE\"", "$.e: \"ONE\" is not a value of the enum E"),
         (("M", map(DataType::Int32)), "{\"x\": 1}", "$.m[\"x\"]: the key is not one of the type that the schema has"),
         (("U", DataType::Int64), "-1", "$.u: -1 is out of range for the type of the field"),
+        (("F", array(DataType::Float64)), "[1E38, -1E39]", "$.f[1]: -1E39 is out of range for a float"),
+        (("W", DataType::Float64), "1E300", "$.w: 1E300 is out of range for a float"),
         (("L", array(DataType::Utf8)), "[\"ZERO\", null]", "$.l[1]: an array in PROTOBUF cannot contain null"),
     ] {
         let json = format!("{{\"{}\": {json}}}", column.0);
