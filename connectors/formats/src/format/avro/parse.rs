@@ -5,6 +5,7 @@
 //! the paths in its errors. Tests compare the two.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -39,6 +40,8 @@ impl AvroSchema {
 #[derive(Default)]
 struct Parser {
     nodes: Vec<Node>,
+    /// The schemas that were referred to so far: several others may refer to one, by different names.
+    referred: HashSet<*const Schema>,
     /// Named types by their full names.
     named: HashMap<String, NodeId>,
 }
@@ -48,12 +51,11 @@ impl Parser {
         if depth > REFERENCES_DEEP {
             return Err(format!("schemas refer to others more than {REFERENCES_DEEP} deep"));
         }
-        for reference in references.iter() {
-            // A schema may be referred to by several others.
-            if !self.named.contains_key(&reference.name) {
-                let within = |error: String| format!("in the reference \"{}\": {error}", reference.name);
-                self.references(&reference.schema.references, depth + 1).map_err(within)?;
-                self.text(&reference.schema.text).map_err(within)?;
+        for Reference { name, schema } in references {
+            if self.referred.insert(Arc::as_ptr(schema)) && !self.named.contains_key(name) {
+                let within = |error: String| format!("in the reference \"{name}\": {error}");
+                self.references(&schema.references, depth + 1).map_err(within)?;
+                self.text(&schema.text).map_err(within)?;
             }
         }
         Ok(())

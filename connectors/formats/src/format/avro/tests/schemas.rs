@@ -101,6 +101,31 @@ fn schemas_refer_to_others() {
     assert_eq!(AvroSchema::parse(&broken).unwrap_err(), "in the reference \"a.Money\": expected a type, found 7");
 }
 
+/// Several schemas may refer to one, each by a name of its own.
+#[test]
+fn references_may_meet_again() {
+    let avro = |text: &str, references: &[(&str, &Arc<Schema>)]| {
+        let reference =
+            |(name, schema): &(&str, &Arc<Schema>)| Reference { name: (*name).to_owned(), schema: Arc::clone(schema) };
+        let references = references.iter().map(reference).collect();
+        Arc::new(Schema { kind: SchemaKind::Avro, text: text.into(), references })
+    };
+    let money = avro(r#"{"type": "fixed", "name": "a.Money", "size": 4}"#, &[]);
+    let line = r#"{"type": "record", "name": "a.Line", "fields": [{"name": "price", "type": "Money"}]}"#;
+    let line = avro(line, &[("money.avsc", &money)]);
+    let order = r#"{"type": "record", "name": "a.Order", "fields":
+        [{"name": "total", "type": "a.Money"}, {"name": "line", "type": "Line"}]}"#;
+    let inferred = |order: &Schema| infer(&AvroSchema::parse(order).unwrap(), Names::Upper, "ROWVAL").fields.len();
+    assert_eq!(inferred(&avro(order, &[("the line", &line), ("money", &money)])), 2);
+    assert_eq!(inferred(&avro(order, &[("money", &money), ("the line", &line)])), 2);
+    // Each refers to the next one twice: a walk along every way would not end.
+    let mut int = avro("\"int\"", &[]);
+    for _ in 0..32 {
+        int = avro("\"int\"", &[("one", &int), ("two", &int)]);
+    }
+    assert_eq!(*AvroSchema::parse(&int).unwrap().root(), *schema("\"int\"").root());
+}
+
 /// What Avro's own library parses we parse, too, and the reverse, but for what is said in `parse`.
 #[test]
 fn the_peer_agrees() {
