@@ -124,11 +124,13 @@ impl Plan {
             };
             next = index + 1;
             let (field, found) = (&mut self.fields[index], &mut self.found[index]);
-            if let Err(fault) = field.find(tag, input, found, &mut columns) {
-                return Err(fault.in_field(&field.name));
-            }
-            if let Some(union) = field.union {
-                self.replace_others(index, union);
+            let is_known = match field.find(tag, input, found, &mut columns) {
+                Ok(is_known) => is_known,
+                Err(fault) => return Err(fault.in_field(&field.name)),
+            };
+            match field.union {
+                Some(union) if is_known => self.replace_others(index, union),
+                _ => {}
             }
         }
         Ok(())
@@ -153,7 +155,8 @@ fn column_of<'a>(index: Option<usize>, columns: &'a mut Option<&mut [Column]>) -
 }
 
 impl FieldPlan {
-    /// Keeps a value whose tag was read, or reads it if it is an element or an entry.
+    /// Keeps a value whose tag was read, or reads it if it is an element or an entry. False if the value is not one of the
+    /// field, but of an unknown one: a number that an enum of proto2 does not know.
     #[inline]
     fn find(
         &mut self,
@@ -161,29 +164,29 @@ impl FieldPlan {
         input: &mut Input<'_>,
         found: &mut Found,
         columns: &mut Option<&mut [Column]>,
-    ) -> Outcome<()> {
+    ) -> Outcome<bool> {
         match self.shape {
             Shape::Optional | Shape::Implicit if tag == self.tag => {
                 let value = input.value(tag & 7)?;
                 if self.reader.leaves_out(value) {
-                    return Ok(());
+                    return Ok(false);
                 }
                 if found.state != State::Absent && self.reader.merges() {
                     self.merge(value, input, found);
                 } else {
                     *found = Found { state: State::Present, value };
                 }
-                Ok(())
             }
-            Shape::Repeated => self.find_elements(tag, input, found, column_of(self.column, columns)),
+            Shape::Repeated => self.find_elements(tag, input, found, column_of(self.column, columns))?,
             Shape::Map if tag == self.tag => {
                 let entry = input.value(BYTES)?;
                 found.value += 1;
                 let column = column_of(self.column, columns);
-                self.read_entry(entry, input, column).map_err(|fault| fault.in_item(found.value as usize - 1))
+                self.read_entry(entry, input, column).map_err(|fault| fault.in_item(found.value as usize - 1))?;
             }
-            _ => Err(wrong_type(input, tag)),
+            _ => return Err(wrong_type(input, tag)),
         }
+        Ok(true)
     }
 
     /// Adds another part to a message.

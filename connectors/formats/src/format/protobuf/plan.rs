@@ -210,7 +210,8 @@ fn add_others(message: &Message, fields: &mut Vec<FieldPlan>) {
         let planned = |field: &&Field| fields.iter().any(|other| other.tag >> 3 == field.number);
         let others = message.fields.iter().filter(|field| union.members.contains(&field.number));
         let others = others.filter(|field| !planned(field));
-        let others: Vec<_> = others.map(|field| FieldPlan::of(field, Shape::Optional, Reader::Ignored, None)).collect();
+        let other = |field: &Field| FieldPlan::of(field, Shape::Optional, Reader::of_other(&field.kind), None);
+        let others: Vec<_> = others.map(other).collect();
         fields.extend(others);
         fields.iter_mut().filter(|field| is_member(field)).for_each(|field| field.union = Some(index));
     }
@@ -285,6 +286,15 @@ impl Reader {
             }
             _ => return None,
         }))
+    }
+
+    /// The reader of a field that matters only because it replaces others. A number that a closed enum does not know does
+    /// not.
+    fn of_other(kind: &Kind) -> Self {
+        match kind {
+            Kind::Enum(names) if names.is_closed => Self::Enum(names.clone()),
+            _ => Self::Ignored,
+        }
     }
 
     /// True if several occurrences of a field are one value together.

@@ -148,6 +148,35 @@ fn the_last_field_of_a_oneof_counts() {
     }
 }
 
+/// A number that an enum of proto2 does not know is one of an unknown field, so the other fields of its oneof stay.
+#[test]
+fn unknown_values_of_closed_enums_do_not_count_in_a_oneof() {
+    let text = "message M { oneof kind { int32 a = 1; E e = 2; } } enum E { ZERO = 0; ONE = 1; }";
+    let closed = schema(&format!("syntax = \"proto2\"; {text}"), &[]);
+    let open = proto3(text);
+    let columns = [
+        layout(&[("A", DataType::Int32), ("E", DataType::Utf8)]),
+        layout(&[("KIND_0", record(&[("A", DataType::Int32), ("E", DataType::Utf8)]))]),
+        layout(&[("A", DataType::Int32)]),
+        layout(&[("E", DataType::Utf8)]),
+    ];
+    for (schema, message, shown) in [
+        (&closed, "08 05 10 01", ["null ONE", "{A: null, E: ONE}", "null", "ONE"]),
+        (&closed, "08 05 10 02", ["5 null", "{A: 5, E: null}", "5", "null"]),
+        (&closed, "10 01 10 02", ["null ONE", "{A: null, E: ONE}", "null", "ONE"]),
+        (&closed, "10 02 08 05", ["5 null", "{A: 5, E: null}", "5", "null"]),
+        (
+            &open,
+            "08 05 10 02",
+            ["null UNKNOWN_ENUM_VALUE_E_2", "{A: null, E: UNKNOWN_ENUM_VALUE_E_2}", "null", "UNKNOWN_ENUM_VALUE_E_2"],
+        ),
+    ] {
+        for (columns, shown) in columns.iter().zip(shown) {
+            assert_eq!(read(schema, columns, message).as_deref(), Ok(shown), "{message}");
+        }
+    }
+}
+
 #[test]
 fn keys_of_maps_become_texts() {
     for (key, message, shown) in [
