@@ -36,11 +36,10 @@ pub(super) fn missing_ids(payloads: &BinaryArray, is_known: impl Fn(SchemaId) ->
             continue;
         }
         last = header;
-        if let Some(id) = schema_id(header).filter(|id| !is_known(*id) && !missing.contains(id)) {
-            missing.push(id);
-        }
+        missing.extend(schema_id(header).filter(|id| !is_known(*id)));
     }
     missing.sort_unstable();
+    missing.dedup();
     missing
 }
 

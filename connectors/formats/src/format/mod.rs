@@ -31,6 +31,7 @@ mod json;
 mod json_sr;
 mod kafka;
 mod kind;
+mod known;
 mod none;
 mod number;
 mod presence;

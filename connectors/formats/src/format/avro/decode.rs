@@ -9,6 +9,7 @@ use super::super::batch::{Rows, Selected};
 use super::super::column::Column;
 use super::super::framing::{self, missing_ids, schema_id};
 use super::super::kind::FormatError;
+use super::super::known::Known;
 use super::super::{Decoded, Decoder, Layout};
 use super::program::Program;
 use super::schema::AvroSchema;
@@ -22,7 +23,7 @@ const ADVICE: &str = "if it is Avro without one, give its schema as VALUE_SCHEMA
 /// It knows no schema at first: see [`Decoder::missing_schemas`] and [`Decoder::learn`]. Fails if a field does not
 /// exist, is requested twice or has a type that Avro cannot hold.
 pub fn decoder(layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
-    let by_id = |_: &Layout, _: &[Option<usize>]| Programs::ById { known: Vec::new(), last: 0 };
+    let by_id = |_: &Layout, _: &[Option<usize>]| Programs::ById { known: Known::new(), last: 0 };
     Ok(Box::new(AvroDecoder::try_new(layout, projection, by_id)?))
 }
 
@@ -46,16 +47,10 @@ struct AvroDecoder {
 enum Programs {
     Only(Program),
     ById {
-        /// In ascending order of their ids.
-        known: Vec<Known>,
-        /// The index of the one that the last payload was written with.
+        known: Known<Program>,
+        /// Where in it the one is that the last payload was written with.
         last: usize,
     },
-}
-
-struct Known {
-    id: SchemaId,
-    program: Result<Program, String>,
 }
 
 impl AvroDecoder {
@@ -85,12 +80,16 @@ impl Decoder for AvroDecoder {
                 Ok(())
             });
         }
-        Decoded { absent, ..rows.finish() }
+        let decoded = rows.finish();
+        if let Programs::ById { known, .. } = &mut self.programs {
+            known.end_batch();
+        }
+        Decoded { absent, ..decoded }
     }
 
     fn missing_schemas(&self, payloads: &BinaryArray) -> Vec<SchemaId> {
         let Programs::ById { known, .. } = &self.programs else { return Vec::new() };
-        missing_ids(payloads, |id| position(known, id).is_ok())
+        missing_ids(payloads, |id| known.contains(id))
     }
 
     fn learn(&mut self, id: SchemaId, schema: Result<Arc<Schema>, String>) {
@@ -98,16 +97,8 @@ impl Decoder for AvroDecoder {
         let parsed = schema.and_then(|schema| {
             AvroSchema::parse(&schema).map_err(|error| format!("the schema with id {id} cannot be used: {error}"))
         });
-        let program = parsed.map(|schema| Program::new(Arc::new(schema), &self.layout, &self.by_field));
-        match position(known, id) {
-            Ok(at) => known[at].program = program,
-            Err(at) => known.insert(at, Known { id, program }),
-        }
+        known.learn(id, parsed.map(|schema| Program::new(Arc::new(schema), &self.layout, &self.by_field)));
     }
-}
-
-fn position(known: &[Known], id: SchemaId) -> Result<usize, usize> {
-    known.binary_search_by_key(&id, |known| known.id)
 }
 
 impl Programs {
@@ -118,11 +109,7 @@ impl Programs {
             Self::Only(program) => Ok((program, 0)),
             Self::ById { known, last } => {
                 let Some(id) = schema_id(payload) else { return Err(framing::no_schema_id(payload, ADVICE)) };
-                if known.get(*last).is_none_or(|known| known.id != id) {
-                    *last = position(known, id).map_err(|_| framing::unknown_schema(id))?;
-                }
-                let program = known[*last].program.as_ref().map_err(String::clone)?;
-                Ok((program, framing::HEADER_LEN))
+                Ok((known.get(id, last)?, framing::HEADER_LEN))
             }
         }
     }

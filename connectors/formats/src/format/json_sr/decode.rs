@@ -7,9 +7,10 @@ use arrow::array::BinaryArray;
 use super::documents::Documents;
 use crate::format::batch::Selected;
 use crate::format::column::Column;
-use crate::format::framing::{HEADER_LEN, header, missing_ids, no_schema_id, schema_id, unknown_schema};
+use crate::format::framing::{HEADER_LEN, header, missing_ids, no_schema_id, schema_id};
 use crate::format::json::{Dialect, JsonEncoder, JsonReader};
 use crate::format::kind::FormatError;
+use crate::format::known::Known;
 use crate::format::{Decoded, Decoder, Encoder, Layout};
 use crate::schema::{Schema, SchemaId, SchemaKind, WriterSchema};
 
@@ -25,7 +26,7 @@ pub(in super::super) fn decoder(
 ) -> Result<Box<dyn Decoder>, FormatError> {
     let selected = Selected::try_new(layout, projection)?;
     let reader = JsonReader::new(&selected, layout.is_record(), Dialect::Connect);
-    let schemas = if framed { Schemas::ById(Vec::new()) } else { Schemas::None };
+    let schemas = if framed { Schemas::ById(Known::new()) } else { Schemas::None };
     Ok(Box::new(JsonSrDecoder { columns: selected.columns, reader, schemas }))
 }
 
@@ -51,8 +52,7 @@ struct JsonSrDecoder {
 enum Schemas {
     /// None: payloads are bare.
     None,
-    /// Those that are known, in ascending order of their ids, or why their payloads are bad.
-    ById(Vec<(SchemaId, Result<(), String>)>),
+    ById(Known<()>),
 }
 
 impl Schemas {
@@ -61,26 +61,23 @@ impl Schemas {
     fn start_of(&self, payload: &[u8]) -> Result<usize, String> {
         let Self::ById(known) = self else { return Ok(0) };
         let Some(id) = schema_id(payload) else { return Err(no_schema_id(payload, ADVICE)) };
-        match position(known, id) {
-            Ok(at) => known[at].1.clone().map(|()| HEADER_LEN),
-            Err(_) => Err(unknown_schema(id)),
-        }
+        known.get(id, &mut 0).map(|()| HEADER_LEN)
     }
-}
-
-fn position(known: &[(SchemaId, Result<(), String>)], id: SchemaId) -> Result<usize, usize> {
-    known.binary_search_by_key(&id, |(known, _)| *known)
 }
 
 impl Decoder for JsonSrDecoder {
     fn decode(&mut self, payloads: &BinaryArray) -> Decoded {
-        self.reader.decode(payloads, &mut self.columns, |payload| self.schemas.start_of(payload))
+        let decoded = self.reader.decode(payloads, &mut self.columns, |payload| self.schemas.start_of(payload));
+        if let Schemas::ById(known) = &mut self.schemas {
+            known.end_batch();
+        }
+        decoded
     }
 
     fn missing_schemas(&self, payloads: &BinaryArray) -> Vec<SchemaId> {
         match &self.schemas {
             Schemas::None => Vec::new(),
-            Schemas::ById(known) => missing_ids(payloads, |id| position(known, id).is_ok()),
+            Schemas::ById(known) => missing_ids(payloads, |id| known.contains(id)),
         }
     }
 
@@ -91,9 +88,6 @@ impl Decoder for JsonSrDecoder {
             SchemaKind::Json => Ok(()),
             kind => Err(other(kind)),
         });
-        match position(known, id) {
-            Ok(at) => known[at].1 = schema,
-            Err(at) => known.insert(at, (id, schema)),
-        }
+        known.learn(id, schema);
     }
 }

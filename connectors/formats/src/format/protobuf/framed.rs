@@ -18,10 +18,14 @@ use super::schema::Compiled;
 use super::wire::{Input, unzigzag};
 use crate::format::batch::{Rows, Selected};
 use crate::format::column::Column;
-use crate::format::framing::{missing_ids, schema_id};
+use crate::format::framing::{missing_ids, no_schema_id, schema_id};
 use crate::format::kind::FormatError;
+use crate::format::known::Known;
 use crate::format::{Decoded, Decoder, Layout};
 use crate::schema::{Schema, SchemaId};
+
+/// What can be done about payloads without a schema id.
+const ADVICE: &str = "if it is Protobuf without one, give its schema as VALUE_SCHEMA or KEY_SCHEMA";
 
 /// The most indexes of a message: how deep messages are declared within each other.
 const INDEXES_MAX: usize = 16;
@@ -31,7 +35,7 @@ pub struct FramedProtobufDecoder {
     layout: Layout,
     places: Vec<Option<usize>>,
     columns: Vec<Column>,
-    schemas: Vec<(SchemaId, Result<Compiled, String>)>,
+    schemas: Known<Compiled>,
     /// A plan for each message that was met, the last used first.
     programs: Vec<Program>,
 }
@@ -58,7 +62,7 @@ impl FramedProtobufDecoder {
     /// requested twice or has a type that no format has.
     pub fn try_new(layout: &Layout, projection: &[usize]) -> Result<Self, FormatError> {
         let Selected { columns, by_field, .. } = Selected::try_new(layout, projection)?;
-        let (schemas, programs) = (Vec::new(), Vec::new());
+        let (schemas, programs) = (Known::new(), Vec::new());
         Ok(Self { layout: layout.clone(), places: by_field, columns, schemas, programs })
     }
 
@@ -96,18 +100,19 @@ impl Decoder for FramedProtobufDecoder {
                 plan.read(&mut Input::behind(payload, start), Some(columns)).map_err(|fault| fault.told(WHOLE))
             });
         }
-        rows.finish()
+        let decoded = rows.finish();
+        schemas.end_batch();
+        decoded
     }
 
     fn missing_schemas(&self, payloads: &BinaryArray) -> Vec<SchemaId> {
-        missing_ids(payloads, |id| self.schemas.iter().any(|(known, _)| *known == id))
+        missing_ids(payloads, |id| self.schemas.contains(id))
     }
 
     fn learn(&mut self, id: SchemaId, schema: Result<Arc<Schema>, String>) {
-        let compiled = schema.and_then(|schema| Compiled::new(&schema));
-        self.schemas.retain(|(known, _)| *known != id);
+        let unusable = |error: String| format!("the schema with id {id} cannot be used: {error}");
         self.programs.retain(|program| program.address.schema != id);
-        self.schemas.push((id, compiled));
+        self.schemas.learn(id, schema.and_then(|schema| Compiled::new(&schema).map_err(unusable)));
     }
 }
 
@@ -115,17 +120,14 @@ impl Program {
     /// Fails if there is no such message, without keeping anything: there may be any number of wrong addresses.
     fn new(
         address: Address,
-        schemas: &[(SchemaId, Result<Compiled, String>)],
+        schemas: &Known<Compiled>,
         layout: &Layout,
         places: &[Option<usize>],
     ) -> Result<Self, String> {
         let id = address.schema;
-        let schema = schemas.iter().find(|(known, _)| *known == id).map(|(_, schema)| schema.as_ref());
-        let schema = schema.ok_or_else(|| format!("schema {id} is missing"))?;
-        let in_schema = |why: String| format!("schema {id}: {why}");
-        let message = schema.map_err(|why| in_schema(why.clone()))?;
-        let message = message.message_at(&address.indexes[..address.count]).map_err(in_schema)?;
-        let plan = Plan::new(&message, &layout.fields, places).map_err(|why| format!("schema {id}: {why}"));
+        let unusable = |error: String| format!("the schema with id {id} cannot be used: {error}");
+        let message = schemas.get(id, &mut 0)?.message_at(&address.indexes[..address.count]).map_err(unusable)?;
+        let plan = Plan::new(&message, &layout.fields, places).map_err(unusable);
         Ok(Self { address, frame: Vec::new(), plan })
     }
 }
@@ -133,7 +135,7 @@ impl Program {
 /// Reads what is in front of the message, up to the message.
 #[inline]
 fn read_address(input: &mut Input<'_>) -> Result<Address, String> {
-    let Some(schema) = schema_id(input.rest()) else { return Err(no_frame(input.rest())) };
+    let Some(schema) = schema_id(input.rest()) else { return Err(no_schema_id(input.rest(), ADVICE)) };
     let _frame: Option<[u8; 5]> = input.take();
     let mut address = Address { schema, count: 1, indexes: [0; INDEXES_MAX] };
     let mut next = || input.varint().map(unzigzag).map_err(|fault| fault.told(WHOLE));
@@ -148,15 +150,6 @@ fn read_address(input: &mut Input<'_>) -> Result<Address, String> {
         *index = u32::try_from(given).map_err(|_| format!("{given} is not the index of a message"))?;
     }
     Ok(address)
-}
-
-#[cold]
-fn no_frame(payload: &[u8]) -> String {
-    match payload.first() {
-        None => "the payload is empty, but it must begin with the id of its schema".to_owned(),
-        Some(0) => "the payload ends within the id of its schema".to_owned(),
-        Some(first) => format!("the payload begins with the byte {first} and not with 0 and the id of its schema"),
-    }
 }
 
 #[cold]

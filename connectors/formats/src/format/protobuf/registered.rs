@@ -214,12 +214,19 @@ fn messages_are_found_by_their_indexes() {
         assert_eq!(read(&format!("{header} {indexes} {message}")).as_deref(), Ok(shown), "{indexes}");
     }
     for (payload, reason) in [
-        ("", "the payload is empty, but it must begin with the id of its schema"),
-        ("7b 7d", "the payload begins with the byte 123 and not with 0 and the id of its schema"),
-        ("00 00 00", "the payload ends within the id of its schema"),
+        ("", "the payload is empty"),
+        (
+            "7b 7d",
+            "the payload does not begin with a schema id (a zero byte and 4 more); if it is Protobuf without one, give its \
+             schema as VALUE_SCHEMA or KEY_SCHEMA",
+        ),
+        ("00 00 00", "the payload ends within its schema id"),
         ("00 00 00 00 07", "not valid Protobuf: the payload ends within a varint (byte 5)"),
-        ("00 00 00 00 07 02 04", "schema 7: the schema has no message with the indexes [2]"),
-        ("00 00 00 00 07 04 00 04", "schema 7: the schema has no message with the indexes [0, 2]"),
+        ("00 00 00 00 07 02 04", "the schema with id 7 cannot be used: the schema has no message with the indexes [2]"),
+        (
+            "00 00 00 00 07 04 00 04",
+            "the schema with id 7 cannot be used: the schema has no message with the indexes [0, 2]",
+        ),
         ("00 00 00 00 07 02 01", "-1 is not the index of a message"),
         ("00 00 00 00 07 64 00", "a message has between 1 and 16 indexes, not 50"),
         ("00 00 00 00 07 03", "a message has between 1 and 16 indexes, not -2"),
@@ -243,7 +250,8 @@ fn schemas_refer_to_others() {
     assert_eq!(read(&whole, &columns, "0a 04 0a 02 08 05").as_deref(), Ok("{B: {AT: 5}}"));
     let reason = read(&schema(text, &[]), &columns, "").unwrap_err();
     assert!(
-        reason.starts_with("schema 7: the schema is not valid Protobuf: ") && reason.contains("event.proto"),
+        reason.starts_with("the schema with id 7 cannot be used: the schema is not valid Protobuf: ")
+            && reason.contains("event.proto"),
         "{reason}"
     );
 }
@@ -261,16 +269,19 @@ fn what_cannot_be_read_is_named() {
         ("message M { int32 v = 1; }", array(DataType::Int32), "V: the field cannot be read as ARRAY<INT>"),
     ] {
         let found = read(&proto3(schema), &layout(&[("V", column)]), "").unwrap_err();
-        assert_eq!(found.to_uppercase(), format!("schema 7: {reason}").to_uppercase());
+        assert_eq!(found.to_uppercase(), format!("the schema with id 7 cannot be used: {reason}").to_uppercase());
     }
     let columns = layout(&[("V", DataType::Int32)]);
     let deep = format!("{} {}", "message M {".repeat(65), "}".repeat(65));
     assert_eq!(
         read(&proto3(&deep), &columns, ""),
-        Err("schema 7: the schema is nested more than 64 levels deep".into())
+        Err("the schema with id 7 cannot be used: the schema is nested more than 64 levels deep".into())
     );
     let json = Arc::new(Schema { kind: SchemaKind::Json, text: "{}".into(), references: Vec::new() });
-    assert_eq!(read(&json, &columns, ""), Err("schema 7: the schema is JSON, not PROTOBUF".into()));
+    assert_eq!(
+        read(&json, &columns, ""),
+        Err("the schema with id 7 cannot be used: the schema is JSON, not PROTOBUF".into())
+    );
 }
 
 #[test]
@@ -297,7 +308,10 @@ fn several_versions_are_in_one_batch() {
     for _ in 0..2 {
         let decoded = decoder.decode(&payloads);
         let reasons: Vec<_> = decoded.bad.iter().map(|bad| (bad.row, bad.reason.as_str())).collect();
-        assert_eq!(reasons, [(3, "schema 3 is missing"), (4, "schema 4: the registry has no schema with the id 4")]);
+        assert_eq!(
+            reasons,
+            [(3, "the schema with id 3 is not known"), (4, "the registry has no schema with the id 4")]
+        );
         let row = |row| format!("{} {}", show(&decoded.columns[0], row), show(&decoded.columns[1], row));
         assert_eq!([row(0), row(1), row(2), row(5)], ["1 null", "2 x", "3 null", "0 "]);
     }
