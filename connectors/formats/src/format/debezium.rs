@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! value  {"before": {…}, "after": {"ID": 7, …}, "op": "u", …}       → the fields of `after`; absent for a delete
-//! key    {"ID": 7}
+//! key    {"ID": 7}                                              → its fields, or a STRUCT of them
 //! either may be in {"schema": {…}, "payload": …}, as Kafka Connect's JSON converter writes by default
 //! ```
 //!
@@ -12,9 +12,10 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, StructArray};
+use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::nullif;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 
 use super::kind::FormatError;
 use super::{BadRow, Decoded, Decoder, Layout};
@@ -41,9 +42,30 @@ pub(super) struct DebeziumDecoder {
     inner: Box<dyn Decoder>,
     /// The positions of the requested fields among those of a row.
     projection: Vec<usize>,
-    is_key: bool,
+    key: Option<KeyForm>,
     /// Whether the event may be in a `payload`.
     has_payload: bool,
+}
+
+/// What becomes of the fields of a key.
+enum KeyForm {
+    /// Each is a column.
+    Columns,
+    /// All of them are the only column, a STRUCT.
+    Struct(Fields),
+}
+
+impl KeyForm {
+    fn of(layout: &Layout) -> Option<Self> {
+        match &layout.fields[..] {
+            _ if layout.envelope != Envelope::DebeziumKey => None,
+            [only] => match only.data_type() {
+                DataType::Struct(fields) => Some(Self::Struct(fields.clone())),
+                _ => Some(Self::Columns),
+            },
+            _ => Some(Self::Columns),
+        }
+    }
 }
 
 impl DebeziumDecoder {
@@ -56,19 +78,22 @@ impl DebeziumDecoder {
         if let Some(missing) = projection.iter().find(|field| **field >= layout.fields.len()) {
             return Err(FormatError::projection(*missing));
         }
-        let is_key = layout.envelope == Envelope::DebeziumKey;
-        let has_payload = !layout.fields.iter().any(|field| field.name().eq_ignore_ascii_case(PAYLOAD)) || !is_key;
-        let row = DataType::Struct(layout.fields.iter().cloned().collect());
-        let mut fields = match is_key {
-            true => layout.fields.clone(),
-            false => vec![field(AFTER, row), field(OP, DataType::Utf8)],
+        let key = KeyForm::of(layout);
+        let mut fields = match &key {
+            Some(KeyForm::Struct(fields)) => fields.to_vec(),
+            Some(KeyForm::Columns) => layout.fields.clone(),
+            None => {
+                let row = DataType::Struct(layout.fields.iter().cloned().collect());
+                vec![field(AFTER, row), field(OP, DataType::Utf8)]
+            }
         };
+        let has_payload = !fields.iter().any(|field| field.name().eq_ignore_ascii_case(PAYLOAD));
         if has_payload {
             fields.push(field(PAYLOAD, DataType::Struct(fields.iter().cloned().collect())));
         }
         let all: Vec<usize> = (0..fields.len()).collect();
         let inner = Layout { fields, wrapped: true, envelope: Envelope::Bare, ..layout.clone() };
-        Ok(Self { inner: make(&inner, &all)?, projection: projection.to_vec(), is_key, has_payload })
+        Ok(Self { inner: make(&inner, &all)?, projection: projection.to_vec(), key, has_payload })
     }
 
     /// The fields around a row, from within the payload where there is one.
@@ -86,9 +111,8 @@ impl Decoder for DebeziumDecoder {
     fn decode(&mut self, payloads: &BinaryArray) -> Decoded {
         let Decoded { columns, bad, absent } = self.inner.decode(payloads);
         let columns = self.opened(columns);
-        if self.is_key {
-            let columns = self.projection.iter().map(|field| columns[*field].clone()).collect();
-            return Decoded { columns, bad, absent };
+        if let Some(form) = &self.key {
+            return form.decoded(payloads, Decoded { columns, bad, absent }, &self.projection);
         }
         let (after, ops) = (columns[0].as_struct(), columns[1].as_string::<i32>());
         let is_event = |row: usize| {
@@ -120,6 +144,29 @@ impl Decoder for DebeziumDecoder {
 
     fn learn(&mut self, id: SchemaId, schema: Result<Arc<Schema>, String>) {
         self.inner.learn(id, schema);
+    }
+}
+
+impl KeyForm {
+    /// The requested columns of keys with these fields. A key without any of them is bad: what tells rows apart would be missing.
+    fn decoded(&self, payloads: &BinaryArray, fields: Decoded, projection: &[usize]) -> Decoded {
+        let Decoded { columns, bad, absent } = fields;
+        let is_key = |row: usize| payloads.is_valid(row) && bad.binary_search_by_key(&row, |bad| bad.row).is_err();
+        let is_empty = |row: usize| columns.iter().all(|column| column.is_null(row));
+        let empty = (0..payloads.len()).filter(|row| is_key(*row) && is_empty(*row));
+        let reason = "the key of the change event has no field with the name of a key column";
+        let empty: Vec<_> = empty.map(|row| BadRow { row, reason: reason.to_owned() }).collect();
+        let bad = merged(bad, empty, |bad| bad.row);
+        let columns = match self {
+            Self::Columns => projection.iter().map(|field| columns[*field].clone()).collect(),
+            Self::Struct(fields) => {
+                let is_there = |row| payloads.is_valid(row) && bad.binary_search_by_key(&row, |bad| bad.row).is_err();
+                let there: NullBuffer = (0..payloads.len()).map(is_there).collect();
+                let whole: ArrayRef = Arc::new(StructArray::new(fields.clone(), columns, Some(there)));
+                projection.iter().map(|_| whole.clone()).collect()
+            }
+        };
+        Decoded { columns, bad, absent }
     }
 }
 
@@ -202,5 +249,27 @@ mod tests {
         let rows: Vec<_> = (0..2).map(|row| show(&decoded.columns[1], row)).collect();
         assert_eq!(rows, ["1", "2"]);
         assert_eq!(decoded.bad, []);
+    }
+
+    /// ksqlDB's way of declaring such a key.
+    #[test]
+    fn a_key_may_be_a_struct_of_its_fields() {
+        let id = vec![field("ID", DataType::Int32)];
+        let key = vec![field("K", DataType::Struct(id.into()))];
+        let layout = Layout { envelope: Envelope::DebeziumKey, ..Layout::of(key) };
+        let keys = [Some(r#"{"id": 1}"#), None, Some(r#"{"payload": {"id": 2}}"#), Some(r#"{"no": 3}"#), Some("7")];
+        let payloads: BinaryArray = keys.iter().map(|payload| payload.map(str::as_bytes)).collect();
+        let decoded = FormatKind::Json.decoder(&layout, &[0]).expect("JSON holds it").decode(&payloads);
+        let rows: Vec<_> = (0..5).map(|row| show(&decoded.columns[0], row)).collect();
+        assert_eq!(rows, ["{ID: 1}", "null", "{ID: 2}", "null", "null"]);
+        assert_eq!(decoded.bad.iter().map(|bad| bad.row).collect::<Vec<_>>(), [3, 4]);
+    }
+
+    #[test]
+    fn a_key_without_its_columns_is_bad() {
+        let decoded =
+            decode(Envelope::DebeziumKey, &[Some(r#"{"key": 1}"#), None, Some(r#"{"id": null, "name": "a"}"#)]);
+        let reason = "the key of the change event has no field with the name of a key column";
+        assert_eq!(decoded.bad, [BadRow { row: 0, reason: reason.to_owned() }]);
     }
 }

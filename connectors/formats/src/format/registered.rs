@@ -125,7 +125,7 @@ pub(super) fn encoder(format: FormatKind, kind: SchemaKind, layout: &Layout) -> 
     match kind {
         SchemaKind::Avro => avro::encoder_of(layout, &avro_schema(writer)?, full_name, writer.id),
         SchemaKind::Protobuf => protobuf::encoder(layout, &writer.schema, full_name, writer.id),
-        SchemaKind::Json => json_sr::check(writer).map(|()| json_sr::encoder(layout, writer.id)),
+        SchemaKind::Json => json_sr::encoder(layout, writer),
     }
 }
 

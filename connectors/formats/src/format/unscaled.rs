@@ -14,6 +14,13 @@ pub(crate) fn number_of(bytes: &[u8]) -> Option<i256> {
     (keeps_sign && leading.iter().all(|byte| *byte == fill)).then(|| i256::from_be_bytes(whole))
 }
 
+/// The bytes of a number without those in front that only repeat its sign.
+pub(crate) fn shortest(number: &[u8]) -> &[u8] {
+    let is_redundant = |pair: &&[u8]| matches!(pair, [0, 0..0x80] | [0xff, 0x80..=0xff]);
+    let redundant = number.windows(2).take_while(|pair| is_redundant(pair)).count();
+    &number[redundant..]
+}
+
 /// True if a number has no more digits.
 pub(crate) fn has_digits(number: i256, precision: u8) -> bool {
     let limit = i256::from_i128(10).wrapping_pow(precision.into());

@@ -1,4 +1,4 @@
-//! Decodes and encodes JSON behind the id of a schema, or without one.
+//! Decodes JSON behind the id of a schema, or without one.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use arrow::array::BinaryArray;
 use super::documents::Documents;
 use crate::format::batch::Selected;
 use crate::format::column::Column;
-use crate::format::framing::{HEADER_LEN, header, missing_ids, no_schema_id, schema_id};
-use crate::format::json::{Dialect, JsonEncoder, JsonReader};
+use crate::format::framing::{HEADER_LEN, missing_ids, no_schema_id, schema_id};
+use crate::format::json::{Dialect, JsonReader};
 use crate::format::kind::FormatError;
 use crate::format::known::Known;
-use crate::format::{Decoded, Decoder, Encoder, Layout};
+use crate::format::{Decoded, Decoder, Layout};
 use crate::schema::{Schema, SchemaId, SchemaKind, WriterSchema};
 
 /// What can be done about payloads without a schema id.
@@ -30,13 +30,7 @@ pub(in super::super) fn decoder(
     Ok(Box::new(JsonSrDecoder { columns: selected.columns, reader, schemas }))
 }
 
-/// An encoder for all fields of a layout; payloads begin with the id if it is given.
-pub(in super::super) fn encoder(layout: &Layout, id: Option<SchemaId>) -> Box<dyn Encoder> {
-    let header = id.map(|id| header(id).to_vec()).unwrap_or_default();
-    Box::new(JsonEncoder::with(layout, Dialect::Connect, header))
-}
-
-/// Checks that a schema is what payloads can be written with.
+/// Checks that a schema can be used, and has its full name.
 pub(in super::super) fn check(writer: &WriterSchema) -> Result<(), FormatError> {
     let documents = Documents::parse(&writer.schema).map_err(FormatError::Unfit)?;
     documents.named(writer.full_name.as_deref()).map(drop).map_err(FormatError::Unfit)

@@ -38,8 +38,8 @@ pub(in super::super) fn infer(
     let documents = &Documents::parse(schema)?;
     let mut inference = Inference::new(&documents, names);
     let root = documents.resolve(documents.named(full_name)?)?;
-    Ok(match form_of(root)? {
-        Form::Object if !is_map(root) => {
+    Ok(match json_type(root)? {
+        JsonType::Object if !is_map(root) => {
             let fields = inference.record(root, fields(root).into_iter());
             inference.into_record(fields)
         }
@@ -52,7 +52,7 @@ pub(in super::super) fn infer(
 
 /// A type of JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum JsonType {
     Boolean,
     Integer,
     Number,
@@ -61,7 +61,7 @@ enum Form {
     Object,
 }
 
-impl Form {
+impl JsonType {
     fn of(name: &str) -> Option<Self> {
         Some(match name {
             "boolean" => Self::Boolean,
@@ -72,6 +72,18 @@ impl Form {
             "object" => Self::Object,
             _ => return None,
         })
+    }
+
+    /// Its name in a schema.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::String => "string",
+            Self::Array => "array",
+            Self::Object => "object",
+        }
     }
 
     fn of_value(value: &Value) -> Option<Self> {
@@ -92,25 +104,27 @@ impl<'d> Source for &'d Documents {
 
     fn data_type(&self, node: Node<'d>, inference: &mut Inference<'_, Self>) -> Result<DataType, String> {
         let node = self.resolve(node)?;
-        let form = form_of(node)?;
-        if let Some(logical) = logical(node, form) {
+        let json_type = json_type(node)?;
+        if let Some(logical) = logical(node, json_type) {
             return logical;
         }
-        Ok(match (form, node.text("connect.type")) {
-            (Form::Boolean, _) => DataType::Boolean,
-            (Form::Integer, Some("int8" | "int16" | "int32")) => DataType::Int32,
-            (Form::Integer, _) => DataType::Int64,
-            (Form::Number, _) => DataType::Float64,
-            (Form::String, Some("bytes")) => DataType::Binary,
-            (Form::String, _) => DataType::Utf8,
-            (Form::Array, Some("map")) => map_of(inference.data_type(entry_value(self.items(node)?)?)?),
-            (Form::Array, _) => array_of(inference.data_type(self.items(node)?)?),
-            (Form::Object, _) if is_map(node) => {
+        Ok(match (json_type, node.text("connect.type")) {
+            (JsonType::Boolean, _) => DataType::Boolean,
+            (JsonType::Integer, Some("int8" | "int16" | "int32")) => DataType::Int32,
+            (JsonType::Integer, _) => DataType::Int64,
+            (JsonType::Number, _) => DataType::Float64,
+            (JsonType::String, Some("bytes")) => DataType::Binary,
+            (JsonType::String, _) => DataType::Utf8,
+            (JsonType::Array, Some("map")) => map_of(inference.data_type(entry_value(self.items(node)?)?)?),
+            (JsonType::Array, _) => array_of(inference.data_type(self.items(node)?)?),
+            (JsonType::Object, _) if is_map(node) => {
                 let values = node.member("additionalProperties");
                 map_of(inference.data_type(values.ok_or("the type of the values of a map is not given")?)?)
             }
-            (Form::Object, _) if inference.is_within(node) => return Err(format!("{} contains itself", name_of(node))),
-            (Form::Object, _) => inference.structure(node, name_of(node), fields(node).into_iter())?,
+            (JsonType::Object, _) if inference.is_within(node) => {
+                return Err(format!("{} contains itself", name_of(node)));
+            }
+            (JsonType::Object, _) => inference.structure(node, name_of(node), fields(node).into_iter())?,
         })
     }
 }
@@ -139,7 +153,7 @@ fn is_map(node: Node<'_>) -> bool {
 }
 
 /// The fields of an object.
-fn fields(object: Node<'_>) -> Vec<(&str, Node<'_>)> {
+pub(super) fn fields(object: Node<'_>) -> Vec<(&str, Node<'_>)> {
     let properties = object.members("properties").into_iter().flatten();
     let place = |value: &Value, at: usize| value.get("connect.index").and_then(Value::as_u64).unwrap_or(at as u64);
     let mut fields: Vec<_> =
@@ -149,49 +163,49 @@ fn fields(object: Node<'_>) -> Vec<(&str, Node<'_>)> {
 }
 
 /// The type of a schema, which may be given by its other members only.
-fn form_of(node: Node<'_>) -> Result<Form, String> {
+pub(super) fn json_type(node: Node<'_>) -> Result<JsonType, String> {
     let names: Vec<&str> = match node.value.get("type") {
         Some(Value::String(name)) => vec![name],
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-        _ => return unnamed_form(node).ok_or_else(|| "the type is not given".to_owned()),
+        _ => return unnamed_type(node).ok_or_else(|| "the type is not given".to_owned()),
     };
     let others: Vec<_> = names.into_iter().filter(|name| *name != "null").collect();
     match others.as_slice() {
         [] => Err("null alone is not a type of a column".to_owned()),
-        [name] => Form::of(name).ok_or_else(|| format!("the type \"{name}\" does not exist")),
-        ["integer", "number"] | ["number", "integer"] => Ok(Form::Number),
+        [name] => JsonType::of(name).ok_or_else(|| format!("the type \"{name}\" does not exist")),
+        ["integer", "number"] | ["number", "integer"] => Ok(JsonType::Number),
         several => Err(format!("one of {} is not a type of a column", several.join(", "))),
     }
 }
 
-fn unnamed_form(node: Node<'_>) -> Option<Form> {
+fn unnamed_type(node: Node<'_>) -> Option<JsonType> {
     let has = |key: &str| node.value.get(key).is_some();
     if has("properties") || node.member("additionalProperties").is_some() {
-        return Some(Form::Object);
+        return Some(JsonType::Object);
     }
     if has("items") {
-        return Some(Form::Array);
+        return Some(JsonType::Array);
     }
     if let Some(only) = node.value.get("const") {
-        return Form::of_value(only);
+        return JsonType::of_value(only);
     }
     let values = node.value.get("enum").and_then(Value::as_array)?;
-    let mut forms = values.iter().filter_map(Form::of_value);
-    let first = forms.next()?;
-    forms.all(|form| form == first).then_some(first)
+    let mut types = values.iter().filter_map(JsonType::of_value);
+    let first = types.next()?;
+    types.all(|other| other == first).then_some(first)
 }
 
 /// The type of a column for one of Connect's logical types.
-fn logical(node: Node<'_>, form: Form) -> Option<Result<DataType, String>> {
-    Some(match (node.text("title")?.strip_prefix(LOGICAL)?, form) {
-        ("Decimal", Form::Number | Form::Integer | Form::String) => {
+pub(super) fn logical(node: Node<'_>, json_type: JsonType) -> Option<Result<DataType, String>> {
+    Some(match (node.text("title")?.strip_prefix(LOGICAL)?, json_type) {
+        ("Decimal", JsonType::Number | JsonType::Integer | JsonType::String) => {
             let parameters = node.members("connect.parameters");
             let number = |key: &str| parameters?.get(key)?.as_str()?.parse().ok();
             decimal_of(number("connect.decimal.precision").unwrap_or(DIGITS), number("scale").unwrap_or(0))
         }
-        ("Date", Form::Integer) => Ok(DataType::Date32),
-        ("Time", Form::Integer) => Ok(DataType::Time32(TimeUnit::Millisecond)),
-        ("Timestamp", Form::Integer) => Ok(DataType::Timestamp(TimeUnit::Millisecond, None)),
+        ("Date", JsonType::Integer) => Ok(DataType::Date32),
+        ("Time", JsonType::Integer) => Ok(DataType::Time32(TimeUnit::Millisecond)),
+        ("Timestamp", JsonType::Integer) => Ok(DataType::Timestamp(TimeUnit::Millisecond, None)),
         _ => return None,
     })
 }

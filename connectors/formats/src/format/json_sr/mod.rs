@@ -1,7 +1,7 @@
 //! JSON_SR: JSON behind the id of a registered JSON Schema, as Kafka Connect's `JsonSchemaConverter` writes it for
 //! ksqlDB.
 //!
-//! * [`decoder`] and [`encoder`] read and write payloads (`decode`);
+//! * [`decoder`] and [`encoder`] read and write payloads (`decode`, `encode`);
 //! * [`infer`] gives the columns for a schema (`infer`), [`schema_of`] a schema for columns (`generate`);
 //! * `documents` finds what a schema refers to.
 //!
@@ -9,18 +9,23 @@
 //!
 //! * behind a zero byte and the 4 bytes of the id a payload is read as JSON is: see the module `json`. Its schema must
 //!   be found, but does not change what is read;
-//! * a MAP is written as an array of entries, `[{"key": "a", "value": 1}]`, and its schema says so. Connect writes an
-//!   object only if keys cannot be null, and the keys of ksqlDB's maps can. Both forms are read;
+//! * a MAP is written as an array of entries, `[{"key": "a", "value": 1}]`, and the schema that we make says so. Connect
+//!   writes an object only if keys cannot be null, and the keys of ksqlDB's maps can. Both forms are read;
 //! * a DECIMAL is written as a number. A text is read as its unscaled value in base64, which is Connect's own default,
-//!   and as a number only if it is not that. DATE, TIME and TIMESTAMP are numbers of days and of milliseconds.
+//!   and as a number only if it is not that. DATE, TIME and TIMESTAMP are numbers of days and of milliseconds;
+//! * a schema that was given is followed: where it has an object for a MAP or a text for a DECIMAL, that is written, and
+//!   fields have its names. A column that it forbids is refused. Nothing is checked that depends on values: `enum`,
+//!   `pattern` and the like, and whether a value may be null.
 
 mod decode;
 mod documents;
+mod encode;
 mod generate;
 mod infer;
 #[cfg(test)]
 mod tests;
 
-pub(super) use decode::{check, decoder, encoder};
+pub(super) use decode::{check, decoder};
+pub(super) use encode::encoder;
 pub(super) use generate::schema_of;
 pub(super) use infer::infer;
