@@ -1,7 +1,7 @@
 //! Whether one Avro schema can read what was written with another, by the rules of Avro's schema resolution.
 //!
 //! Separate from the model because it walks two of them at once. Pairs of named types wait in a queue, and each is
-//! compared once, so types may refer to each other in circles and in chains of any length.
+//! compared once, so types may refer to each other in cycles and in chains of any length.
 //!
 //! | written | read as |
 //! |---|---|
@@ -23,7 +23,8 @@ use super::super::difference::{DIFFERENCES_MAX, Difference};
 use super::{Avro, Field, Named, Node, Primitive, Shape};
 
 pub(crate) fn differences(reader: &Avro, writer: &Avro) -> Vec<Difference> {
-    let mut comparison = Comparison { reader, writer, queue: VecDeque::new(), seen: HashSet::new(), found: Vec::new() };
+    let mut comparison =
+        Comparison { reader, writer, queue: VecDeque::new(), seen: HashSet::new(), steps: 0, found: Vec::new() };
     comparison.nodes(&reader.root, &writer.root, "");
     while let Some((r, w, path)) = comparison.queue.pop_front() {
         if comparison.found.len() >= DIFFERENCES_MAX {
@@ -34,17 +35,31 @@ pub(crate) fn differences(reader: &Avro, writer: &Avro) -> Vec<Difference> {
     comparison.found
 }
 
+/// How much is compared before the schemas count as different: types of the same last name may all be pairs, and unions
+/// are compared branch by branch.
+const STEPS_MAX: usize = 50_000_000;
+/// What one pair of types counts, as the path to it is written; a branch that is looked at counts one.
+const PAIR_STEPS: usize = 100;
+
+/// How long the path to a type may be, in bytes, before its end is left out.
+const PATH_BYTES_MAX: usize = 1_000;
+
 struct Comparison<'a> {
     reader: &'a Avro,
     writer: &'a Avro,
     /// Pairs of named types to compare, and where the reader has them.
     queue: VecDeque<(usize, usize, String)>,
     seen: HashSet<(usize, usize)>,
+    steps: usize,
     found: Vec<Difference>,
 }
 
 impl Comparison<'_> {
     fn nodes(&mut self, reader: &Node, writer: &Node, path: &str) {
+        self.steps += PAIR_STEPS;
+        if self.steps > STEPS_MAX {
+            return self.too_complex(path);
+        }
         match (reader, writer) {
             (_, Node::Union(branches)) => {
                 for (i, branch) in branches.iter().enumerate() {
@@ -59,7 +74,7 @@ impl Comparison<'_> {
             (Node::Map(reader, _), Node::Map(writer, _)) => self.nodes(reader, writer, &format!("{path}/values")),
             (Node::Named(r), Node::Named(w)) => {
                 if self.seen.insert((*r, *w)) {
-                    self.queue.push_back((*r, *w, path.to_owned()));
+                    self.queue.push_back((*r, *w, shortened(path)));
                 }
             }
             _ if self.matches(reader, writer) != Match::None => {}
@@ -76,6 +91,9 @@ impl Comparison<'_> {
 
     /// A branch of the writer's union.
     fn branch(&mut self, reader: &Node, branch: &Node, path: &str, i: usize) {
+        if self.steps > STEPS_MAX {
+            return self.too_complex(path);
+        }
         let found = match reader {
             Node::Union(branches) => {
                 self.reading_branch(branches, branch).map(|(i, node)| (node, format!("{path}/{i}")))
@@ -96,7 +114,8 @@ impl Comparison<'_> {
     }
 
     /// The branch that reads what is written: the one that matches best, and of those the first.
-    fn reading_branch<'n>(&self, branches: &'n [Node], writer: &Node) -> Option<(usize, &'n Node)> {
+    fn reading_branch<'n>(&mut self, branches: &'n [Node], writer: &Node) -> Option<(usize, &'n Node)> {
+        self.steps += branches.len();
         let all = branches.iter().enumerate().map(|(i, branch)| (self.matches(branch, writer), i, branch));
         let best =
             all.filter(|(how, ..)| *how != Match::None).reduce(|best, next| if next.0 > best.0 { next } else { best });
@@ -201,6 +220,14 @@ impl Comparison<'_> {
         }
     }
 
+    /// Ends the comparison.
+    fn too_complex(&mut self, path: &str) {
+        self.queue.clear();
+        if self.found.iter().all(|difference| difference.kind != "SCHEMA_TOO_COMPLEX") {
+            self.add("SCHEMA_TOO_COMPLEX", path, "The schemas are too complex to be compared".to_owned());
+        }
+    }
+
     fn add(&mut self, kind: &'static str, path: &str, description: String) {
         if self.found.len() < DIFFERENCES_MAX {
             self.found.push(Difference::new(kind, shown(path), description));
@@ -247,6 +274,11 @@ fn shape_name(shape: &Shape) -> &'static str {
         Shape::Enum { .. } => "ENUM",
         Shape::Fixed { .. } => "FIXED",
     }
+}
+
+/// A path that is kept for each of many pairs. It is ASCII up to where it was shortened.
+fn shortened(path: &str) -> String {
+    if path.len() <= PATH_BYTES_MAX { path.to_owned() } else { format!("{}/…", &path[..PATH_BYTES_MAX]) }
 }
 
 fn shown(path: &str) -> &str {

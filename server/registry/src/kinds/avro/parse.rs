@@ -173,7 +173,7 @@ impl Parser {
         let in_field = |error| invalid(format!("field \"{name}\": {error}"));
         let order = optional_text(object, "order").map_err(in_field)?;
         if order.is_some_and(|order| !["ascending", "descending", "ignore"].contains(&order)) {
-            return Err(in_field(invalid("its order is none of ascending, descending and ignore")));
+            return Err(in_field(invalid("its order is not one of ascending, descending and ignore")));
         }
         Ok(Field {
             name: name.to_owned(),
@@ -224,7 +224,7 @@ fn words_of(shape: &Shape) -> Vec<&'static str> {
     common.iter().chain(own).copied().collect()
 }
 
-/// The attributes that are none of the words.
+/// The attributes other than the words.
 fn properties(object: &Map<String, Value>, words: &[&str]) -> Properties {
     let other = object.iter().filter(|(name, _)| !words.contains(&name.as_str()));
     other.map(|(name, value)| (name.clone(), value.clone())).collect()

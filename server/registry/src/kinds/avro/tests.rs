@@ -88,7 +88,7 @@ fn what_is_wrong_is_said() {
     check(&field(r#"{"name":"a","type":"Q"}"#), "type \"R\": field \"a\": type \"Q\" is not defined");
     check(
         &field(r#"{"name":"a","type":"int","order":"up"}"#),
-        "type \"R\": field \"a\": its order is none of ascending, descending and ignore",
+        "type \"R\": field \"a\": its order is not one of ascending, descending and ignore",
     );
 }
 
@@ -113,6 +113,46 @@ fn defaults_are_values_of_their_types() {
         assert!(is_valid(of, valid), "{of} {valid}");
         assert!(!is_valid(of, invalid), "{of} {invalid}");
     }
+}
+
+#[test]
+fn defaults_are_checked_in_a_bounded_number_of_steps() {
+    // A value of `x` is tried as A and as B, at each depth.
+    let b = r#"{"type":"record","name":"B","fields":[{"name":"x","type":["int","A","B"]}]}"#;
+    let a = format!(r#"{{"type":"record","name":"A","fields":[{{"name":"x","type":["int","A",{b}]}}]}}"#);
+    let parse = |depth: usize, inner: &str| {
+        let default = format!("{}{inner}{}", r#"{"x":"#.repeat(depth), "}".repeat(depth));
+        let field = format!(r#"{{"name":"d","type":["A","B"],"default":{default}}}"#);
+        let text = format!(r#"[{a},{{"type":"record","name":"C","fields":[{field}]}}]"#);
+        Avro::parse(&text, &[]).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(parse(50, "5"), Ok(()));
+    let problem = |what: &str| Err(format!("type \"C\": the default of field \"d\" is {what}"));
+    assert_eq!(parse(5, "true"), problem("not a value of its type"));
+    assert_eq!(parse(50, "true"), problem("too complex to be checked"));
+}
+
+#[test]
+fn cycles_of_types_are_compared_in_a_bounded_number_of_steps() {
+    // Types of two cycles of different lengths: all have the same last name, so that each is a pair with each.
+    let cycle = |space: &str, count: usize| {
+        let record = |i: usize| {
+            let next = format!(r#"{{"name":"next","type":"{space}{}.R"}}"#, i - 1);
+            format!(r#"{{"type":"record","name":"{space}{i}.R","fields":[{next}]}}"#)
+        };
+        let others: Vec<String> = (1..count).map(record).collect();
+        let others = format!(r#"{{"type":"array","items":[{}]}}"#, others.join(","));
+        let others = format!(r#"{{"name":"{space}","type":{others},"default":[]}}"#);
+        let next = format!(r#"{{"name":"next","type":"{space}{}.R"}}"#, count - 1);
+        let text = format!(r#"{{"type":"record","name":"{space}0.R","fields":[{others},{next}]}}"#);
+        Avro::parse(&text, &[]).expect("it is valid")
+    };
+    let kinds = |reader, writer| {
+        let found = super::differences(&cycle("r", reader), &cycle("w", writer));
+        found.iter().map(|difference| difference.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(100, 101), Vec::<&str>::new());
+    assert_eq!(kinds(1_000, 1_001), ["SCHEMA_TOO_COMPLEX"]);
 }
 
 #[test]
