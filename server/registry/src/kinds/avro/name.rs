@@ -18,14 +18,14 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// A name in a text, where `space` is the namespace around it.
+    /// A name in a text, where `space` is the namespace around it. Namespaces may have any characters, as in Java's
+    /// library.
     pub(super) fn parse(text: &str, space: &str) -> Result<Self, InvalidSchema> {
         let (space, simple) = text.rsplit_once('.').unwrap_or((space, text));
         if space.len() + simple.len() > NAME_BYTES_MAX {
             return Err(InvalidSchema(format!("a name is longer than {NAME_BYTES_MAX} bytes")));
         }
-        let valid = is_word(simple) && (space.is_empty() || space.split('.').all(is_word));
-        if !valid {
+        if !is_word(simple) {
             return Err(InvalidSchema(format!("\"{text}\" is not a valid name")));
         }
         Ok(Self { space: space.to_owned(), simple: simple.to_owned() })
@@ -51,9 +51,10 @@ impl fmt::Display for Name {
     }
 }
 
-/// Whether a text may be part of a name, the name of a field, or a symbol.
+/// Whether a text may be the name of a type without its namespace, the name of a field, or a symbol: by the rule of
+/// Java's library, which the formats have, too.
 pub(super) fn is_word(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    let mut letters = text.chars();
+    letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
 }

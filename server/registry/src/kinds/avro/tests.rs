@@ -1,5 +1,7 @@
 //! Texts in, canonical texts or errors out.
 
+use headwater_formats::format::avro::AvroSchema;
+
 use super::Avro;
 use crate::kinds::Referenced;
 
@@ -112,6 +114,32 @@ fn defaults_are_values_of_their_types() {
     ] {
         assert!(is_valid(of, valid), "{of} {valid}");
         assert!(!is_valid(of, invalid), "{of} {invalid}");
+    }
+}
+
+#[test]
+fn names_are_those_of_java() {
+    check(
+        r#"{"type":"record","name":"R","namespace":"com.my-shop","fields":[{"name":"größe","type":["null","com.my-shop.R"]},{"name":"e","type":{"type":"enum","name":"Größe","symbols":["groß","klein"]}}]}"#,
+        r#"{"type":"record","name":"R","namespace":"com.my-shop","fields":[{"name":"größe","type":["null","R"]},{"name":"e","type":{"type":"enum","name":"Größe","symbols":["groß","klein"]}}]}"#,
+    );
+    let of = |space: &str, simple: &str, field: &str| {
+        let fields = format!(r#"[{{"name":"{field}","type":"int"}}]"#);
+        format!(r#"{{"type":"record","name":"{simple}","namespace":"{space}","fields":{fields}}}"#)
+    };
+    for (space, simple, field, is_valid) in [
+        ("a.1-b c", "R", "x", true),
+        ("a", "R1", "_x1", true),
+        ("a", "名", "é", true),
+        ("a", "my-shop", "x", false),
+        ("a", "R", "my-size", false),
+        ("a", "1R", "x", false),
+        ("a", "R", "1x", false),
+        ("a", "R", "", false),
+    ] {
+        let text = of(space, simple, field);
+        assert_eq!(Avro::parse(&text, &[]).is_ok(), is_valid, "{text}");
+        assert_eq!(AvroSchema::parse_text(&text).is_ok(), is_valid, "as the formats read it: {text}");
     }
 }
 
