@@ -45,6 +45,7 @@
 //! and only one column of a oneof may have a value (see `write_plan`). What a schema says about columns is in `infer`,
 //! and the schema for columns in `generate`.
 
+mod brackets;
 mod decode;
 mod encode;
 mod framed;
@@ -62,9 +63,6 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod wire;
-
-/// What stands for a whole payload in the reason why it is bad.
-const WHOLE: &str = "not valid Protobuf";
 mod write_plan;
 
 pub(super) use decode::ProtobufDecoder;
@@ -73,3 +71,6 @@ pub use framed::FramedProtobufDecoder;
 pub(super) use generate::DEFAULT_FULL_NAME;
 pub(super) use given::{bare_decoder, check, encoder, infer, schema_of};
 pub(super) use layout::supports;
+
+/// What stands for a whole payload in the reason why it is bad.
+const WHOLE: &str = "not valid Protobuf";

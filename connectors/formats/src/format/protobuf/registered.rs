@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::BinaryArray;
 use arrow::datatypes::DataType;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use prost_reflect::prost::Message as _;
+use protox::file::File;
 
 use super::super::testing::{TIME, TIMESTAMP, array, layout, map, record, show};
 use super::super::{Decoder, FramedProtobufDecoder, Layout};
@@ -282,6 +286,37 @@ fn what_cannot_be_read_is_named() {
         read(&json, &columns, ""),
         Err("the schema with id 7 cannot be used: the schema is JSON, not PROTOBUF".into())
     );
+}
+
+/// Brackets in comments and strings are not nesting, and comments do not hide any from the compiler, which follows the values
+/// of options by recursion.
+#[test]
+fn comments_may_have_any_brackets() {
+    let columns = layout(&[("V", DataType::Int32)]);
+    let comments = "// x < 10\n/* (1 **/".repeat(65);
+    let text =
+        format!("{comments} syntax = \"proto3\"; message M {{ int32 v = 1 [json_name = '{}']; }}", "{[".repeat(65));
+    assert_eq!(read(&schema(&text, &[]), &columns, "08 05").as_deref(), Ok("5"));
+    let refused = Err("the schema with id 7 cannot be used: the schema is nested more than 64 levels deep".to_owned());
+    let options = |value: &str| {
+        format!(
+            "syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\"; message M {{ optional int32 v = 1; }}
+            message R {{ optional R r = 1; }} extend google.protobuf.FileOptions {{ optional R root = 5000; }}
+            option (root) = {{ {value} }};"
+        )
+    };
+    let nested = |depth: usize| format!("{} {}", "r {".repeat(depth), "}".repeat(depth));
+    for hidden in ["", "# /*\n", "// /*\n", "/* \" **/", "# ' \\\n"] {
+        let read =
+            |depth: usize| read(&schema(&options(&format!("{hidden} {}", nested(depth))), &[]), &columns, "08 05");
+        assert_eq!((read(20).as_deref(), read(1_000)), (Ok("5"), refused.clone()), "{hidden}");
+    }
+    let descriptor = |depth: usize| {
+        let file = File::from_source("file", &options(&nested(depth))).unwrap();
+        schema(&BASE64.encode(file.file_descriptor_proto().encode_to_vec()), &[])
+    };
+    let read = |depth: usize| read(&descriptor(depth), &columns, "08 05");
+    assert_eq!((read(20).as_deref(), read(1_000)), (Ok("5"), refused), "a descriptor in place of a text");
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //!
 //! Compiling is the work of `protox`, a compiler in Rust without `protoc`; here is only what a decoder needs.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,11 +12,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use prost_reflect::prost::Message as _;
 use prost_reflect::prost_types::FileDescriptorProto;
 use prost_reflect::{
-    Cardinality, EnumDescriptor, FieldDescriptor, FileDescriptor, MapKey, MessageDescriptor, Syntax, Value,
+    Cardinality, DynamicMessage, EnumDescriptor, FieldDescriptor, FileDescriptor, MapKey, MessageDescriptor,
+    ReflectMessage, Syntax, Value,
 };
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
+use super::brackets;
 use super::message::{DefaultValue, Enum, Field, Kind, Label, Message, Primitive, Union, Written};
 use crate::format::inferred::SCHEMA_BYTES_MAX;
 use crate::protobuf_files;
@@ -25,9 +26,6 @@ use crate::schema::{Schema, SchemaKind};
 
 /// The name of the schema itself among its imports.
 const ROOT: &str = "headwater-schema.proto";
-/// The maximum depth of braces and brackets in a text, which its parser follows by recursion.
-const NESTED_MAX: usize = 64;
-
 /// How deep messages may be within each other as fields.
 const MESSAGES_DEEP: usize = 64;
 /// How many messages an error lists.
@@ -100,16 +98,12 @@ fn collect(name: &str, schema: &Schema, files: &mut HashMap<String, Arc<str>>) -
     if schema.kind != SchemaKind::Protobuf {
         return Err(format!("the schema is {}, not PROTOBUF", schema.kind));
     }
-    let depth = |deepest: (usize, usize), byte: u8| match byte {
-        b'{' | b'[' | b'(' | b'<' => (deepest.0 + 1, deepest.1.max(deepest.0 + 1)),
-        b'}' | b']' | b')' | b'>' => (deepest.0.saturating_sub(1), deepest.1),
-        _ => deepest,
-    };
     if schema.text.len() > SCHEMA_BYTES_MAX {
         return Err(format!("the schema has more than {SCHEMA_BYTES_MAX} bytes"));
     }
-    if schema.text.bytes().fold((0, 0), depth).1 > NESTED_MAX {
-        return Err(format!("the schema is nested more than {NESTED_MAX} levels deep"));
+    match descriptor_of(&schema.text) {
+        Some(descriptor) => check_values(&descriptor.transcode_to_dynamic())?,
+        None => brackets::check(&schema.text)?,
     }
     if files.insert(name.to_owned(), schema.text.clone()).is_some() {
         return Ok(());
@@ -129,27 +123,37 @@ impl FileResolver for Registered {
             Some(descriptor) => {
                 Ok(File::from_file_descriptor_proto(FileDescriptorProto { name: Some(name.to_owned()), ..descriptor }))
             }
-            None => File::from_source(name, &with_import(text)),
+            None => parsed(name, text),
         }
     }
 }
 
-/// A text that uses Confluent's options without importing their file, which Confluent's parser does not ask for, with the import.
-fn with_import(text: &str) -> Cow<'_, str> {
+/// Parses a text. One that uses Confluent's options without importing their file, which Confluent's parser does not ask
+/// for, gets the import at its end, where it is valid whatever else the text says.
+fn parsed(name: &str, text: &str) -> Result<File, protox::Error> {
+    const META: &str = "confluent/meta.proto";
     const OPTIONS: [&str; 5] = ["file_meta", "message_meta", "field_meta", "enum_meta", "enum_value_meta"];
-    let is_used = |option: &&str| text.contains(&format!("(confluent.{option})"));
-    if text.contains("confluent/meta.proto") || !OPTIONS.iter().any(is_used) {
-        return Cow::Borrowed(text);
+    let file = File::from_source(name, text)?;
+    let is_used = |option: &&str| text.contains(&format!("confluent.{option}"));
+    if file.file_descriptor_proto().dependency.iter().any(|import| import == META) || !OPTIONS.iter().any(is_used) {
+        return Ok(file);
     }
-    let syntax = text.trim_start().starts_with("syntax").then(|| text.find(';')).flatten();
-    let (head, rest) = text.split_at(syntax.map_or(0, |end| end + 1));
-    Cow::Owned(format!("{head} import \"confluent/meta.proto\"; {rest}"))
+    File::from_source(name, &format!("{text}\nimport \"{META}\";\n"))
 }
 
 /// The descriptor that some writers register in base64 in place of a text.
 fn descriptor_of(text: &str) -> Option<FileDescriptorProto> {
-    let bytes = BASE64.decode(text.trim()).ok()?;
-    FileDescriptorProto::decode(bytes.as_slice()).ok()
+    FileDescriptorProto::decode(BASE64.decode(text.trim()).ok()?.as_slice()).ok()
+}
+
+/// Rejects a descriptor whose options have values, as texts, with brackets that are nested too deep.
+fn check_values(message: &DynamicMessage) -> Result<(), String> {
+    message.fields().try_for_each(|(field, value)| match value {
+        Value::String(text) if field.name() == "aggregate_value" => brackets::check(text),
+        Value::Message(inner) => check_values(inner),
+        Value::List(items) => items.iter().filter_map(Value::as_message).try_for_each(check_values),
+        _ => Ok(()),
+    })
 }
 
 /// Makes messages of descriptors, each once.

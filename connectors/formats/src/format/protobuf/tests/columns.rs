@@ -76,6 +76,23 @@ fn files_without_registration_are_imported() {
     assert!(missing.is_err_and(|error| error.contains("google/type/mony.proto")));
 }
 
+/// Confluent's parser knows the file of its options without an import.
+#[test]
+fn options_of_confluent_need_no_import() {
+    let parameters = "[(confluent.field_meta) = { params: [{ key: \"precision\", value: \"4\" }] }]";
+    let message = format!("message M {{ confluent.type.Decimal d = 1 {parameters}; }}");
+    let import = "import \"confluent/type/decimal.proto\";";
+    for text in [
+        format!("syntax = \"proto3\"; {import} {message}"),
+        format!("// A comment; before all else\nsyntax = \"proto3\"; {import} {message} // The end"),
+        format!("/* syntax */ syntax = \"proto3\"; // Without \"confluent/meta.proto\"\n{import} {message}"),
+        format!("{import} {}", message.replace("confluent.type", "optional confluent.type")),
+        format!("syntax = \"proto3\"; {import} {message} import \"confluent/meta.proto\";"),
+    ] {
+        assert_eq!(inferred(&text, None), Ok(("D DECIMAL(4, 0)".to_owned(), vec![])), "{text}");
+    }
+}
+
 #[test]
 fn oneofs_come_first_and_messages_are_found_by_name() {
     let text = "syntax = \"proto3\"; package p;
