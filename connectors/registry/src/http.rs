@@ -143,14 +143,14 @@ impl Http {
 
 /// Why this registry cannot serve anyone now, if it says so. Others, or the same one later, may.
 fn unable(answer: &Answer) -> Option<String> {
+    let status = answer.status.as_u16();
+    if !matches!(status, 408 | 429 | 500 | 502..=504) {
+        return None;
+    }
     let refusal = Refusal::read(answer.status, &answer.body);
-    let passing = match answer.status.as_u16() {
-        408 | 429 | 502..=504 => true,
-        // The log could not be reached, did not answer in time, or the leader is not known.
-        500 => matches!(refusal.code, 50001..=50004),
-        _ => false,
-    };
-    passing.then(|| format!("answered {}: {}", answer.status.as_u16(), refusal.message))
+    // The log could not be reached, did not answer in time, or the leader is not known.
+    let is_passing = status != 500 || matches!(refusal.code, 50001..=50004);
+    is_passing.then(|| format!("answered {status}: {}", refusal.message))
 }
 
 fn authorization(credentials: &Credentials) -> Result<HeaderValue, SettingsError> {

@@ -31,10 +31,11 @@ mod registry;
 mod settings;
 mod subject;
 mod tls;
+mod unknown;
 mod wire;
 
 pub use error::{Attempt, Missing, RegistryError, SettingsError};
 pub use level::Level;
 pub use registry::{Compatibility, Deletion, Registry};
-pub use settings::{Credentials, PROPERTIES, Settings, TlsFiles};
+pub use settings::{Credentials, PROPERTIES, Secret, Settings, TlsFiles};
 pub use subject::{NewSchema, Registered, SubjectVersion};

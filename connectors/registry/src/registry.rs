@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use headwater_formats::schema::{Reference, Schema, SchemaId};
 use parking_lot::Mutex;
@@ -15,12 +16,16 @@ use crate::http::{Call, Http};
 use crate::level::Level;
 use crate::settings::Settings;
 use crate::subject::{NewSchema, Registered, SubjectVersion};
+use crate::unknown::Unknown;
 use crate::wire::{
     CompatibilityBody, IdBody, LevelBody, NewBody, NewLevelBody, ReferenceBody, SchemaBody, VersionBody,
 };
 
 /// How many schemas are remembered.
 const SCHEMAS_MAX: usize = 10_000;
+
+/// The largest id that a registry can give: its ids are signed numbers of 32 bits.
+const ID_MAX: SchemaId = i32::MAX as SchemaId;
 
 /// How deep references may be nested, and how many one schema may have in all.
 const REFERENCE_DEPTH_MAX: usize = 32;
@@ -31,7 +36,7 @@ pub struct Registry {
     http: Http,
     by_id: Flight<SchemaId, Arc<Schema>>,
     by_version: Flight<(String, u32), Arc<VersionBody>>,
-    registered: Flight<(String, NewSchema), SchemaId>,
+    unknown: Unknown,
 }
 
 /// What one schema refers to, by subject and version.
@@ -80,7 +85,7 @@ impl Registry {
             http: Http::new(settings)?,
             by_id: Flight::new(SCHEMAS_MAX),
             by_version: Flight::new(SCHEMAS_MAX),
-            registered: Flight::new(SCHEMAS_MAX),
+            unknown: Unknown::default(),
         })
     }
 
@@ -90,12 +95,32 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NotFound`] if there is no such id.
     pub async fn schema(&self, id: SchemaId) -> Result<Arc<Schema>, RegistryError> {
+        if id > ID_MAX {
+            let message = format!("the ids of schemas end at {ID_MAX}");
+            return Err(RegistryError::NotFound { missing: Missing::Schema, message });
+        }
         let fetch = || async move {
             let path = ["schemas", "ids", &id.to_string()];
             let body: SchemaBody = self.http.call(Call::get(&path, "")).await?;
             self.resolve(&body).await
         };
         self.by_id.get_or_fetch(id, fetch).await
+    }
+
+    /// The schema with this id, which is in front of a record. That there is none is remembered for some seconds.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] if there is no such id.
+    pub async fn schema_of_records(&self, id: SchemaId) -> Result<Arc<Schema>, RegistryError> {
+        let known = self.known_schema(id).map(Ok);
+        if let Some(known) = known.or_else(|| self.unknown.get(id, Instant::now()).map(Err)) {
+            return known;
+        }
+        let found = self.schema(id).await;
+        if let Err(error @ RegistryError::NotFound { .. }) = &found {
+            self.unknown.add(id, Instant::now(), error.clone());
+        }
+        found
     }
 
     /// The schema with this id, if it is remembered.
@@ -141,22 +166,22 @@ impl Registry {
         self.resolve_version(&body).await
     }
 
-    /// Registers a schema under a subject, or finds that it is. The id is remembered.
+    /// Registers a schema under a subject, or finds that it is. The registry is always asked: others may have deleted the subject.
     ///
     /// # Errors
     /// [`RegistryError::Incompatible`] says what differs from earlier versions, [`RegistryError::Invalid`] what is
     /// wrong with the schema itself.
     pub async fn register(&self, subject: &str, new: &NewSchema) -> Result<SchemaId, RegistryError> {
-        let fetch = || async {
-            let path = ["subjects", subject, "versions"];
-            let call = Call::post(&path, "", to_json(&NewBody::from(new)));
-            match self.http.call::<IdBody>(call).await {
-                Ok(body) => Ok(body.id),
-                Err(RegistryError::Incompatible { messages }) => Err(self.explained(subject, new, messages).await),
-                Err(error) => Err(error),
+        let path = ["subjects", subject, "versions"];
+        let call = Call::post(&path, "", to_json(&NewBody::from(new)));
+        match self.http.call::<IdBody>(call).await {
+            Ok(body) => {
+                self.unknown.forget(body.id);
+                Ok(body.id)
             }
-        };
-        self.registered.get_or_fetch((subject.to_owned(), new.clone()), fetch).await
+            Err(RegistryError::Incompatible { messages }) => Err(self.explained(subject, new, messages).await),
+            Err(error) => Err(error),
+        }
     }
 
     /// Looks for a schema under a subject, by its content.
@@ -237,7 +262,6 @@ impl Registry {
 
     /// Forgets what may change when something of a subject is deleted. Ids keep their meaning.
     fn forget(&self, subject: &str) {
-        self.registered.retain(|(other, _)| other != subject);
         self.by_version.retain(|(other, _)| other != subject);
     }
 

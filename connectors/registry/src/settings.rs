@@ -91,9 +91,30 @@ pub struct TlsFiles {
     /// Its private key; the certificate's file if there is none.
     pub key: Option<PathBuf>,
     /// The password of the key.
-    pub key_password: Option<String>,
+    pub key_password: Option<Secret>,
     /// Whether the certificate of the registry must be for its host.
     pub verify_host: bool,
+}
+
+/// A text that is not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
 }
 
 impl std::fmt::Debug for Credentials {
@@ -222,7 +243,7 @@ impl<'a> Given<'a> {
             authorities: path(CA),
             certificate: path(CERTIFICATE),
             key: path(KEY),
-            key_password: self.get(KEY_PASSWORD).map(str::to_owned),
+            key_password: self.get(KEY_PASSWORD).map(Secret::new),
             verify_host: !off,
         })
     }
@@ -366,7 +387,8 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        let settings = Settings::from_properties([("schema.registry.url", "http://u:secret@a")]).expect("valid");
+        let given = [("schema.registry.url", "http://u:secret@a"), (KEY_PASSWORD, "a secret")];
+        let settings = Settings::from_properties(given).expect("valid");
         assert!(!format!("{settings:?}").contains("secret"));
         let error = Settings::at("http://u:secret@").expect_err("no host");
         assert!(!error.to_string().contains("secret"), "{error}");

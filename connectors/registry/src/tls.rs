@@ -8,7 +8,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslVersion};
 
 use crate::error::SettingsError;
-use crate::settings::{CA, CERTIFICATE, KEY, KEY_PASSWORD, TlsFiles};
+use crate::settings::{CA, CERTIFICATE, KEY, KEY_PASSWORD, Secret, TlsFiles};
 
 /// Where systems keep the certificates of authorities. A statically linked OpenSSL does not know.
 const SYSTEM_AUTHORITIES: [&str; 5] = [
@@ -49,7 +49,7 @@ fn trust_system(builder: &mut SslConnectorBuilder) {
 fn show(builder: &mut SslConnectorBuilder, certificate: &Path, files: &TlsFiles) -> Result<(), SettingsError> {
     builder.set_certificate_chain_file(certificate).map_err(|error| unusable(CERTIFICATE, certificate, &error))?;
     let path = files.key.as_deref().unwrap_or(certificate);
-    let key = read_key(path, files.key_password.as_deref())?;
+    let key = read_key(path, files.key_password.as_ref().map(Secret::text))?;
     builder.set_private_key(&key).map_err(|error| unusable(KEY, path, &error))?;
     builder.check_private_key().map_err(|_| SettingsError::new(KEY, "is not the key of the client's certificate"))
 }

@@ -25,7 +25,7 @@ impl RemoteSchemas {
 
     fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
         match Handle::try_current() {
-            // A look-up in a state, for which all schemas are known but by accident, does not have a thread of its own.
+            // A look-up in a state does not have a thread of its own; its schemas are normally known.
             Ok(_) => block_in_place(|| self.runtime.block_on(answer)),
             Err(_) => self.runtime.block_on(answer),
         }
@@ -37,6 +37,13 @@ impl Schemas for RemoteSchemas {
         match self.registry.known_schema(id) {
             Some(schema) => Ok(schema),
             None => self.wait(self.registry.schema(id)),
+        }
+    }
+
+    fn schema_of_records(&self, id: SchemaId) -> Result<Arc<Schema>, RegistryError> {
+        match self.registry.known_schema(id) {
+            Some(schema) => Ok(schema),
+            None => self.wait(self.registry.schema_of_records(id)),
         }
     }
 
