@@ -285,7 +285,7 @@ mod tests {
     /// The definition of an exchange by the STRING column `K`, with an INT column `V`, and a column that has the name of its own.
     fn topic() -> SourceDef {
         let column = |name: &str, ty, role| ColumnDef { name: name.to_owned(), ty, role };
-        let side = SideDef::of("COMPACT");
+        let side = SideDef::compact();
         let columns = vec![
             column("K", SqlType::String, ColumnRole::Key),
             column("V", SqlType::Int, ColumnRole::Value),

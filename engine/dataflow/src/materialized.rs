@@ -15,8 +15,10 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BinaryArray, Int64Array};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
+use headwater_formats::decode::TopicSpec;
 use headwater_formats::format::FormatError;
 use headwater_formats::record::{OutBatch, RawBatch, RecordLimits, TopicPartition};
+use headwater_language::definition::SourceDef;
 
 use super::keeper::{Found, Keeper, Kept};
 use super::operator::{Operator, Port, repeated};
@@ -29,6 +31,7 @@ pub struct Materialized {
     stage: Arc<Stage>,
     number: usize,
     kept: Kept,
+    spec: Option<Arc<TopicSpec>>,
 }
 
 /// Reads the result from the state of one partition after the other.
@@ -48,7 +51,15 @@ impl Materialized {
             return Err("the result of the query is not one topic");
         }
         let kept = stage.kept.clone()?;
-        Ok(Self { stage, number, kept })
+        let spec = stage.kept_as.as_ref().map(SourceDef::topic_spec).transpose();
+        let spec = spec.map_err(|_| "the rows of the query cannot be decoded")?.map(Arc::new);
+        Ok(Self { stage, number, kept, spec })
+    }
+
+    /// What the records of a [`reader`](Self::reader) are, if the query has no topic for its result. Its columns are those of the
+    /// query's source.
+    pub fn spec(&self) -> Option<&Arc<TopicSpec>> {
+        self.spec.as_ref()
     }
 
     /// The topic whose partitions are those of the state.

@@ -33,7 +33,7 @@ pub struct Stage {
     pub changelogs: Vec<Arc<str>>,
     /// The topics of the query's sources, which complaints name.
     pub origins: Arc<[Arc<str>]>,
-    /// The declaration of the records that stand for the result, if that is only in a store.
+    /// The declaration of the records that stand for the result, if that is only in a store: those of the source in COMPACT.
     pub kept_as: Option<SourceDef>,
     /// The columns of the rows that its last operator emits.
     pub schema: SchemaRef,
@@ -311,7 +311,7 @@ impl<'a> Wiring<'a> {
             outputs: self.outputs.into_iter().map(|(_, output)| output).collect(),
             changelogs: self.changelogs,
             origins: self.topology.sources().map(|source| Arc::from(source.topic.as_str())).collect(),
-            kept_as: self.topology.is_kept().then(|| self.topology.source().clone()),
+            kept_as: self.topology.is_kept().then(|| self.topology.source().in_compact()),
             schema: self.schema,
             kept,
             is_last,

@@ -198,7 +198,8 @@ pub(super) fn read(
     show: &mut dyn FnMut(RecordBatch) -> bool,
 ) -> Result<usize> {
     let external = |error| DataFusionError::External(Box::new(error));
-    let decoder = RecordDecoder::new(&scan.spec, &scan.projection).map_err(external)?;
+    let spec = scan.state.materialized.spec().unwrap_or(&scan.spec);
+    let decoder = RecordDecoder::new(spec, &scan.projection).map_err(external)?;
     let reader = scan.state.materialized.reader().map_err(external)?;
     let (left, is_lookup) = (scan.limit.unwrap_or(usize::MAX), scan.keys.is_some());
     let mut reading = Reading { state: &scan.state, reader, decoder, left, progress: &scan.progress, is_lookup };

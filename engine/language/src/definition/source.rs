@@ -131,6 +131,17 @@ impl SideDef {
             envelope: Envelope::Bare,
         }
     }
+
+    /// The format of topics and states of our own.
+    pub fn compact() -> Self {
+        Self::of("COMPACT")
+    }
+
+    /// Whether its schemas are registered under a subject; those of bare payloads are not.
+    pub fn has_subject(&self) -> bool {
+        let is_bare = self.schema.as_ref().is_some_and(|schema| schema.id.is_none());
+        FormatKind::is_registered(&self.format) && !is_bare
+    }
 }
 
 /// The TIMESTAMP property.
@@ -163,6 +174,11 @@ impl ColumnDef {
 }
 
 impl SourceDef {
+    /// The same columns in the format of topics and states of our own.
+    pub fn in_compact(&self) -> Self {
+        Self { key: SideDef::compact(), value: SideDef::compact(), ..self.clone() }
+    }
+
     /// The columns in one part of the record.
     pub fn columns_of(&self, role: &ColumnRole) -> impl Iterator<Item = &ColumnDef> {
         self.columns.iter().filter(move |c| c.role == *role)

@@ -6,7 +6,6 @@
 //!
 //! Semantics: ksqlDB's source tables.
 
-use headwater_formats::format::{Envelope, FormatKind};
 use headwater_language::catalog::QueryDef;
 use headwater_language::config::Settings;
 use headwater_language::definition::{ColumnDef, ColumnRole, SourceDef, SourceKind};
@@ -22,15 +21,13 @@ const MATERIALIZED: &str = "source.table.materialization.enabled";
 const STORE: &str = "table-1";
 
 /// The query for a source that `text` declares. `None` if it is not a SOURCE TABLE, or if its rows are not kept: if its keys have
-/// windows or its columns headers, if its formats have registered schemas, or if the settings say so.
+/// windows or its columns headers, if its formats are not built, or if the settings say so.
 pub fn keep_source(source: &SourceDef, text: &str, settings: &Settings) -> Option<QueryDef> {
     let is_kept = source.kind == SourceKind::Table
         && source.read_only
         && source.window.is_none()
         && !source.columns.iter().any(|column| column.role.is_of_headers())
         && source.unbuilt_format().is_none()
-        && ![&source.key, &source.value].iter().any(|side| FormatKind::is_registered(&side.format))
-        && source.value.envelope == Envelope::Bare
         && settings.get(MATERIALIZED) == "true";
     is_kept.then(|| {
         let properties = QueryProperties::default();

@@ -29,9 +29,6 @@ use super::query::{Item, Streaming, identifier};
 use super::scope::span_of;
 use crate::define::ROWHEADERS;
 
-/// The format of the topics that belong to a query.
-const COMPACT: &str = "COMPACT";
-
 /// The nodes of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lowered {
@@ -118,7 +115,7 @@ fn exchange(columns: &[ResultColumn]) -> Action {
         ty: column.ty.clone(),
         role: if column.key { ColumnRole::Key } else { ColumnRole::Value },
     };
-    let side = SideDef::of(COMPACT);
+    let side = SideDef::compact();
     Action::Exchange(Box::new(SourceDef {
         name: String::new(),
         kind: SourceKind::Stream,
