@@ -87,6 +87,8 @@ enum Kind {
     Informational,
     /// For formats with registered schemas.
     Registered(Side, OfSchema),
+    /// A file that a declaration was to be given the text of.
+    File,
 }
 
 /// What a property says about a schema.
@@ -130,6 +132,8 @@ const KNOWN: &[(&str, Kind)] = &[
     ("VALUE_AVRO_SCHEMA_FULL_NAME", Kind::Registered(Side::Value, OfSchema::FullName)),
     ("KEY_SCHEMA", Kind::Registered(Side::Key, OfSchema::Text)),
     ("VALUE_SCHEMA", Kind::Registered(Side::Value, OfSchema::Text)),
+    ("KEY_SCHEMA_FILE", Kind::File),
+    ("VALUE_SCHEMA_FILE", Kind::File),
 ];
 
 /// The names of all properties, for completion and for suggestions.
@@ -189,6 +193,7 @@ fn read_one(out: &mut SourceProperties, name: &str, property: &ast::Property) ->
         Kind::Informational => {
             value.text()?;
         }
+        Kind::File => return Err(value.bad("the path of a file with a schema, in a statement that declares something")),
         Kind::Registered(side, what) => {
             let schema = if *side == Side::Key { &mut out.key_schema } else { &mut out.value_schema };
             match what {

@@ -25,7 +25,7 @@ pub use query::{
     Condition, FaultCause, Lag, OpenTransaction, PartitionLag, ProcessFailure, QueryDescription, QueryFailure,
     QueryListing, QueryState, QueryStatistics, RecordFaults, RestoreProgress, StateFacts, StoreFacts, StreamTime,
 };
-pub use source::{PartitionExtent, SchemaDescription, SourceDescription, SourceQuery, TopicDescription};
+pub use source::{PartitionExtent, SchemaDescription, SchemaPlace, SourceDescription, SourceQuery, TopicDescription};
 
 use headwater_language::definition::SourceKind;
 use headwater_language::diagnostic::Diagnostic;

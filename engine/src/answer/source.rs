@@ -33,12 +33,24 @@ pub struct TopicDescription {
 pub struct SchemaDescription {
     /// The keys or the values.
     pub side: Side,
-    /// The subject that it is registered under.
-    pub subject: String,
-    /// Id and version of the latest one, or why it is not known.
-    pub latest: Result<(SchemaId, u32), String>,
-    /// The id of the schema that records are written with here, if that is known.
-    pub written_with: Option<SchemaId>,
+    /// Where it is.
+    pub place: SchemaPlace,
+}
+
+/// Where a schema is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaPlace {
+    /// In the registry.
+    Registered {
+        /// The subject that it is registered under.
+        subject: String,
+        /// Id and version of the latest one, or why it is not known.
+        latest: Result<(SchemaId, u32), String>,
+        /// The id of the schema that records are written with here, if that is known.
+        written_with: Option<SchemaId>,
+    },
+    /// In the declaration, as this text: payloads are bare.
+    Declared(Arc<str>),
 }
 
 /// The ends of a partition, for readers of committed records.

@@ -8,7 +8,7 @@ use headwater_planner::schemas::wanted_by_sink;
 
 use super::persist::{persist, warnings};
 use super::wording::{capital, exists_already};
-use super::{Answered, Context, joined, schemas};
+use super::{Answered, Context, joined, schema_file, schemas};
 use crate::answer::Answer;
 
 /// Creates the query and its stream or table.
@@ -20,6 +20,8 @@ pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> An
         context.process.sync().await?;
         return Ok(exists_already(existing.kind.word(), &existing.name));
     }
+    let properties = schema_file::inline(&create.properties).await?;
+    let create = &ast::CreateAs { properties, ..create.clone() };
     let found = schemas::fetch(wanted_by_sink(&create.properties), context).await?;
     let planned = planner::create_as(create, context.text, &catalog, context.settings(), &found)?;
     joined::check(&planned.query.topology, create.query.span, context).await?;

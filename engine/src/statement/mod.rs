@@ -52,6 +52,7 @@ mod describe_function;
 mod joined;
 mod persist;
 mod query_facts;
+mod schema_file;
 mod schemas;
 mod topic;
 mod wording;

@@ -1,6 +1,8 @@
 //! DESCRIBE of a stream or table.
 
-use headwater_engine::answer::{PartitionExtent, SchemaDescription, SourceDescription, SourceQuery, TopicDescription};
+use headwater_engine::answer::{
+    PartitionExtent, SchemaDescription, SchemaPlace, SourceDescription, SourceQuery, TopicDescription,
+};
 use headwater_engine::definition::{ColumnDef, ColumnRole, SourceDef, SourceKind};
 use headwater_formats::record::Side;
 
@@ -56,15 +58,19 @@ fn facts(source: &SourceDef, topic: &TopicDescription) -> Section {
     Section::pairs(["Property", "Value"], facts.into_iter().chain(schemas))
 }
 
-/// `orders-value, version 2, id 7; written with id 5`.
+/// `orders-value, version 2, id 7; written with id 5`, or the text of the schema of bare payloads.
 fn described(schema: &SchemaDescription) -> String {
-    let latest = match &schema.latest {
+    let (subject, latest, written_with) = match &schema.place {
+        SchemaPlace::Registered { subject, latest, written_with } => (subject, latest, written_with),
+        SchemaPlace::Declared(text) => return format!("declared, no id in front of payloads: {text}"),
+    };
+    let newest = match latest {
         Ok((id, version)) => format!("version {version}, id {id}"),
         Err(why) => why.clone(),
     };
-    let newer = |id: &&u32| schema.latest.as_ref().map_or(true, |(latest, _)| latest != *id);
-    let written = schema.written_with.as_ref().filter(newer).map(|id| format!("; written with id {id}"));
-    format!("{}, {latest}{}", schema.subject, written.unwrap_or_default())
+    let newer = |id: &&u32| latest.as_ref().map_or(true, |(latest, _)| latest != *id);
+    let written = written_with.as_ref().filter(newer).map(|id| format!("; written with id {id}"));
+    format!("{subject}, {newest}{}", written.unwrap_or_default())
 }
 
 fn offsets(topic: &TopicDescription) -> Section {
