@@ -60,6 +60,8 @@ pub struct Definition {
     pub topic: Option<WantedTopic>,
     /// RETENTION_MS, if it is given.
     pub retention_ms: Option<i64>,
+    /// What users should know about it.
+    pub notes: Vec<String>,
 }
 
 /// A topic to create if it does not exist.
@@ -152,7 +154,7 @@ pub fn define_made(
         statement: text.to_owned(),
     };
     let retention_ms = properties.retention_ms.as_ref().map(|ms| ms.value);
-    Ok(Definition { topic: wanted_topic(&properties, kind), source, retention_ms })
+    Ok(Definition { topic: wanted_topic(&properties, kind), source, retention_ms, notes: completed.notes })
 }
 
 /// The error for writing to a topic that belongs to Headwater or Kafka.

@@ -20,6 +20,8 @@ use super::properties::{self, SchemaProperties, SourceProperties};
 const ROWKEY: &str = "ROWKEY";
 /// The name of the only column of a value whose schema is not a record.
 const ROWVAL: &str = "ROWVAL";
+/// How many parts of a schema that have no column are named.
+const DROPPED_SHOWN_MAX: usize = 10;
 
 /// A schema that a declaration asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,6 +146,24 @@ impl<'a> Sides<'a> {
         ]
     }
 
+    /// The error for a schema of a format that has none, where that is the default: properties are checked with the format that they
+    /// are given with.
+    fn without_schemas(&self, properties: &SourceProperties) -> Option<Diagnostic> {
+        let (given, which) = match self.side {
+            Side::Key => (&properties.key_format, "KEY_FORMAT"),
+            Side::Value => (&properties.value_format, "VALUE_FORMAT"),
+        };
+        let SchemaProperties { id, full_name, text } = self.schema;
+        let span = id.as_ref().map(|id| id.span).or(full_name.as_ref().or(text.as_ref()).map(|text| text.span))?;
+        if given.is_some() || self.kind().is_some() {
+            return None;
+        }
+        let format = self.format.as_ref().map_or("that is the default", |format| format.value.as_str());
+        let message = format!("the format of the {}, {format}, has no schemas", self.side);
+        let hint = format!("Add {which} = 'AVRO', 'PROTOBUF' or 'JSON_SR'.");
+        Some(Diagnostic::new(PROPERTY_CONFLICT, message).at(span).hint(hint))
+    }
+
     /// The language of its schemas, if it has any.
     fn kind(&self) -> Option<SchemaKind> {
         self.format.as_ref()?.value.parse::<FormatKind>().ok()?.schema_kind()
@@ -162,6 +182,8 @@ pub(super) struct Completed {
     pub wraps_value: Option<bool>,
     /// What is around the rows.
     pub envelope: Envelope,
+    /// What users should know: the parts of the schemas that have no column.
+    pub notes: Vec<String>,
 }
 
 /// Completes a declaration by the schemas that were found for it, or that it contains.
@@ -173,9 +195,12 @@ pub(super) fn complete(
     errors: &mut Vec<Diagnostic>,
 ) -> Completed {
     let envelope = if properties.envelope.is_some() { Envelope::Debezium } else { Envelope::Bare };
-    let mut completed = Completed { create: create.clone(), key: None, value: None, wraps_value: None, envelope };
+    let mut completed = Completed { create: create.clone(), key: None, value: None, wraps_value: None, envelope, notes: Vec::new() };
     for side in Sides::of(create, properties, defaults) {
         let found = if side.side == Side::Key { &found.key } else { &found.value };
+        if let Some(error) = side.without_schemas(properties) {
+            errors.push(error);
+        }
         let Some((kind, given)) = side.kind().zip(Given::of(&side, found.as_ref())) else { continue };
         if given.schema.kind != kind {
             errors.push(given.of_another_kind(&side));
@@ -274,12 +299,15 @@ impl Completed {
             (Side::Key, ast::SourceKind::Stream) => ast::ColumnRole::Key,
             (Side::Key, ast::SourceKind::Table) => ast::ColumnRole::PrimaryKey,
         };
+        let dropped = dropped(&inferred);
         if inferred.fields.is_empty() {
-            let dropped: Vec<_> =
-                inferred.dropped.iter().map(|dropped| format!("{}: {}", dropped.path, dropped.reason)).collect();
             let message = format!("the schema of the {} has no column that could be read", side.side);
-            errors.push(Diagnostic::new(FORMAT, message).at(given.span).detail(dropped.join("; ")));
+            let error = Diagnostic::new(FORMAT, message).at(given.span);
+            errors.push(if dropped.is_empty() { error } else { error.detail(dropped) });
             return;
+        }
+        if !dropped.is_empty() {
+            self.notes.push(format!("parts of the schema of the {} have no column: {dropped}", side.side));
         }
         let spanned = |field: &FieldRef| {
             let ty = SqlType::from_arrow(field.data_type())?;
@@ -289,7 +317,13 @@ impl Completed {
                 role: ast::Spanned::new(role.clone(), given.span),
             })
         };
-        let columns: Vec<_> = inferred.fields.iter().filter_map(spanned).collect();
+        // A change event has the key in its row, too.
+        let is_key = |field: &FieldRef| {
+            let keys = self.create.columns.iter().filter(|column| column.role.value != ast::ColumnRole::Value);
+            keys.into_iter().any(|column| column.name.value == *field.name())
+        };
+        let is_double = |field: &&FieldRef| side.side == Side::Value && self.envelope != Envelope::Bare && is_key(field);
+        let columns: Vec<_> = inferred.fields.iter().filter(|field| !is_double(field)).filter_map(spanned).collect();
         match side.side {
             Side::Key => drop(self.create.columns.splice(0..0, columns)),
             Side::Value => {
@@ -298,6 +332,17 @@ impl Completed {
             }
         }
     }
+}
+
+/// What has no column, and why.
+fn dropped(inferred: &Inferred) -> String {
+    let shown = inferred.dropped.iter().take(DROPPED_SHOWN_MAX);
+    let mut shown: Vec<_> = shown.map(|dropped| format!("{}: {}", dropped.path, dropped.reason)).collect();
+    let more = inferred.dropped.len().saturating_sub(DROPPED_SHOWN_MAX);
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join("; ")
 }
 
 /// Checks that declared columns are those of a schema that they are written with.
@@ -320,7 +365,12 @@ fn check(
             let message = format!("the schema of the {} has no field \"{}\"", side.side, column.name.value);
             let names: Vec<_> = inferred.fields.iter().map(|field| field.name().as_str()).collect();
             let error = Diagnostic::new(PROPERTY_CONFLICT, message).at(given.span);
-            errors.push(error.detail(format!("Its fields are {}.", names.join(", "))));
+            let error = error.detail(format!("Its fields are {}.", names.join(", ")));
+            let alike = names.iter().find(|name| name.eq_ignore_ascii_case(&column.name.value));
+            errors.push(match alike {
+                Some(name) => error.hint(format!("Declare it as `{name}`.")),
+                None => error,
+            });
             continue;
         };
         let found = SqlType::from_arrow(field.data_type());
@@ -344,5 +394,5 @@ pub fn not_found(wanted: &Wanted, why: &str) -> Diagnostic {
             "Declare the columns, or register a schema under this subject.",
         ),
     };
-    Diagnostic::new(MISSING_KEY, what).at(wanted.span).detail(format!("{why}.")).hint(hint)
+    Diagnostic::new(MISSING_KEY, what).at(wanted.span).detail(format!("{}.", why.trim_end_matches('.'))).hint(hint)
 }

@@ -75,8 +75,15 @@ pub(super) async fn run(expected: Expected, patience: Duration, context: &Contex
 fn wait(schemas: &dyn Schemas, expected: &Expected, patience: Duration) -> Answered {
     let (end, name) = (Instant::now() + patience, expected.named());
     loop {
-        let found = expected.is_registered(schemas);
-        let found = found.map_err(|error| vec![failed(&error, "ASSERT SCHEMA", expected.span)])?;
+        let found = match expected.is_registered(schemas) {
+            Ok(found) => found,
+            // It may be there in time.
+            Err(error) if error.is_retryable() && Instant::now() < end => {
+                std::thread::sleep(PAUSE.min(patience));
+                continue;
+            }
+            Err(error) => return Err(vec![failed(&error, "ASSERT SCHEMA", expected.span)]),
+        };
         match (found, expected.exists) {
             (true, true) => return Ok(Answer::done(format!("The registry has {name}, as asserted"))),
             (false, false) => return Ok(Answer::done(format!("The registry does not have {name}, as asserted"))),

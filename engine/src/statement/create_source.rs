@@ -9,7 +9,7 @@ use headwater_planner::schemas::wanted;
 use super::persist::ensure_processing_log;
 use super::schemas::Register;
 use super::wording::{capital, exists_already};
-use super::{Answered, Context, schemas, topic};
+use super::{Answered, Context, schema_file, schemas, topic};
 use crate::answer::Answer;
 use crate::runtime::blocking;
 use crate::runtime::publish::dry_run;
@@ -20,10 +20,13 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
     if let (true, Some(existing)) = (create.if_not_exists, catalog.source(&create.name)) {
         return Ok(exists_already(existing.kind.word(), &existing.name));
     }
+    let properties = schema_file::inline(&create.properties).await?;
+    let create = &ast::CreateSource { properties, ..create.clone() };
     let defaults = FormatDefaults::from(context.settings());
     let found = schemas::fetch(wanted(create, &defaults), context).await?;
     let mut definition = define(create, context.text, &catalog, &defaults, &found)?;
     let unbuilt = definition.source.unbuilt_format();
+    let notes = std::mem::take(&mut definition.notes);
     // Checked before a topic is created, too.
     let source = Box::new(definition.source.clone());
     let (mut change, is_kept) = match keep_source(&source, context.text, context.settings()) {
@@ -35,6 +38,9 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
     };
     dry_run(&catalog, &change, span)?;
     if !create.read_only {
+        // A statement that fails must not leave schemas behind.
+        let (transport, planned) = (context.process.transport().clone(), definition.clone());
+        blocking(move || topic::missing(transport.admin(), &planned, span).map(drop)).await??;
         definition.source = schemas::register(definition.source, Register::Missing, span, context).await?;
         if let CatalogChange::DefineSource { source, .. } = &mut change {
             **source = definition.source.clone();
@@ -54,6 +60,6 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
     let warning = |error| format!("{error}: its records cannot be read or written");
     Ok(Answer::Done {
         message: format!("{kind} \"{}\" created{}", create.name.value, by.unwrap_or_default()),
-        warnings: unbuilt.map(warning).into_iter().collect(),
+        warnings: unbuilt.map(warning).into_iter().chain(notes).collect(),
     })
 }

@@ -40,7 +40,7 @@ pub(crate) async fn run(insert: &ast::InsertValues, context: &mut Context<'_>) -
     check_target(&source, insert.target.span)?;
     let columns = target_columns(&source, insert)?;
     let table = evaluate(&catalog, context.settings(), insert, &columns)?;
-    let source = schemas::register(SourceDef::clone(&source), Register::All, insert.target.span, context).await?;
+    let source = schemas::register(SourceDef::clone(&source), Register::Inserted, insert.target.span, context).await?;
     let batch = encode(&source, &table, insert)?;
     let (writer, rows) = (context.process.writer().clone(), insert.rows.len());
     blocking(move || writer.write(&batch, PATIENCE)).await?.map_err(refused)?;

@@ -3,23 +3,25 @@
 
 use std::sync::Arc;
 
-use headwater_connectors::schemas::{NewSchema, RegistryError, Schemas};
-use headwater_formats::format::{FormatKind, default_full_name, schema_of};
+use headwater_connectors::schemas::{NewSchema, Registered, RegistryError, Schemas};
+use headwater_formats::format::{FormatKind, Names, default_full_name, infer, schema_of};
 use headwater_formats::record::Side;
-use headwater_formats::schema::{Schema, SchemaKind, WriterSchema};
+use headwater_formats::schema::{Schema, SchemaId, SchemaKind, WriterSchema};
 use headwater_language::definition::{ColumnRole, SideDef, SourceDef};
 use headwater_language::diagnostic::{Diagnostic, FORMAT, Span, TRANSPORT, format_refusal};
 use headwater_planner::schemas::{Found, FoundSchema, Wanted, Which, not_found, subject};
 
 use super::Context;
-use crate::answer::SchemaDescription;
+use crate::answer::{SchemaDescription, SchemaPlace};
 use crate::runtime::blocking;
 
 /// Which schemas are registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Register {
-    /// Every one, since it will be written with.
+    /// Every one, since it will be written with: a sink's.
     All,
+    /// The same for INSERT, which does not replace the schema of another writer by one with other names.
+    Inserted,
     /// Those whose subject does not exist: whoever writes to the topic has registered theirs otherwise.
     Missing,
 }
@@ -52,7 +54,7 @@ fn fetch_one(schemas: &dyn Schemas, wanted: &Wanted) -> Result<FoundSchema, Diag
     };
     found.map_err(|error| match &error {
         RegistryError::NotFound { message, .. } => not_found(wanted, message),
-        _ => failed(&error, &wanted.format, wanted.span),
+        _ => failed(&error, &named(&wanted.format), wanted.span),
     })
 }
 
@@ -63,21 +65,37 @@ pub(super) async fn register(
     span: Span,
     context: &Context<'_>,
 ) -> Result<SourceDef, Vec<Diagnostic>> {
-    if unregistered(&source).is_empty() {
+    if unregistered(&source).is_empty() && (which == Register::Missing || given(&source).is_empty()) {
         return Ok(source);
     }
     let schemas = context.process.transport().schemas();
     blocking(move || register_sides(source, which, span, schemas.as_ref())).await?
 }
 
+/// Fails if the schemas that an INSERT registers would replace those of another writer by ones with other names. Blocks.
+fn check_names(source: &SourceDef, side: Side, latest: &Registered, span: Span) -> Result<(), Diagnostic> {
+    let role = if side == Side::Key { ColumnRole::Key } else { ColumnRole::Value };
+    let Ok(theirs) = infer(&latest.schema, None, Names::AsWritten, "") else { return Ok(()) };
+    let names: Vec<&str> = theirs.fields.iter().map(|field| field.name().as_str()).collect();
+    let alike = |column: &str| names.iter().find(|name| **name != column && name.eq_ignore_ascii_case(column));
+    let is_missing = |column: &&str| theirs.is_record && !names.contains(column);
+    let columns = source.columns_of(&role).map(|column| column.name.as_str());
+    let Some((column, name)) = columns.filter(is_missing).find_map(|column| Some((column, alike(column)?))) else {
+        return Ok(());
+    };
+    let subject = subject(&source.topic, side);
+    let message = format!("the schema of subject \"{subject}\" has a field \"{name}\", and not \"{column}\"");
+    let detail = "Writing would register a schema of the columns in its place, and readers of this field would get nothing.";
+    let property = format!("{}_SCHEMA_ID = {}", side.to_string().to_uppercase(), latest.id);
+    let hint = format!("To write with that schema, declare its columns by their names, such as `{name}`, with {property}.");
+    Err(Diagnostic::new(FORMAT, message).at(span).detail(detail).hint(hint))
+}
+
 /// Deletes the subjects of a topic that was deleted. Returns a warning for each that could not be.
 pub(super) async fn delete(source: &SourceDef, context: &Context<'_>) -> Result<Vec<String>, Vec<Diagnostic>> {
     let sides = [(Side::Key, &source.key), (Side::Value, &source.value)];
-    let subjects: Vec<_> = sides
-        .into_iter()
-        .filter(|(_, def)| FormatKind::is_registered(&def.format))
-        .map(|(side, _)| subject(&source.topic, side))
-        .collect();
+    let subjects: Vec<_> =
+        sides.into_iter().filter(|(_, def)| def.has_subject()).map(|(side, _)| subject(&source.topic, side)).collect();
     if subjects.is_empty() {
         return Ok(Vec::new());
     }
@@ -92,17 +110,33 @@ pub(super) async fn delete(source: &SourceDef, context: &Context<'_>) -> Result<
     .await
 }
 
-/// The schemas of a stream or table, as the registry has them now. Blocks.
+/// The schemas of a stream or table: those that are registered, as the registry has them now. Blocks.
 pub(super) fn described(source: &SourceDef, schemas: &dyn Schemas) -> Vec<SchemaDescription> {
     let sides = [(Side::Key, &source.key), (Side::Value, &source.value)];
-    let registered = sides.into_iter().filter(|(_, def)| FormatKind::is_registered(&def.format));
+    let have_schemas = sides.into_iter().filter(|(_, def)| FormatKind::is_registered(&def.format));
     let description = |(side, def): (Side, &SideDef)| {
-        let subject = subject(&source.topic, side);
-        let latest = schemas.latest(&subject).map(|found| (found.id, found.version)).map_err(|error| error.to_string());
-        let written_with = def.schema.as_ref().and_then(|schema| schema.id);
-        SchemaDescription { side, subject, latest, written_with }
+        let place = match &def.schema {
+            Some(declared) if declared.id.is_none() => SchemaPlace::Declared(declared.schema.text.clone()),
+            schema => {
+                let subject = subject(&source.topic, side);
+                let latest = schemas.latest(&subject).map(|found| (found.id, found.version));
+                let latest = latest.map_err(|error| error.to_string());
+                SchemaPlace::Registered { subject, latest, written_with: schema.as_ref().and_then(|schema| schema.id) }
+            }
+        };
+        SchemaDescription { side, place }
     };
-    registered.map(description).collect()
+    have_schemas.map(description).collect()
+}
+
+/// The sides that are written with a schema that was given by its id, and that refers to no other.
+fn given(source: &SourceDef) -> Vec<(Side, SchemaId, Arc<Schema>)> {
+    let sides = [(Side::Key, &source.key), (Side::Value, &source.value)];
+    let given = sides.into_iter().filter_map(|(side, def)| {
+        let writer = def.schema.as_ref()?;
+        writer.schema.references.is_empty().then_some((side, writer.id?, writer.schema.clone()))
+    });
+    given.collect()
 }
 
 /// The sides whose format has registered schemas and that have columns, but no schema yet.
@@ -122,6 +156,10 @@ fn register_sides(
     schemas: &dyn Schemas,
 ) -> Result<SourceDef, Vec<Diagnostic>> {
     let mut errors = Vec::new();
+    let theirs = if which == Register::Missing { Vec::new() } else { given(&source) };
+    for (side, id, schema) in theirs {
+        errors.extend(register_given(&source, (side, id, schema), span, schemas).err());
+    }
     for (side, kind) in unregistered(&source) {
         match register_side(&source, (side, kind), which, span, schemas) {
             Ok(schema) => match side {
@@ -134,6 +172,28 @@ fn register_sides(
     if errors.is_empty() { Ok(source) } else { Err(errors) }
 }
 
+/// Registers a schema that was given by its id under the subject of the topic, where readers look for it.
+fn register_given(
+    source: &SourceDef,
+    (side, id, schema): (Side, SchemaId, Arc<Schema>),
+    span: Span,
+    schemas: &dyn Schemas,
+) -> Result<(), Diagnostic> {
+    let (name, format) = (subject(&source.topic, side), named(&side_of(source, side).0.format));
+    if schemas.has(&name, id).map_err(|error| failed(&error, &format, span))? {
+        return Ok(());
+    }
+    let new = NewSchema::new(schema.kind, schema.text.as_ref());
+    schemas.register(&name, &new).map(drop).map_err(|error| refused(error, &name, &schema, (side, &format), span))
+}
+
+fn side_of(source: &SourceDef, side: Side) -> (&SideDef, ColumnRole) {
+    match side {
+        Side::Key => (&source.key, ColumnRole::Key),
+        Side::Value => (&source.value, ColumnRole::Value),
+    }
+}
+
 /// Registers the schema of a side. `None` if the subject exists and only missing ones are registered.
 fn register_side(
     source: &SourceDef,
@@ -142,27 +202,30 @@ fn register_side(
     span: Span,
     schemas: &dyn Schemas,
 ) -> Result<Option<Arc<WriterSchema>>, Diagnostic> {
-    let (def, role) = match side {
-        Side::Key => (&source.key, ColumnRole::Key),
-        Side::Value => (&source.value, ColumnRole::Value),
-    };
-    let name = subject(&source.topic, side);
-    if which == Register::Missing {
+    let (def, role) = side_of(source, side);
+    let (name, format) = (subject(&source.topic, side), named(&def.format));
+    if which != Register::All {
         match schemas.latest(&name) {
-            Ok(_) => return Ok(None),
+            Ok(_) if which == Register::Missing => return Ok(None),
+            Ok(latest) => check_names(source, side, &latest, span)?,
             Err(RegistryError::NotFound { .. }) => {}
-            Err(error) => return Err(failed(&error, &def.format, span)),
+            Err(error) => return Err(failed(&error, &format, span)),
         }
     }
     let full_name = def.full_name.clone().unwrap_or_else(|| default_full_name(kind, side, &source.name));
     let layout = source.layout(def, &role);
     let schema = schema_of(kind, &layout, &full_name).map_err(|error| format_refusal(&error).at(span))?;
     let new = NewSchema::new(kind, schema.text.as_ref());
-    let id = schemas.register(&name, &new).map_err(|error| match error {
-        RegistryError::Incompatible { messages } => incompatible(&name, &schema, side, &messages, span),
-        error => failed(&error, &def.format, span),
-    })?;
+    let id = schemas.register(&name, &new);
+    let id = id.map_err(|error| refused(error, &name, &schema, (side, &format), span))?;
     Ok(Some(Arc::new(WriterSchema { id: Some(id), schema: Arc::new(schema), full_name: None })))
+}
+
+fn refused(error: RegistryError, subject: &str, schema: &Schema, what: (Side, &str), span: Span) -> Diagnostic {
+    match error {
+        RegistryError::Incompatible { messages } => incompatible(subject, schema, what.0, &messages, span),
+        error => failed(&error, what.1, span),
+    }
 }
 
 fn incompatible(subject: &str, schema: &Schema, side: Side, messages: &[String], span: Span) -> Diagnostic {
@@ -172,14 +235,22 @@ fn incompatible(subject: &str, schema: &Schema, side: Side, messages: &[String],
     Diagnostic::new(FORMAT, message)
         .at(span)
         .detail(format!("{differences}\nThe schema is {}", schema.text))
-        .hint("Write to another topic, or change the columns or the compatibility level of the subject.")
+        .hint(
+            "Write to another topic, write with a schema of the subject (VALUE_SCHEMA_ID), or change the columns or the \
+             compatibility level of the subject.",
+        )
 }
 
-/// The error of a registry that cannot be asked, or that refuses.
-pub(super) fn failed(error: &RegistryError, format: &str, span: Span) -> Diagnostic {
+/// A format in messages, which may not be named where a schema is given.
+fn named(format: &str) -> String {
+    if format.is_empty() { "a schema with an id".to_owned() } else { format!("format {format}") }
+}
+
+/// The error of a registry that cannot be asked, or that refuses; `what` needs it.
+pub(super) fn failed(error: &RegistryError, what: &str, span: Span) -> Diagnostic {
     match error {
         RegistryError::NotGiven => {
-            Diagnostic::new(TRANSPORT, format!("format {format} needs a schema registry, and none is given"))
+            Diagnostic::new(TRANSPORT, format!("{what} needs a schema registry, and none is configured"))
                 .at(span)
                 .hint("Start with --schema-registry http://HOST:PORT, or set \"schema.registry.url\".")
         }

@@ -15,18 +15,27 @@ use crate::runtime::topics::{self, BYTES_MAX, CLEANUP, RETENTION};
 /// Makes sure that the topic of a definition exists as it was declared. Blocks.
 pub(super) fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<(), Vec<Diagnostic>> {
     let topic = &definition.source.topic;
+    let Some(wanted) = missing(admin, definition, name)? else { return Ok(()) };
+    match topics::make(admin, &new_topic(topic, wanted)).map_err(|e| vec![transport(&e)])? {
+        true => Ok(()),
+        // Another process has created it first, so it must be checked.
+        false => ensure(admin, definition, name),
+    }
+}
+
+/// The topic that a definition needs and that does not exist. Fails as [`ensure`] does, and creates nothing. Blocks.
+pub(super) fn missing<'d>(
+    admin: &dyn Admin,
+    definition: &'d Definition,
+    name: Span,
+) -> Result<Option<&'d WantedTopic>, Vec<Diagnostic>> {
+    let topic = &definition.source.topic;
     let found = admin.topic(topic).map_err(|e| vec![transport(&e)])?;
     match (found, &definition.topic) {
-        (Some(found), Some(wanted)) => check(topic, &found, wanted),
-        (Some(_), None) => Ok(()),
+        (Some(found), Some(wanted)) => check(topic, &found, wanted).map(|()| None),
+        (Some(_), None) => Ok(None),
         (None, Some(_)) if is_foreign(&definition.source) => Err(vec![never_made(topic, name)]),
-        (None, Some(wanted)) => {
-            match topics::make(admin, &new_topic(topic, wanted)).map_err(|e| vec![transport(&e)])? {
-                true => Ok(()),
-                // Another process has created it first, so it must be checked.
-                false => ensure(admin, definition, name),
-            }
-        }
+        (None, Some(wanted)) => Ok(Some(wanted)),
         (None, None) => {
             let message = format!("topic \"{topic}\" does not exist");
             let detail = "The statement creates the topic if it specifies PARTITIONS.";
