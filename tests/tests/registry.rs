@@ -2,8 +2,12 @@
 //! next process with the broker. Method: `headwater` as child processes, and the requests of Confluent's serializers.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+#[path = "registry/gate.rs"]
+mod gate;
 #[path = "registry/http.rs"]
 mod http;
+#[path = "registry/outage.rs"]
+mod outage;
 #[path = "registry/shell.rs"]
 mod shell;
 
