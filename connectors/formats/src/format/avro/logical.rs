@@ -1,4 +1,5 @@
-//! Logical types: which one the attributes of a type give it. Connect's own names for them are understood, too.
+//! Logical types: which one the attributes of a type give it. Connect's own names for them are understood, too, and those of
+//! Debezium.
 
 use serde_json::{Map, Value};
 
@@ -35,13 +36,16 @@ fn named(kind: &Kind, name: &str, object: &Map<String, Value>) -> Option<Logical
     })
 }
 
-/// Avro's name for a logical type of Connect.
+/// Avro's name for a logical type of Connect or Debezium.
 fn of_connect(name: &str) -> Option<&'static str> {
     Some(match name {
         "org.apache.kafka.connect.data.Decimal" => "decimal",
-        "org.apache.kafka.connect.data.Date" => "date",
-        "org.apache.kafka.connect.data.Time" => "time-millis",
-        "org.apache.kafka.connect.data.Timestamp" => "timestamp-millis",
+        "org.apache.kafka.connect.data.Date" | "io.debezium.time.Date" => "date",
+        "org.apache.kafka.connect.data.Time" | "io.debezium.time.Time" => "time-millis",
+        "io.debezium.time.MicroTime" => "time-micros",
+        "org.apache.kafka.connect.data.Timestamp" | "io.debezium.time.Timestamp" => "timestamp-millis",
+        "io.debezium.time.MicroTimestamp" => "timestamp-micros",
+        "io.debezium.time.NanoTimestamp" => "timestamp-nanos",
         _ => return None,
     })
 }

@@ -48,6 +48,23 @@ fn each_type_becomes_a_column() {
     }
 }
 
+/// Debezium's names for times are not logical types of Avro.
+#[test]
+fn times_of_debezium_become_columns() {
+    for (encoding, name, kind, payload, shown) in [
+        ("int", "Date", DataType::Date32, "02", "1970-01-02"),
+        ("int", "Time", TIME, "0a", "00:00:00.005"),
+        ("long", "MicroTime", TIME, "9e 4e", "00:00:00.005"),
+        ("long", "Timestamp", TIMESTAMP, "04", "1970-01-01T00:00:00.002"),
+        ("long", "MicroTimestamp", TIMESTAMP, "d0 0f", "1970-01-01T00:00:00.001"),
+        ("long", "MicroTimestamp", DataType::Int64, "d0 0f", "1000"),
+        ("long", "NanoTimestamp", TIMESTAMP, "80 89 7a", "1970-01-01T00:00:00.001"),
+    ] {
+        let schema = format!(r#"{{"type": "{encoding}", "connect.name": "io.debezium.time.{name}"}}"#);
+        assert_eq!(decode(&schema, &bare(kind), &unhex(payload)).as_deref(), Ok(shown), "{schema}");
+    }
+}
+
 #[test]
 fn logical_types_become_columns() {
     let typed = |encoding: &str, logical: &str| format!(r#"{{"type": "{encoding}", "logicalType": "{logical}"}}"#);
