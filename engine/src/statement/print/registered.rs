@@ -6,28 +6,32 @@ use std::sync::Arc;
 use arrow::array::{Array as _, BinaryArray};
 use headwater_connectors::schemas::Schemas;
 use headwater_formats::format::{Decoder, Encoder, FormatKind, Layout, Names, infer};
-use headwater_formats::schema::{Schema, SchemaId};
+use headwater_formats::schema::{Schema, SchemaId, SchemaKind};
+use serde::de::IgnoredAny;
 
+/// The number of bytes in front of a payload: a zero and the id.
+const HEADER_LEN: usize = 5;
 /// The number of schemas that are remembered; payloads that only look as if they had one do not fill the memory.
 const SCHEMAS_MAX: usize = 10_000;
 
 /// Shows payloads by their schemas.
 pub struct Registered {
     schemas: Arc<dyn Schemas>,
-    shown: HashMap<SchemaId, Option<Shower>>,
+    printers: HashMap<SchemaId, Option<Printer>>,
 }
 
 /// How the payloads of one schema are shown.
-struct Shower {
-    format: FormatKind,
-    decoder: Box<dyn Decoder>,
-    encoder: Box<dyn Encoder>,
+enum Printer {
+    /// They are JSON.
+    Json,
+    /// They are decoded by the schema.
+    Decoded { format: FormatKind, decoder: Box<dyn Decoder>, encoder: Box<dyn Encoder> },
 }
 
 impl Registered {
     /// Shows payloads by schemas that are known here.
     pub fn new(schemas: Arc<dyn Schemas>) -> Self {
-        Self { schemas, shown: HashMap::new() }
+        Self { schemas, printers: HashMap::new() }
     }
 
     /// The format of a payload, and its value as JSON. `None` if no schema is in front of it, or if it is not written with it.
@@ -35,37 +39,50 @@ impl Registered {
     pub fn show(&mut self, payload: &[u8]) -> Option<(FormatKind, String)> {
         let (0, rest) = payload.split_first()? else { return None };
         let id = SchemaId::from_be_bytes(*rest.first_chunk()?);
-        if !self.shown.contains_key(&id) {
-            if self.shown.len() >= SCHEMAS_MAX {
+        if !self.printers.contains_key(&id) {
+            if self.printers.len() >= SCHEMAS_MAX {
                 return None;
             }
             // A registry that cannot be asked now is asked again for the next payload.
-            let schema = match self.schemas.schema(id) {
-                Ok(schema) => Shower::new(id, schema),
+            let printer = match self.schemas.schema_of_records(id) {
+                Ok(schema) => Printer::new(id, schema),
                 Err(error) if error.is_retryable() => return None,
                 Err(_) => None,
             };
-            self.shown.insert(id, schema);
+            self.printers.insert(id, printer);
         }
-        self.shown.get_mut(&id)?.as_mut()?.show(payload)
+        self.printers.get_mut(&id)?.as_mut()?.show(payload)
     }
 }
 
-impl Shower {
+impl Printer {
     fn new(id: SchemaId, schema: Arc<Schema>) -> Option<Self> {
+        if schema.kind == SchemaKind::Json {
+            return Some(Self::Json);
+        }
         let format = FormatKind::ALL.into_iter().find(|format| format.schema_kind() == Some(schema.kind))?;
         let inferred = infer(&schema, None, Names::AsWritten, "value").ok()?;
         let layout = Layout { wrapped: inferred.is_record, ..Layout::of(inferred.fields) };
         let all: Vec<usize> = (0..layout.fields.len()).collect();
         let mut decoder = format.decoder(&layout, &all).ok()?;
         decoder.learn(id, Ok(schema));
-        Some(Self { format, decoder, encoder: FormatKind::Json.encoder(&layout).ok()? })
+        Some(Self::Decoded { format, decoder, encoder: FormatKind::Json.encoder(&layout).ok()? })
     }
 
     fn show(&mut self, payload: &[u8]) -> Option<(FormatKind, String)> {
-        let decoded = self.decoder.decode(&BinaryArray::from_vec(vec![payload]));
-        let json = self.encoder.encode(&decoded.columns, 1, None).payloads;
-        let is_good = decoded.bad.is_empty() && json.is_valid(0);
-        is_good.then(|| (self.format, String::from_utf8_lossy(json.value(0)).into_owned()))
+        match self {
+            // As it was written, whether or not it is what the schema says.
+            Self::Json => {
+                let text = std::str::from_utf8(payload.get(HEADER_LEN..)?).ok()?;
+                serde_json::from_str::<IgnoredAny>(text).ok()?;
+                Some((FormatKind::JsonSr, text.trim().to_owned()))
+            }
+            Self::Decoded { format, decoder, encoder } => {
+                let decoded = decoder.decode(&BinaryArray::from_vec(vec![payload]));
+                let json = encoder.encode(&decoded.columns, 1, None).payloads;
+                let is_good = decoded.bad.is_empty() && json.is_valid(0);
+                is_good.then(|| (*format, String::from_utf8_lossy(json.value(0)).into_owned()))
+            }
+        }
     }
 }
