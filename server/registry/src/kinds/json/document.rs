@@ -2,7 +2,6 @@
 //!
 //! Separate because a reference leads from one document to another: a schema is known together with its document.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
@@ -17,8 +16,24 @@ pub(super) struct Documents {
     all: Vec<Value>,
     /// The others by what they are called, and by their own ids.
     by_name: HashMap<String, usize>,
-    /// Schemas inside of documents by their `$id` or `$anchor`, as document and pointer.
-    by_id: HashMap<(usize, String), String>,
+    /// Schemas inside of documents by their `$id` or `$anchor`: where the way to each ends.
+    by_id: HashMap<(usize, String), usize>,
+    /// The ways down to the arrays and objects of all documents. They share their beginnings: a long name around many
+    /// ids is kept once.
+    ways: Vec<Way>,
+}
+
+/// One step down to a value, after those to the value around it, of which there are none at the top of a document.
+#[derive(Debug)]
+struct Way {
+    above: Option<usize>,
+    child: Child,
+}
+
+#[derive(Debug)]
+enum Child {
+    Element(usize),
+    Member(String),
 }
 
 /// A schema in a document.
@@ -33,7 +48,7 @@ const CHAIN_MAX: usize = 64;
 
 impl Documents {
     pub(super) fn new(root: Value, others: Vec<(String, Value)>) -> Self {
-        let mut documents = Self { all: vec![root], by_name: HashMap::new(), by_id: HashMap::new() };
+        let mut documents = Self { all: vec![root], by_name: HashMap::new(), by_id: HashMap::new(), ways: Vec::new() };
         for (name, other) in others {
             documents.by_name.insert(name, documents.all.len());
             documents.all.push(other);
@@ -42,7 +57,8 @@ impl Documents {
             if let Some(id) = id(document) {
                 documents.by_name.entry(id.trim_end_matches('#').to_owned()).or_insert(i);
             }
-            collect_ids(document, i, &mut Vec::new(), &mut documents.by_id);
+            let mut ids = Ids { document: i, by_id: &mut documents.by_id, ways: &mut documents.ways };
+            ids.collect(document, None);
         }
         documents
     }
@@ -82,8 +98,17 @@ impl Documents {
     }
 
     fn with_id(&self, document: usize, id: &str) -> Option<Place<'_>> {
-        let pointer = self.by_id.get(&(document, id.to_owned()))?;
-        self.all[document].pointer(pointer).map(|value| Place { document, value })
+        let mut way = Some(*self.by_id.get(&(document, id.to_owned()))?);
+        let mut children = Vec::new();
+        while let Some(Way { above, child }) = way.map(|way| &self.ways[way]) {
+            children.push(child);
+            way = *above;
+        }
+        let value = children.into_iter().rev().try_fold(&self.all[document], |value, child| match child {
+            Child::Element(i) => value.get(i),
+            Child::Member(name) => value.get(name),
+        });
+        value.map(|value| Place { document, value })
     }
 
     /// A document by its name, or by the last part of it, which is what an `$id` makes of a relative name.
@@ -122,36 +147,60 @@ fn id(schema: &Value) -> Option<&str> {
     ["$id", "id"].iter().find_map(|word| schema.get(word)?.as_str())
 }
 
-/// Remembers where ids and anchors are. The way down is made a pointer only where there is one.
-fn collect_ids<'a>(
-    value: &'a Value,
+/// Remembers where the ids and anchors of a document are.
+struct Ids<'a> {
     document: usize,
-    way: &mut Vec<Cow<'a, str>>,
-    ids: &mut HashMap<(usize, String), String>,
-) {
-    let own = id(value).filter(|_| !way.is_empty()).map(|id| id.trim_start_matches('#'));
-    for id in own.into_iter().chain(value.get("$anchor").and_then(Value::as_str)) {
-        ids.entry((document, id.to_owned())).or_insert_with(|| pointer(way));
+    by_id: &'a mut HashMap<(usize, String), usize>,
+    ways: &'a mut Vec<Way>,
+}
+
+impl Ids<'_> {
+    /// Those in a value, where `way` leads to it.
+    fn collect(&mut self, value: &Value, way: Option<usize>) {
+        if let Some(way) = way {
+            let own = id(value).map(|id| id.trim_start_matches('#'));
+            for id in own.into_iter().chain(value.get("$anchor").and_then(Value::as_str)) {
+                self.by_id.entry((self.document, id.to_owned())).or_insert(way);
+            }
+        }
+        match value {
+            Value::Array(values) => {
+                for (i, value) in values.iter().enumerate() {
+                    self.collect_child(value, way, || Child::Element(i));
+                }
+            }
+            Value::Object(object) => {
+                for (name, value) in object {
+                    self.collect_child(value, way, || Child::Member(name.clone()));
+                }
+            }
+            _ => {}
+        }
     }
-    match value {
-        Value::Array(values) => {
-            for (i, value) in values.iter().enumerate() {
-                way.push(i.to_string().into());
-                collect_ids(value, document, way, ids);
-                way.pop();
-            }
+
+    fn collect_child(&mut self, value: &Value, above: Option<usize>, child: impl FnOnce() -> Child) {
+        if value.is_array() || value.is_object() {
+            self.ways.push(Way { above, child: child() });
+            self.collect(value, Some(self.ways.len() - 1));
         }
-        Value::Object(object) => {
-            for (name, value) in object {
-                way.push(name.as_str().into());
-                collect_ids(value, document, way, ids);
-                way.pop();
-            }
-        }
-        _ => {}
     }
 }
 
-fn pointer(way: &[Cow<'_, str>]) -> String {
-    way.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ways_to_ids_are_not_longer_than_the_text() {
+        let ids: Vec<_> = (0..1_000).map(|i| format!(r#"{{"$id":"i{i}"}}"#)).collect();
+        let text = format!(r#"{{"{}":{{"allOf":[{}]}}}}"#, "a".repeat(10_000), ids.join(","));
+        let documents = Documents::new(serde_json::from_str(&text).expect("it is JSON"), Vec::new());
+        let kept = documents.ways.iter().map(|way| match &way.child {
+            Child::Element(_) => 0,
+            Child::Member(name) => name.len(),
+        });
+        assert!(kept.sum::<usize>() < text.len());
+        let found = documents.find(0, "i999").expect("it is there");
+        assert_eq!(found.value, &serde_json::json!({ "$id": "i999" }));
+    }
 }

@@ -58,6 +58,16 @@ fn references_lead_to_definitions_ids_and_documents() {
 }
 
 #[test]
+fn ids_below_a_long_name_are_found() {
+    // Each would have a way of its own of 400 KB.
+    let schemas: Vec<_> = (0..25_000).map(|i| format!(r#"{{"$id":"i{i}","maxLength":{i}}}"#)).collect();
+    let text =
+        format!(r#"{{"$ref":"i24999","$defs":{{"{}":{{"allOf":[{}]}}}}}}"#, "a".repeat(100_000), schemas.join(","));
+    check(&text, r#"{"maxLength":24998}"#, &[("MAX_LENGTH_DECREASED", "#/maxLength")]);
+    check(&text, r#"{"maxLength":24999}"#, &[]);
+}
+
+#[test]
 fn recursive_schemas_are_compared() {
     let node = |value: &str, more: &str| {
         format!(
