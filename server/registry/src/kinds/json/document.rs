@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::super::InvalidSchema;
+use super::is_describing;
 
 /// A schema and those that it may refer to.
 #[derive(Debug)]
@@ -43,6 +44,45 @@ pub(super) struct Place<'a> {
     pub(super) value: &'a Value,
 }
 
+impl<'a> Place<'a> {
+    pub(super) fn reference(self) -> Option<&'a str> {
+        self.value.get("$ref").and_then(Value::as_str)
+    }
+
+    /// Whether there is more beside the `$ref` than what only describes.
+    fn restricts_beside_reference(self) -> bool {
+        let keywords = self.value.as_object().into_iter().flatten().map(|(keyword, _)| keyword.as_str());
+        keywords.into_iter().any(|keyword| keyword != "$ref" && !is_describing(keyword))
+    }
+}
+
+/// What a schema says: what its `$ref` leads to, and the keywords beside each `$ref` on the way there.
+#[derive(Debug)]
+pub(super) struct Resolved<'a> {
+    pub(super) target: Target<'a>,
+    /// Schemas with a `$ref`, which counts no more here: only the keywords beside it do.
+    pub(super) beside: Vec<Place<'a>>,
+}
+
+/// Where a chain of references ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target<'a> {
+    Schema(Place<'a>),
+    /// The last reference of a chain that leads to another site, or into a cycle.
+    Unknown(&'a str),
+}
+
+/// Whether the keywords beside a `$ref` count in a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// From draft 2019-09 on.
+    Counts,
+    /// In the drafts before.
+    Ignored,
+    /// The document names no draft.
+    Unknown,
+}
+
 /// How many references are followed from one to the next.
 const CHAIN_MAX: usize = 64;
 
@@ -71,17 +111,47 @@ impl Documents {
         Place { document: 0, value: self.root() }
     }
 
-    /// Follows the references of a schema. `None` if one leads nowhere, or in a circle.
-    pub(super) fn resolve<'a>(&'a self, place: Place<'a>) -> Option<Place<'a>> {
-        let mut place = place;
-        for _ in 0..CHAIN_MAX {
-            let Some(reference) = place.value.get("$ref").and_then(Value::as_str) else { return Some(place) };
-            place = self.find(place.document, reference)?;
+    /// The schema that the references of a schema lead to, without the keywords beside them. `None` if it is unknown.
+    pub(super) fn target<'a>(&'a self, place: Place<'a>) -> Option<Place<'a>> {
+        match self.resolve(place).target {
+            Target::Schema(target) => Some(target),
+            Target::Unknown(_) => None,
         }
-        None
     }
 
-    fn find(&self, document: usize, reference: &str) -> Option<Place<'_>> {
+    /// Follows the references of a schema.
+    pub(super) fn resolve<'a>(&'a self, place: Place<'a>) -> Resolved<'a> {
+        let (mut place, mut beside, mut last) = (place, Vec::new(), "");
+        for _ in 0..CHAIN_MAX {
+            let Some(reference) = place.reference() else {
+                return Resolved { target: Target::Schema(place), beside };
+            };
+            if place.restricts_beside_reference() {
+                beside.push(place);
+            }
+            last = reference;
+            match self.find(place.document, reference) {
+                Some(next) => place = next,
+                None => break,
+            }
+        }
+        Resolved { target: Target::Unknown(last), beside }
+    }
+
+    /// Whether the keywords beside a `$ref` count, by the draft of the document or of the schema itself.
+    pub(super) fn beside(&self, place: Place<'_>) -> Beside {
+        let draft = |document: &Value| document.get("$schema").and_then(Value::as_str).map(str::to_owned);
+        match draft(&self.all[place.document]).or_else(|| draft(self.root())) {
+            Some(draft) if ["draft-03", "draft-04", "draft-06", "draft-07"].iter().any(|old| draft.contains(old)) => {
+                Beside::Ignored
+            }
+            Some(draft) if ["2019-09", "2020-12"].iter().any(|new| draft.contains(new)) => Beside::Counts,
+            _ => Beside::Unknown,
+        }
+    }
+
+    /// What a reference in a document leads to.
+    pub(super) fn find(&self, document: usize, reference: &str) -> Option<Place<'_>> {
         let (name, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         if fragment.is_empty()
             && let Some(place) = self.with_id(document, name)
@@ -117,7 +187,7 @@ impl Documents {
         self.by_name.get(name).or_else(|| self.by_name.get(last)).copied()
     }
 
-    /// Rejects references that lead nowhere. Those to other sites are left alone: nothing here goes there.
+    /// Rejects references that cannot be resolved. Those to other sites are left alone: nothing here goes there.
     pub(super) fn check_references(&self) -> Result<(), InvalidSchema> {
         let mut open = vec![self.root()];
         while let Some(value) = open.pop() {
@@ -125,7 +195,7 @@ impl Documents {
                 && !reference.contains("://")
                 && self.find(0, reference).is_none()
             {
-                return Err(InvalidSchema(format!("the reference \"{reference}\" leads nowhere")));
+                return Err(InvalidSchema(format!("the reference \"{reference}\" cannot be resolved")));
             }
             match value {
                 Value::Array(values) => open.extend(values),

@@ -7,6 +7,8 @@ mod document;
 mod minify;
 mod shape;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 pub(crate) use compatibility::differences;
@@ -56,10 +58,41 @@ fn read(text: &str) -> Result<Value, InvalidSchema> {
     }
 }
 
+/// Whether no value is checked against a keyword. Connect says in its own how it made the schema.
+fn is_describing(keyword: &str) -> bool {
+    const DESCRIBING: [&str; 15] = [
+        "$schema",
+        "$id",
+        "id",
+        "$comment",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "readOnly",
+        "writeOnly",
+        "deprecated",
+        "definitions",
+        "$defs",
+        "$anchor",
+        "format",
+    ];
+    DESCRIBING.contains(&keyword) || keyword.starts_with("connect.")
+}
+
 /// A name as it is shown in a path, which is made for each of many properties.
 fn segment(name: &str) -> &str {
     const SHOWN_MAX: usize = 100;
     name.char_indices().nth(SHOWN_MAX).map_or(name, |(end, _)| &name[..end])
+}
+
+/// A path below which there are more, each of which begins with it.
+fn shortened(path: &str) -> Cow<'_, str> {
+    const PATH_BYTES_MAX: usize = 2_000;
+    match path.len() {
+        0..=PATH_BYTES_MAX => Cow::Borrowed(path),
+        _ => Cow::Owned(format!("{}/…", &path[..path.floor_char_boundary(PATH_BYTES_MAX)])),
+    }
 }
 
 #[cfg(test)]

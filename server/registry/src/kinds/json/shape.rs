@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::super::InvalidSchema;
-use super::segment;
+use super::{segment, shortened};
 
 /// The form of a keyword's value.
 #[derive(Clone, Copy)]
@@ -85,6 +85,7 @@ fn at(schema: &Value, path: &str) -> Result<(), InvalidSchema> {
         Value::Object(object) => object,
         _ => return Err(InvalidSchema(format!("{path} is not a schema"))),
     };
+    let path = shortened(path);
     for (keyword, value) in object {
         if let Some((_, form)) = KEYWORDS.iter().find(|(known, _)| known == keyword) {
             has_form(value, *form, &format!("{path}/{keyword}"))?;

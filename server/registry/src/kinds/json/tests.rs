@@ -32,8 +32,8 @@ fn what_is_wrong_is_said() {
     check_error(r#"{"properties":{"a":1}}"#, "#/properties/a is not a schema");
     check_error(r#"{"items":[{"maxLength":-1}]}"#, "#/items/0/maxLength is not a whole number that is not negative");
     check_error(r#"{"allOf":[]}"#, "#/allOf is not an array of schemas");
-    check_error(r##"{"$ref":"#/definitions/a"}"##, "the reference \"#/definitions/a\" leads nowhere");
-    check_error(r#"{"$ref":"a.json"}"#, "the reference \"a.json\" leads nowhere");
+    check_error(r##"{"$ref":"#/definitions/a"}"##, "the reference \"#/definitions/a\" cannot be resolved");
+    check_error(r#"{"$ref":"a.json"}"#, "the reference \"a.json\" cannot be resolved");
     // What is a value, or unknown, is not looked at.
     parse(r##"{"enum":[{"$ref":"#/x"}],"default":{"type":1},"unknown":{"type":1}}"##);
 }
@@ -65,6 +65,132 @@ fn ids_below_a_long_name_are_found() {
         format!(r#"{{"$ref":"i24999","$defs":{{"{}":{{"allOf":[{}]}}}}}}"#, "a".repeat(100_000), schemas.join(","));
     check(&text, r#"{"maxLength":24998}"#, &[("MAX_LENGTH_DECREASED", "#/maxLength")]);
     check(&text, r#"{"maxLength":24999}"#, &[]);
+}
+
+/// An object schema.
+fn object(properties: &str, patterns: &str, additional: &str) -> String {
+    format!(
+        r#"{{"type":"object","properties":{{{properties}}},"patternProperties":{{{patterns}}},"additionalProperties":{additional}}}"#
+    )
+}
+
+#[test]
+fn patterns_that_fit_a_property_apply_to_it_too() {
+    let of = |properties: &str, patterns: &str| object(properties, patterns, "false");
+    let text = r#""ab":{"type":"string"}"#;
+    let too_long: &[(&str, &str)] = &[("MAX_LENGTH_ADDED", "#/properties/ab/maxLength")];
+    let short = r#""^a":{"maxLength":1}"#;
+    check(&of(text, ""), &of(text, short), too_long);
+    check(&of(text, ""), &of(text, r#""^b":{"maxLength":1}"#), &[]);
+    check(&of(text, short), &of(text, ""), &[("PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL", "#/patternProperties/^a")]);
+    check(&of(r#""ab":{"type":"string","maxLength":1}"#, ""), &of(text, short), &[]);
+    check(&of(text, short), &of(r#""ab":{"maxLength":1}"#, short), &[]);
+    // All patterns that fit count, not only the first one.
+    let any = r#""a":{},"b":{"maxLength":1}"#;
+    check(
+        &of(text, ""),
+        &of("", any),
+        &[("PROPERTY_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL", "#/properties/ab")],
+    );
+    check(&of("", any), &of(r#""ab":{"maxLength":1}"#, any), &[]);
+    check(
+        &of("", any),
+        &of(r#""ab":{"maxLength":0}"#, any),
+        &[("PROPERTY_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL", "#/properties/ab")],
+    );
+}
+
+#[test]
+fn new_patterns_apply_to_what_other_patterns_fit() {
+    let of = |patterns: &str| object("", patterns, "false");
+    let (a, b) = (r#""^a":{"type":"string"}"#, r#""b":{"type":"integer"}"#);
+    check(&of(a), &of(&format!("{a},{b}")), &[("TYPE_CHANGED", "#/patternProperties/b")]);
+    check(&of(a), &of(&format!(r#"{a},"^b":{{"type":"integer"}}"#)), &[]);
+}
+
+#[test]
+fn patterns_that_are_not_supported_are_differences() {
+    let of = |properties: &str, pattern: &str, additional: &str| {
+        object(properties, &format!(r#""{pattern}":{{"type":"integer"}}"#), additional)
+    };
+    let (ahead, large) = ("^(?!x)", r"^\\w{1000}");
+    for pattern in [ahead, large] {
+        check(&of("", pattern, "false"), &of("", pattern, "false"), &[]);
+        // It may fit the new property.
+        let text = r#""y":{"type":"string"}"#;
+        let added: &[(&str, &str)] = &[("PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL", "#/properties/y")];
+        check(&of("", pattern, "false"), &of(text, pattern, "false"), added);
+        check(&of("", pattern, r#"{"type":"string"}"#), &of(text, pattern, r#"{"type":"string"}"#), added);
+        check(&of("", pattern, "false"), &of(r#""y":{}"#, pattern, "false"), &[]);
+        // It may fit the old property.
+        let path = format!("#/patternProperties/{}", pattern.replace(r"\\", r"\"));
+        let added: &[(&str, &str)] = &[("PATTERN_PROPERTY_NOT_SUPPORTED", &path)];
+        check(&object(text, "", "false"), &of(text, pattern, "false"), added);
+    }
+}
+
+#[test]
+fn patterns_are_compiled_once_and_count() {
+    let properties = |prefix: &str| {
+        let all: Vec<_> = (0..300).map(|i| format!(r#""{prefix}{i}":{{"type":"string"}}"#)).collect();
+        all.join(",")
+    };
+    let few = |properties: &str| object(properties, r#""^x":{"type":"string"}"#, "false");
+    check(&few(""), &few(&properties("a")), &[]);
+    let many = object("", &properties("^a"), "false");
+    check(&many, &many, &[("SCHEMA_TOO_COMPLEX", "#")]);
+}
+
+#[test]
+fn keywords_beside_a_reference_count() {
+    let of = |draft: &str, more: &str| {
+        let draft = if draft.is_empty() { String::new() } else { format!(r#""$schema":"{draft}/schema","#) };
+        format!(r##"{{{draft}"$ref":"#/$defs/a","$defs":{{"a":{{"type":"string"}}}}{more}}}"##)
+    };
+    let (old, new) = ("http://json-schema.org/draft-07", "https://json-schema.org/draft/2020-12");
+    let five = r#","maxLength":5"#;
+    let added: &[(&str, &str)] = &[("MAX_LENGTH_ADDED", "#/maxLength")];
+    let text = r#"{"type":"string","maxLength":5}"#;
+    for draft in ["", new] {
+        check(&of(draft, ""), &of(draft, five), added);
+        check(r#"{"type":"string"}"#, &of(draft, five), added);
+        check(&of(draft, five), &of(draft, five), &[]);
+        check(&of(draft, five), &of(draft, r#","maxLength":6"#), &[]);
+        check(&of(draft, r#","maxLength":6"#), &of(draft, five), added);
+        check(text, &of(draft, five), &[]);
+    }
+    check(&of(old, ""), &of(old, five), &[]);
+    // What the writer says only perhaps does not count.
+    check(&of(new, five), r#"{"maxLength":5}"#, &[]);
+    for draft in ["", old] {
+        check(&of(draft, five), r#"{"maxLength":5}"#, added);
+        check(&of(draft, five), &of(new, five), added);
+    }
+    // What only describes counts for nothing.
+    check(&of("", ""), &of("", r#","title":"t","connect.index":1"#), &[]);
+    // Beside a reference to another site, and beside one in a branch.
+    let site = |more: &str| format!(r#"{{"$ref":"http://a/b"{more}}}"#);
+    check(&site(five), &site(five), &[]);
+    check(&site(""), &site(five), &[("REFERENCE_CHANGED", "#")]);
+    let branch = r##"{"$defs":{"a":{"type":["string","null"]}},"anyOf":[{"$ref":"#/$defs/a","maxLength":1}]}"##;
+    check(r#"{"type":["string","null"]}"#, branch, &[("SUM_TYPE_NARROWED", "#/anyOf")]);
+}
+
+#[test]
+fn references_in_what_must_stay_the_same_are_followed() {
+    let of = |keyword: &str, kind: &str| {
+        let a = format!(r##"{{"$ref":"#/$defs/b"}},"b":{{"type":"{kind}"}}"##);
+        format!(r##"{{"{keyword}":{{"$ref":"#/$defs/a"}},"$defs":{{"a":{a}}}}}"##)
+    };
+    for (keyword, difference) in [("not", "NOT_TYPE_EXTENDED"), ("contains", "KEYWORD_CHANGED")] {
+        check(&of(keyword, "string"), &of(keyword, "string"), &[]);
+        check(&of(keyword, "string"), &of(keyword, "integer"), &[(difference, &format!("#/{keyword}"))]);
+    }
+    let of = |kind: &str| {
+        format!(r##"{{"dependencies":{{"x":{{"$ref":"#/$defs/a"}}}},"$defs":{{"a":{{"type":"{kind}"}}}}}}"##)
+    };
+    check(&of("string"), &of("string"), &[]);
+    check(&of("string"), &of("integer"), &[("DEPENDENCY_CHANGED", "#/dependencies/x")]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::document::Place;
+use super::super::document::{Place, Target};
 use super::{Comparison, Difference, accepts_all};
 
 /// Keywords whose meaning is not compared: they may be dropped or stay as they are.
@@ -59,7 +59,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn own_part_of(&mut self, reader: Place<'a>, part: Place<'a>, path: &str) {
-        let Some(part) = self.writer.resolve(part) else {
+        let Some(part) = self.writer.target(part) else {
             return self.add("REFERENCE_CHANGED", path, format!("The schema at path '{path}' is elsewhere"));
         };
         self.step(path, |this| this.own_part(reader, part, path));
@@ -132,7 +132,8 @@ impl<'a> Comparison<'a> {
         };
         types.iter().all(|name| {
             branches.iter().any(|branch| {
-                let Some(branch) = self.reader.resolve(*branch) else { return false };
+                let resolved = self.reader.resolve(*branch);
+                let (Target::Schema(branch), []) = (resolved.target, &*resolved.beside) else { return false };
                 let found = self.attempt(|this| this.typed_as(branch, writer, &[name], path));
                 found.is_empty()
                     && branch.value.as_object().is_some_and(|object| {
@@ -168,7 +169,7 @@ impl<'a> Comparison<'a> {
     /// Whether all branches of the writer list values, and the reader accepts them.
     fn is_listed_by_branches(&self, accepted: &BTreeSet<String>, writer: Place<'a>) -> bool {
         let listed = |branch: Place<'a>| {
-            let branch = self.writer.resolve(branch)?;
+            let branch = self.writer.target(branch)?;
             values(branch.value).map(|values| values.is_subset(accepted))
         };
         ["anyOf", "oneOf"].iter().any(|keyword| {
@@ -181,7 +182,7 @@ impl<'a> Comparison<'a> {
     fn negated(&mut self, reader: Place<'a>, writer: Place<'a>, path: &str) {
         let Some(excluded) = reader.get("not") else { return };
         // The other way round would need the documents to change sides, so only the same schema counts.
-        if writer.get("not").is_none_or(|other| other.value != excluded.value) {
+        if writer.get("not").is_none_or(|other| !self.is_same(excluded, other)) {
             let path = format!("{path}/not");
             self.add("NOT_TYPE_EXTENDED", &path, format!("The reader excludes other values at path '{path}'"));
         }
@@ -189,10 +190,15 @@ impl<'a> Comparison<'a> {
 
     fn opaque(&mut self, reader: Place<'a>, writer: Place<'a>, path: &str) {
         for keyword in OPAQUE {
-            let Some(part) = reader.value.get(keyword).filter(|part| !accepts_all(part)) else { continue };
-            let same = |with: &str| reader.value.get(with) == writer.value.get(with);
-            let is_same =
-                writer.value.get(keyword) == Some(part) && (keyword != "if" || (same("then") && same("else")));
+            if reader.value.get(keyword).is_none_or(accepts_all) {
+                continue;
+            }
+            let all: &[&str] = if keyword == "if" { &["if", "then", "else"] } else { &[keyword] };
+            let is_same = all.iter().all(|keyword| match (reader.get(keyword), writer.get(keyword)) {
+                (Some(reader), Some(writer)) => self.is_same(reader, writer),
+                (None, None) => true,
+                _ => false,
+            });
             if !is_same {
                 let path = format!("{path}/{keyword}");
                 self.add(

@@ -13,16 +13,21 @@
 //! `oneOf` counts as `anyOf`. `format` and what only describes count for nothing. `if`, `contains`, `propertyNames`,
 //! `unevaluatedProperties` and the like may be dropped but not changed.
 //!
+//! Keywords beside a `$ref` count from draft 2019-09 on, and are ignored before. Where a schema names no draft, those of
+//! the reader count, and those of the writer only for them.
+//!
 //! | file | keywords |
 //! |---|---|
 //! | `combined` | `allOf`, `anyOf`, `oneOf`, `not`, `enum`, `const`, and those that must stay the same |
 //! | `scalar` | `type`, lengths, bounds, patterns |
 //! | `object` | properties |
+//! | `patterns` | which properties the patterns of an object fit |
 //! | `array` | items |
 
 mod array;
 mod combined;
 mod object;
+mod patterns;
 mod scalar;
 
 use std::collections::{HashMap, HashSet};
@@ -30,8 +35,9 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::super::difference::{DIFFERENCES_MAX, Difference};
-use super::JsonSchema;
-use super::document::{Documents, Place};
+use super::document::{Beside, Documents, Place, Target};
+use super::{JsonSchema, is_describing, shortened};
+use patterns::Patterns;
 
 pub(crate) fn differences(reader: &JsonSchema, writer: &JsonSchema) -> Vec<Difference> {
     let mut comparison = Comparison {
@@ -39,6 +45,8 @@ pub(crate) fn differences(reader: &JsonSchema, writer: &JsonSchema) -> Vec<Diffe
         writer: &writer.documents,
         under_way: HashSet::new(),
         failed: HashMap::new(),
+        failed_bytes: 0,
+        patterns: Patterns::default(),
         steps: 0,
         depth: 0,
         found: Vec::new(),
@@ -51,12 +59,18 @@ pub(crate) fn differences(reader: &JsonSchema, writer: &JsonSchema) -> Vec<Diffe
 const STEPS_MAX: usize = 50_000;
 const DEPTH_MAX: usize = 100;
 
+/// How many bytes the differences have that are remembered.
+const FAILED_BYTES_MAX: usize = 16 << 20;
+
 struct Comparison<'a> {
     reader: &'a Documents,
     writer: &'a Documents,
     /// Pairs that are being compared: if one appears in itself, whatever differs is found around it.
     under_way: HashSet<Pair>,
+    /// The differences of pairs that were compared, as far as there is space for them.
     failed: HashMap<Pair, Vec<Difference>>,
+    failed_bytes: usize,
+    patterns: Patterns<'a>,
     steps: usize,
     depth: usize,
     found: Vec<Difference>,
@@ -68,6 +82,7 @@ type Pair = (*const Value, *const Value);
 impl<'a> Comparison<'a> {
     /// Compares two schemas, and adds what differs to what was found.
     fn schemas(&mut self, reader: Place<'a>, writer: Place<'a>, path: &str) {
+        let path = &*shortened(path);
         self.step(path, |this| this.references(reader, writer, path));
     }
 
@@ -82,21 +97,61 @@ impl<'a> Comparison<'a> {
         self.depth -= 1;
     }
 
+    /// Whether there are too many steps with these.
+    fn is_too_much(&mut self, steps: usize) -> bool {
+        self.steps += steps;
+        self.steps > STEPS_MAX
+    }
+
     fn references(&mut self, reader: Place<'a>, writer: Place<'a>, path: &str) {
         if accepts_all(reader.value) || writer.value == &Value::Bool(false) {
             return;
         }
-        let (Some(r), Some(w)) = (self.reader.resolve(reader), self.writer.resolve(writer)) else {
-            // They lead to another site. The same one is the same schema.
-            if reader.value.get("$ref") != writer.value.get("$ref") {
-                self.add(
-                    "REFERENCE_CHANGED",
-                    path,
-                    format!("The reference at path '{path}' is another one in the reader"),
-                );
-            }
-            return;
+        let (reads, writes) = (self.reader.resolve(reader), self.writer.resolve(writer));
+        let of_writer = |counts: &dyn Fn(Beside) -> bool| -> Vec<Place<'a>> {
+            writes.beside.iter().copied().filter(|place| counts(self.writer.beside(*place))).collect()
         };
+        let certain = of_writer(&|beside| beside == Beside::Counts);
+        let all = of_writer(&|beside| beside != Beside::Ignored);
+        self.conjuncts(reads.target, writes.target, &certain, path);
+        for part in reads.beside {
+            // If neither schema names a draft, the keywords beside count in both of them or in none.
+            match self.reader.beside(part) {
+                Beside::Ignored => {}
+                Beside::Counts => self.conjuncts(Target::Schema(part), writes.target, &certain, path),
+                Beside::Unknown => self.conjuncts(Target::Schema(part), writes.target, &all, path),
+            }
+        }
+    }
+
+    /// A part of the reader: what the writer's reference leads to implies it, or something beside the reference does.
+    fn conjuncts(&mut self, reader: Target<'a>, writer: Target<'a>, beside: &[Place<'a>], path: &str) {
+        if beside.is_empty() {
+            return self.targets(reader, writer, path);
+        }
+        let found = self.attempt(|this| this.targets(reader, writer, path));
+        let mut implies =
+            |other: &Place<'a>| self.attempt(|this| this.targets(reader, Target::Schema(*other), path)).is_empty();
+        if !found.is_empty() && !beside.iter().any(&mut implies) {
+            self.found.extend(found);
+        }
+    }
+
+    fn targets(&mut self, reader: Target<'a>, writer: Target<'a>, path: &str) {
+        match (reader, writer) {
+            (Target::Schema(reader), _) if accepts_all(reader.value) => {}
+            (Target::Schema(reader), Target::Schema(writer)) => self.pair(reader, writer, path),
+            // The same reference to another site is the same schema.
+            (Target::Unknown(reader), Target::Unknown(writer)) if reader == writer => {}
+            _ => {
+                let text = format!("The reference at path '{path}' is another one in the reader");
+                self.add("REFERENCE_CHANGED", path, text);
+            }
+        }
+    }
+
+    /// Compares two schemas without references, or what is beside them.
+    fn pair(&mut self, r: Place<'a>, w: Place<'a>, path: &str) {
         let pair = (std::ptr::from_ref(r.value), std::ptr::from_ref(w.value));
         if let Some(failed) = self.failed.get(&pair) {
             self.found.extend_from_slice(&failed.clone());
@@ -108,8 +163,11 @@ impl<'a> Comparison<'a> {
         let before = self.found.len();
         self.resolved(r, w, path);
         self.under_way.remove(&pair);
-        if self.found.len() > before {
-            self.failed.insert(pair, self.found[before..].to_vec());
+        let failed = &self.found[before..];
+        let bytes: usize = failed.iter().map(|found| found.path.len() + found.description.len()).sum();
+        if !failed.is_empty() && self.failed_bytes + bytes <= FAILED_BYTES_MAX {
+            self.failed_bytes += bytes;
+            self.failed.insert(pair, failed.to_vec());
         }
     }
 
@@ -131,6 +189,41 @@ impl<'a> Comparison<'a> {
         self.found.split_off(before.min(self.found.len()))
     }
 
+    /// Whether two schemas are the same text, and what they refer to, too.
+    fn is_same(&mut self, reader: Place<'a>, writer: Place<'a>) -> bool {
+        /// How many values of a text are one step of the comparison.
+        const STEP_VALUES: usize = 16;
+        let (mut open, mut seen) = (vec![(reader, writer)], HashSet::new());
+        while let Some((reader, writer)) = open.pop() {
+            if !seen.insert((std::ptr::from_ref(reader.value), std::ptr::from_ref(writer.value))) {
+                continue;
+            }
+            if reader.value != writer.value {
+                return false;
+            }
+            let (mut values, mut count) = (vec![reader.value], 0);
+            while let Some(value) = values.pop() {
+                count += 1;
+                if let Some(reference) = reader.at(value).reference() {
+                    match (self.reader.find(reader.document, reference), self.writer.find(writer.document, reference)) {
+                        (Some(reader), Some(writer)) => open.push((reader, writer)),
+                        (None, None) => {}
+                        _ => return false,
+                    }
+                }
+                match value {
+                    Value::Array(elements) => values.extend(elements),
+                    Value::Object(members) => values.extend(members.values()),
+                    _ => {}
+                }
+            }
+            if self.is_too_much(1 + count / STEP_VALUES) {
+                return false;
+            }
+        }
+        true
+    }
+
     fn add(&mut self, kind: &'static str, path: &str, description: impl Into<String>) {
         // Attempts rely on a difference being there, so the limit is not exact.
         if self.found.len() < DIFFERENCES_MAX * 2 {
@@ -143,30 +236,10 @@ impl<'a> Comparison<'a> {
 fn accepts_all(schema: &Value) -> bool {
     match schema {
         Value::Bool(accepts) => *accepts,
-        Value::Object(object) => object.keys().all(|keyword| DESCRIBING.contains(&keyword.as_str())),
+        Value::Object(object) => object.keys().all(|keyword| is_describing(keyword)),
         _ => false,
     }
 }
-
-/// Keywords that no value is checked against.
-const DESCRIBING: [&str; 16] = [
-    "$schema",
-    "$id",
-    "id",
-    "$comment",
-    "title",
-    "description",
-    "default",
-    "examples",
-    "readOnly",
-    "writeOnly",
-    "deprecated",
-    "definitions",
-    "$defs",
-    "$anchor",
-    "format",
-    "connect.type",
-];
 
 impl<'a> Place<'a> {
     /// The schema under a keyword.
