@@ -36,6 +36,19 @@ pub trait SchemaLog: Send + Sync {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog(Arc<Mutex<Vec<LogRecord>>>);
 
+#[cfg(test)]
+impl MemoryLog {
+    /// Removes what a broker removes from a compacted topic after a while: records whose key comes again, and those
+    /// without a value.
+    pub(crate) fn compact(&self) {
+        let mut records = self.0.lock();
+        let last: std::collections::HashMap<_, _> =
+            records.iter().enumerate().map(|(at, record)| (record.key.clone(), at)).collect();
+        let mut at = 0..;
+        records.retain(|record| at.next() == last.get(&record.key).copied() && record.value.is_some());
+    }
+}
+
 #[async_trait]
 impl SchemaLog for MemoryLog {
     async fn read_all(&self) -> Result<Vec<LogRecord>, LogError> {

@@ -18,8 +18,10 @@ pub(crate) enum Change {
     SchemaGone { subject: String, version: u32 },
     /// All versions of a subject up to this one are deleted softly.
     SubjectDeleted { subject: String, version: u32 },
-    /// The level of a subject, or of all others, or that it has none any more.
+    /// The level of a subject, or of all others, or that it no longer has one.
     Level { subject: Option<String>, level: Option<Level> },
+    /// The largest id that was given. Versions that are gone do not keep theirs: compaction removes their records.
+    LastId(SchemaId),
 }
 
 /// A version of a subject.
@@ -67,9 +69,23 @@ impl SchemaValue {
 #[derive(Deserialize, Serialize)]
 #[serde(tag = "keytype", rename_all = "SCREAMING_SNAKE_CASE")]
 enum Key {
-    Schema { subject: String, version: u32, magic: u8 },
-    Config { subject: Option<String>, magic: u8 },
-    DeleteSubject { subject: String, magic: u8 },
+    Schema {
+        subject: String,
+        version: u32,
+        magic: u8,
+    },
+    Config {
+        subject: Option<String>,
+        magic: u8,
+    },
+    DeleteSubject {
+        subject: String,
+        magic: u8,
+    },
+    /// Confluent's registry writes such a record to find the end of the log, and passes over its value.
+    Noop {
+        magic: u8,
+    },
 }
 
 #[derive(Deserialize, Serialize)]
@@ -82,6 +98,12 @@ struct LevelValue {
 struct DeletedValue {
     subject: String,
     version: u32,
+}
+
+#[derive(Deserialize, Serialize)]
+struct LastIdValue {
+    #[serde(rename = "lastId")]
+    last_id: SchemaId,
 }
 
 impl Change {
@@ -103,6 +125,7 @@ impl Change {
                 let value = level.map(|level| to_json(&LevelValue { level: level.to_string() }));
                 (Key::Config { subject: subject.clone(), magic: 0 }, value)
             }
+            Self::LastId(last_id) => (Key::Noop { magic: 0 }, Some(to_json(&LastIdValue { last_id: *last_id }))),
         };
         LogRecord { key: to_json(&key), value }
     }
@@ -124,6 +147,11 @@ impl Change {
             (Key::Config { subject, .. }, value) => {
                 let value: Option<LevelValue> = value.as_deref().map(serde_json::from_slice).transpose()?;
                 Some(Self::Level { subject, level: value.and_then(|value| value.level.parse().ok()) })
+            }
+            // That of another registry has no value.
+            (Key::Noop { .. }, value) => {
+                let value = value.as_deref().and_then(|value| serde_json::from_slice::<LastIdValue>(value).ok());
+                value.map(|value| Self::LastId(value.last_id))
             }
         })
     }
@@ -175,6 +203,7 @@ mod tests {
             r#"{"keytype":"CONFIG","subject":null,"magic":0}"#,
             Some(r#"{"compatibilityLevel":"FULL"}"#),
         );
+        check(&Change::LastId(7), r#"{"keytype":"NOOP","magic":0}"#, Some(r#"{"lastId":7}"#));
     }
 
     #[test]
@@ -183,6 +212,9 @@ mod tests {
             Change::from_record(&LogRecord { key: key.as_bytes().to_vec(), value: Some(value.as_bytes().to_vec()) })
         };
         assert!(matches!(read(r#"{"keytype":"NOOP","magic":0}"#, ""), Ok(None)));
+        assert!(matches!(read(r#"{"keytype":"CLEAR_SUBJECT","subject":"a","magic":0}"#, "{}"), Ok(None)));
+        let noop = LogRecord { key: br#"{"keytype":"NOOP","magic":0}"#.to_vec(), value: None };
+        assert!(matches!(Change::from_record(&noop), Ok(None)));
         assert!(matches!(read(r#"{"keytype":"MODE","subject":null,"magic":0}"#, r#"{"mode":"READONLY"}"#), Ok(None)));
         assert!(read("x", "y").is_err());
         assert!(read(r#"{"keytype":"SCHEMA","subject":"a","version":1,"magic":1}"#, "{}").is_err());

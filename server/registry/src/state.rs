@@ -14,7 +14,7 @@ use crate::record::{Change, SchemaValue};
 const LEVEL_DEFAULT: Level = Level::Backward;
 
 /// The state of the registry.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     subjects: BTreeMap<String, BTreeMap<u32, Version>>,
     schemas: BTreeMap<SchemaId, Known>,
@@ -33,7 +33,7 @@ pub(crate) struct Content {
     pub(crate) references: Vec<SubjectVersion>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     content: Arc<Content>,
     /// How many versions have it, deleted ones included.
@@ -62,6 +62,7 @@ impl State {
             Change::Level { subject, level: None } => {
                 self.levels.remove(&subject);
             }
+            Change::LastId(id) => self.last_id = self.last_id.max(id),
         }
     }
 
@@ -101,6 +102,7 @@ impl State {
         self.ids.get(content).copied()
     }
 
+    /// The largest id that was ever given, or 0.
     pub(crate) fn last_id(&self) -> SchemaId {
         self.last_id
     }

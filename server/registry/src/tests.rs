@@ -5,13 +5,17 @@ use crate::log::MemoryLog;
 use crate::registry::SchemaRegistry;
 use crate::request::{Answer, Method, Request};
 
-/// Each line is a method, a target and a body; the answers must be those of the lines that begin with an arrow.
+/// Each line is a method, a target and a body; the answers must be those of the lines that begin with an arrow. After
+/// `restart` the log is read again, after `compact` without the records that a broker would have removed.
 async fn check(script: &str) {
     let log = MemoryLog::default();
     let mut registry = SchemaRegistry::new(Box::new(log.clone()));
     let mut lines = script.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
     while let Some(line) = lines.next() {
-        if line == "restart" {
+        if line == "restart" || line == "compact" {
+            if line == "compact" {
+                log.compact();
+            }
             registry = SchemaRegistry::new(Box::new(log.clone()));
             continue;
         }
@@ -145,7 +149,7 @@ async fn deletion_is_soft_first() {
         → 200 [1,2]
         GET /subjects/a/versions/1?deleted=true
         → 200 {"subject":"a","version":1,"id":1,"schema":"\"int\""}
-        restart
+        compact
         DELETE /subjects/a
         → 200 [2]
         DELETE /subjects/a
@@ -156,7 +160,7 @@ async fn deletion_is_soft_first() {
         → 200 ["a"]
         GET /schemas/ids/2
         → 200 {"schema":"\"long\""}
-        restart
+        compact
         POST /subjects/a/versions {"schema": "\"long\""}
         → 200 {"id":2}
         GET /subjects/a/versions?deleted=true
@@ -165,7 +169,7 @@ async fn deletion_is_soft_first() {
         → 200 3
         DELETE /subjects/a?permanent=true
         → 200 [1,2,3]
-        restart
+        compact
         GET /subjects?deleted=true
         → 200 []
         GET /schemas/ids/2
@@ -174,6 +178,46 @@ async fn deletion_is_soft_first() {
         → 200 {"id":3}
         GET /subjects/a/versions
         → 200 [1]
+        "#,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn ids_are_given_once() {
+    check(
+        r#"
+        POST /subjects/a/versions {"schema": "\"int\""}
+        → 200 {"id":1}
+        POST /subjects/b/versions {"schema": "\"long\""}
+        → 200 {"id":2}
+        POST /subjects/b/versions {"schema": "\"float\""}
+        → 200 {"id":3}
+        DELETE /subjects/b/versions/2
+        → 200 2
+        DELETE /subjects/b/versions/2?permanent=true
+        → 200 2
+        compact
+        GET /schemas/ids/3
+        → 404 {"error_code":40403,"message":"Schema not found"}
+        GET /schemas/ids/1?fetchMaxId=true
+        → 200 {"schema":"\"int\"","maxId":3}
+        POST /subjects/b/versions {"schema": "\"double\""}
+        → 200 {"id":4}
+        DELETE /subjects/b
+        → 200 [1,2]
+        DELETE /subjects/b?permanent=true
+        → 200 [1,2]
+        DELETE /subjects/a
+        → 200 [1]
+        DELETE /subjects/a?permanent=true
+        → 200 [1]
+        compact
+        GET /subjects?deleted=true
+        → 200 []
+        compact
+        POST /subjects/a/versions {"schema": "\"double\""}
+        → 200 {"id":5}
         "#,
     )
     .await;

@@ -1,4 +1,7 @@
 //! Subjects and versions that are deleted: first softly, so that ids can still be read, then for good.
+//!
+//! Clients remember what an id means, so it is not given again: the largest one is written before a version that may
+//! have it is gone, and with it, once the log is compacted, its record.
 
 use serde_json::json;
 
@@ -17,7 +20,7 @@ impl Ask<'_> {
             (true, None) => {
                 let numbers: Vec<u32> = versions.keys().copied().collect();
                 let gone = |version: &u32| Change::SchemaGone { subject: subject.to_owned(), version: *version };
-                let changes = numbers.iter().map(gone).collect();
+                let changes = [self.last_id()].into_iter().chain(numbers.iter().map(gone)).collect();
                 (numbers, changes)
             }
             (false, None) => return Err(Fault::SubjectSoftDeleted(subject.to_owned())),
@@ -37,14 +40,20 @@ impl Ask<'_> {
         let permanent = self.request.query.is("permanent");
         // The latest one is the latest of those that are not deleted.
         let (number, version) = self.find(subject, name, name != "latest" && name != "-1")?;
-        let change = match (permanent, version.deleted) {
+        let changes = match (permanent, version.deleted) {
             (true, false) => return Err(Fault::VersionNotSoftDeleted(subject.to_owned(), number)),
             (false, true) => return Err(Fault::VersionSoftDeleted(subject.to_owned(), number)),
-            (true, true) => Change::SchemaGone { subject: subject.to_owned(), version: number },
-            (false, false) => self.hidden(subject, number, version)?,
+            (true, true) => {
+                vec![self.last_id(), Change::SchemaGone { subject: subject.to_owned(), version: number }]
+            }
+            (false, false) => vec![self.hidden(subject, number, version)?],
         };
         self.not_referenced(subject, &[number])?;
-        Outcome::with(vec![change], json!(number))
+        Outcome::with(changes, json!(number))
+    }
+
+    fn last_id(self) -> Change {
+        Change::LastId(self.state.last_id())
     }
 
     fn hidden(self, subject: &str, number: u32, version: Version) -> Result<Change, Fault> {
