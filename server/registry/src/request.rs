@@ -64,7 +64,7 @@ impl Query {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// A number, or what stands for it if it is missing or none.
+    /// A number, or the default if it is missing or not valid.
     pub(crate) fn number(&self, name: &str, default: i64) -> i64 {
         self.get(name).and_then(|value| value.parse().ok()).unwrap_or(default)
     }

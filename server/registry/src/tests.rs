@@ -292,7 +292,7 @@ async fn references_are_kept() {
         DELETE /subjects/i/versions/1
         → 422 {"error_code":42206,"message":"One or more references exist to the schema {subject=i,version=1}."}
         POST /subjects/d/versions {"schema": "\"int\"", "references": [{"name": "x", "subject": "none", "version": 1}]}
-        → 422 {"error_code":42201,"message":"Invalid schema: the reference \"x\" leads to version 1 of \"none\", which does not exist"}
+        → 422 {"error_code":42201,"message":"Invalid schema: the reference \"x\" cannot be resolved: version 1 of \"none\" does not exist"}
         DELETE /subjects/c
         → 200 [1]
         DELETE /subjects/i

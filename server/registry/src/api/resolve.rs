@@ -37,8 +37,8 @@ impl Ask<'_> {
         let references = references.into_iter().map(|(name, subject, version)| {
             let version = version.map_or_else(|| "latest".to_owned(), |version| version.to_string());
             let (version, _) = self.find(&subject, &version, false).map_err(|_| {
-                let problem = format!("the reference \"{name}\" leads to version {version} of \"{subject}\"");
-                Fault::InvalidSchema(format!("{problem}, which does not exist"))
+                let problem = format!("version {version} of \"{subject}\" does not exist");
+                Fault::InvalidSchema(format!("the reference \"{name}\" cannot be resolved: {problem}"))
             })?;
             Ok(SubjectVersion { name, subject, version })
         });
@@ -89,7 +89,7 @@ fn follow<'a>(
     names: &mut HashSet<&'a str>,
     found: &mut Vec<Referenced>,
 ) -> Result<(), String> {
-    // What is referred to was there before, so there are no circles; the chain is as long as there are references.
+    // What is referred to was there before, so there are no cycles; the chain is as long as there are references.
     for SubjectVersion { name, subject, version } in &content.references {
         if !names.insert(name) {
             continue;
@@ -98,7 +98,7 @@ fn follow<'a>(
             return Err(format!("there are more than {REFERENCES_MAX} references"));
         }
         let referenced = state.version(subject, *version).and_then(|version| state.content(version.id));
-        let referenced = referenced.ok_or_else(|| format!("version {version} of \"{subject}\" is gone"))?;
+        let referenced = referenced.ok_or_else(|| format!("version {version} of \"{subject}\" does not exist"))?;
         if referenced.kind != content.kind {
             return Err(format!("the reference \"{name}\" is not of the type {}", content.kind));
         }
