@@ -197,7 +197,7 @@ async fn respond(
 ) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
     let answer = match read(request).await {
         // In a task of its own, which goes on when the client goes away: a change must not be left half-way.
-        Ok(request) => match tokio::spawn(async move { registry.answer(&request).await }).await {
+        Ok(request) => match tokio::spawn(async move { registry.answer(request).await }).await {
             Ok(answer) => answer,
             Err(panic) => Fault::Internal(panic.to_string()).answer(),
         },

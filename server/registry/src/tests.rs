@@ -19,7 +19,7 @@ async fn check(script: &str) {
             registry = SchemaRegistry::new(Box::new(log.clone()));
             continue;
         }
-        let Answer { status, body } = registry.answer(&parse(line)).await;
+        let Answer { status, body } = registry.answer(parse(line)).await;
         let expected = lines.next_if(|line| line.starts_with("→")).unwrap_or("→ no answer is expected");
         assert_eq!(format!("→ {status} {body}"), expected, "{line}");
     }

@@ -294,7 +294,7 @@ mod tests {
                 let registry = SchemaRegistry::new(Box::new(log(&cluster)));
                 let register = async |subject: &str, schema: &str| {
                     let body = format!("{{\"schema\": \"\\\"{schema}\\\"\"}}").into_bytes();
-                    registry.answer(&Request::new(Method::Post, &format!("/subjects/{subject}/versions"), body)).await
+                    registry.answer(Request::new(Method::Post, &format!("/subjects/{subject}/versions"), body)).await
                 };
                 let failed = register("a", "int").await;
                 assert!(failed.body.contains("50001"), "{call:?} {fault:?}: {}", failed.body);
