@@ -101,14 +101,25 @@ fn a_conflict_names_the_difference() {
         json!({ "schemaType": "PROTOBUF", "schema": text })
     };
     let total = |kind: &str| avro(&format!(r#"{{"name":"total","type":"{kind}"}}"#));
-    let pairs = [(total("long"), total("string")), (json_schema("number"), json_schema("string"))];
-    for (number, (old, new)) in pairs.into_iter().chain([(proto("int64"), proto("string"))]).enumerate() {
+    let pairs = [
+        (total("long"), total("string"), "{errorType:'TYPE_MISMATCH', ", ", additionalInfo:'/fields/0/type'}"),
+        (
+            json_schema("number"),
+            json_schema("string"),
+            "{errorType:'TYPE_CHANGED', ",
+            ", additionalInfo:'#/properties/total'}",
+        ),
+        (proto("int64"), proto("string"), "{errorType:'FIELD_SCALAR_KIND_CHANGED', ", ", additionalInfo:'#/Order/1'}"),
+    ];
+    for (number, (old, new, kind, place)) in pairs.into_iter().enumerate() {
         let subject = format!("conflict-{number}");
         setup.register(&subject, old);
         let (status, refused) = setup.ask("POST", &format!("/subjects/{subject}/versions"), new.clone());
         assert_eq!((status, &refused["error_code"]), (409, &json!(409)), "{refused}");
+        // What follows repeats the old schema.
         let message = refused["message"].as_str().unwrap();
-        assert!(message.contains("total") || message.contains("'1'"), "{message}");
+        let (difference, _) = message.split_once(", {oldSchemaVersion: 1}").expect("it names the old version");
+        assert!(difference.contains(kind) && difference.ends_with(place), "{message}");
         let target = format!("/compatibility/subjects/{subject}/versions/latest?verbose=true");
         let (_, compared) = setup.ask("POST", &target, new.clone());
         assert_eq!(compared["is_compatible"], json!(false), "{compared}");
