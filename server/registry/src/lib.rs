@@ -43,6 +43,12 @@
 //! * A Protobuf schema has the same id whether it is registered as text or as a file descriptor.
 //! * `normalize` sorts what has no order; it does not resolve the names of types.
 //! * Protobuf editions are not supported, and comments of `.proto` files are dropped, as they are there.
+//! * Keywords beside a `$ref` of a JSON schema count unless the schema is of a draft that ignores them. New patterns for
+//!   properties are a difference if they cannot be compiled here (lookahead, or too large), or may fit what other patterns of
+//!   the old schema fit.
+//! * Schemas that take too long to compare are a difference.
+//! * An id is not given again, even when its schema was deleted for good and its records were compacted: the record with
+//!   the key NOOP has the largest one as its value.
 //! * Messages of errors are our own, in the same form.
 //!
 //! # How it was compared
