@@ -45,6 +45,7 @@ mod tests;
 mod text;
 mod types;
 mod unscaled;
+mod varint;
 
 use std::sync::Arc;
 

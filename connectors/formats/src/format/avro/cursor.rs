@@ -1,13 +1,10 @@
 //! Reads Avro's primitive values from a payload. Nothing is read, and no room is reserved, beyond its end.
 
 use crate::format::fault::{Fault, Outcome};
+use crate::format::varint::{SHORT_BYTES, any_varint, short_varint, unzigzag};
 
 /// The most bytes that an int takes.
 pub(super) const INT_BYTES: usize = 5;
-/// The most bytes that a long takes.
-const LONG_BYTES: usize = 10;
-/// The most bytes of a number that are looked at together.
-pub(super) const SHORT_BYTES: usize = 8;
 
 /// A position in a payload.
 pub(super) struct Cursor<'a> {
@@ -139,12 +136,12 @@ impl<'a> Cursor<'a> {
             self.rest = rest;
             return Ok(i32::from(byte >> 1) ^ -i32::from(byte & 1));
         }
-        match short_varint::<INT_BYTES>(self.rest) {
+        match first_varint::<INT_BYTES>(self.rest) {
             Some((number, rest)) if number <= u32::MAX.into() => {
                 self.rest = rest;
-                Ok(unfolded(number) as i32)
+                Ok(unzigzag(number) as i32)
             }
-            _ => self.varint(INT_BYTES, 0x0f, "an int").map(|number| unfolded(number) as i32),
+            _ => self.varint::<32>("an int").map(|number| unzigzag(number) as i32),
         }
     }
 
@@ -154,29 +151,23 @@ impl<'a> Cursor<'a> {
             self.rest = rest;
             return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
         }
-        match short_varint::<SHORT_BYTES>(self.rest) {
+        match first_varint::<SHORT_BYTES>(self.rest) {
             Some((number, rest)) => {
                 self.rest = rest;
-                Ok(unfolded(number))
+                Ok(unzigzag(number))
             }
-            None => self.varint(LONG_BYTES, 0x01, "a long").map(unfolded),
+            None => self.varint::<64>("a long").map(unzigzag),
         }
     }
 
-    /// A number of at most `bytes_max` bytes of 7 bits, the lowest first; `last_max` is the largest last byte.
-    fn varint(&mut self, bytes_max: usize, last_max: u8, what: &'static str) -> Outcome<u64> {
-        let mut number = 0;
-        for (at, byte) in self.rest.iter().take(bytes_max).enumerate() {
-            number |= u64::from(byte & 0x7f) << (7 * at);
-            if *byte < 0x80 {
-                if at + 1 == bytes_max && *byte > last_max {
-                    break;
-                }
-                self.rest = &self.rest[at + 1..];
-                return Ok(number);
+    fn varint<const BITS: u32>(&mut self, what: &'static str) -> Outcome<u64> {
+        match any_varint::<BITS>(self.rest) {
+            Some((number, len)) => {
+                self.rest = &self.rest[len..];
+                Ok(number)
             }
+            None => Err(self.no_varint(BITS.div_ceil(7) as usize, what)),
         }
-        Err(self.no_varint(bytes_max, what))
     }
 
     #[cold]
@@ -294,28 +285,11 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A number of up to `BYTES` bytes of 7 bits with what follows it, if there are eight bytes to look at: all of them at
-/// once.
+/// A number of up to `BYTES` bytes with what follows it, if there are eight bytes to look at.
 #[inline]
-pub(super) fn short_varint<const BYTES: usize>(rest: &[u8]) -> Option<(u64, &[u8])> {
-    let word = u64::from_le_bytes(*rest.first_chunk()?);
-    // The highest bit of a byte says that another one follows.
-    let ends = !word & (0x8080_8080_8080_8080 >> (8 * (SHORT_BYTES - BYTES)));
-    if ends == 0 {
-        return None;
-    }
-    let bytes = ends.trailing_zeros() / 8 + 1;
-    let word = word & (u64::MAX >> (64 - 8 * bytes));
-    let pairs = (word & 0x007f_007f_007f_007f) | (word & 0x7f00_7f00_7f00_7f00) >> 1;
-    let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
-    let all = (fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4;
-    Some((all, &rest[bytes as usize..]))
-}
-
-/// The number that was folded to one without a sign: 0, -1, 1, -2 and so on.
-#[inline]
-fn unfolded(number: u64) -> i64 {
-    (number >> 1) as i64 ^ -((number & 1) as i64)
+pub(super) fn first_varint<const BYTES: usize>(rest: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, len) = short_varint::<BYTES>(*rest.first_chunk()?)?;
+    Some((number, &rest[len..]))
 }
 
 #[cfg(test)]

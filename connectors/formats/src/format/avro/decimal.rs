@@ -1,11 +1,11 @@
 //! Decimals: two's complement, the most significant byte first, as many bytes as it takes or a fixed number.
 
-use arrow::array::ArrowNativeTypeOp;
-use arrow::datatypes::{Decimal128Type, Decimal256Type, DecimalType, i256};
+use arrow::datatypes::{Decimal128Type, DecimalType, i256};
 
 use super::cursor::Cursor;
 use super::plan::Decimal;
 use crate::format::fault::{Fault, Outcome};
+use crate::format::unscaled::{has_digits, number_of, rescaled};
 
 /// Reads a decimal that fits a column of up to 38 digits without rounding.
 #[inline]
@@ -54,35 +54,6 @@ fn narrow(bytes: &[u8]) -> Option<i128> {
 
 /// The unscaled number with the column's scale, if it fits.
 fn scaled(bytes: &[u8], decimal: &Decimal) -> Option<i256> {
-    let sign = if *bytes.first()? >= 0x80 { 0xff } else { 0 };
-    let surplus = bytes.len().saturating_sub(32);
-    let (surplus, bytes) = bytes.split_at(surplus);
-    let mut number = [sign; 32];
-    number[32 - bytes.len()..].copy_from_slice(bytes);
-    let number = i256::from_be_bytes(number);
-    // Longer numbers fit if what is in front only repeats the sign.
-    if surplus.iter().any(|byte| *byte != sign) || number.is_negative() != (sign == 0xff) {
-        return None;
-    }
-    let number = rescaled(number, decimal.shift)?;
-    Decimal256Type::is_valid_decimal_precision(number, decimal.precision).then_some(number)
-}
-
-/// The number times ten to the power of `shift`, if it is a whole one and in range.
-pub(super) fn rescaled(number: i256, shift: i64) -> Option<i256> {
-    if shift == 0 || number == i256::ZERO {
-        return Some(number);
-    }
-    let power = i256::from_i128(10).pow_checked(u32::try_from(shift.unsigned_abs()).ok()?).ok()?;
-    match shift > 0 {
-        true => number.checked_mul(power),
-        false => (number.checked_rem(power)? == i256::ZERO).then(|| number.checked_div(power)).flatten(),
-    }
-}
-
-/// Writes the shortest bytes of a number.
-pub(super) fn shortest(number: &[u8]) -> &[u8] {
-    let is_redundant = |pair: &&[u8]| matches!(pair, [0, 0..0x80] | [0xff, 0x80..=0xff]);
-    let redundant = number.windows(2).take_while(|pair| is_redundant(pair)).count();
-    &number[redundant..]
+    let number = number_of(bytes).filter(|_| !bytes.is_empty())?;
+    rescaled(number, decimal.shift).filter(|number| has_digits(*number, decimal.precision))
 }

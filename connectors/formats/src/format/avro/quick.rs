@@ -1,9 +1,10 @@
 //! Passes over fields that are not read, many at once: only what is usual, for all that the position needs is a
 //! register. Where anything is unusual, [`super::check`] and [`super::skip`] look at each field and tell what it is.
 
-use super::cursor::{INT_BYTES, SHORT_BYTES, short_varint};
+use super::cursor::{INT_BYTES, first_varint};
 use super::plan::{Action, Plan, Text};
 use super::schema::{AvroSchema, Branches, Kind, NodeId};
+use crate::format::varint::{SHORT_BYTES, short_varint};
 
 /// A field of a simple type that is not read.
 #[derive(Debug)]
@@ -123,17 +124,17 @@ impl Value {
 fn varint<const BYTES: usize>(rest: &[u8]) -> Option<(u64, &[u8])> {
     match rest {
         [byte @ 0..0x80, rest @ ..] => Some(((*byte).into(), rest)),
-        [_, _, _, _, _, _, _, _, ..] => short_varint::<BYTES>(rest),
+        [_, _, _, _, _, _, _, _, ..] => first_varint::<BYTES>(rest),
         _ => last_varint::<BYTES>(rest),
     }
 }
 
 /// A number in the last bytes of a payload.
 fn last_varint<const BYTES: usize>(rest: &[u8]) -> Option<(u64, &[u8])> {
-    let mut word = [0x80; 8];
+    let mut word = [0x80; SHORT_BYTES];
     word[..rest.len()].copy_from_slice(rest);
-    let (number, after) = short_varint::<BYTES>(&word)?;
-    Some((number, rest.get(word.len() - after.len()..)?))
+    let (number, len) = short_varint::<BYTES>(word)?;
+    Some((number, rest.get(len..)?))
 }
 
 #[inline]

@@ -1,11 +1,12 @@
 //! Writes cells by a plan that [`super::write_plan`] makes.
 
-use arrow::datatypes::{Decimal256Type, DecimalType, i256};
+use arrow::datatypes::i256;
 
 use super::cells::{Cells, Values};
-use super::decimal::{rescaled, shortest};
 use crate::format::fault::{Fault, NULL_REFUSED, Outcome};
 use crate::format::float::write_float;
+use crate::format::unscaled::{has_digits, rescaled, shortest};
+use crate::format::varint::{put_varint, zigzag};
 
 /// Where a value is written, and what is written if there is none.
 #[derive(Debug)]
@@ -214,7 +215,7 @@ fn write_symbol(text: &str, symbols: &[(Box<str>, usize)], out: &mut Vec<u8>) ->
 
 impl Decimal {
     fn write(&self, unscaled: i256, out: &mut Vec<u8>) -> Outcome<()> {
-        let fits = |number: &i256| Decimal256Type::is_valid_decimal_precision(*number, self.precision);
+        let fits = |number: &i256| has_digits(*number, self.precision);
         let number = rescaled(unscaled, self.shift).filter(fits).map(i256::to_be_bytes);
         let number = number.ok_or_else(|| Fault::of_row("the number does not fit the schema's decimal"))?;
         let bytes = shortest(&number);
@@ -234,24 +235,16 @@ impl Decimal {
 /// Writes an int or a long.
 #[inline]
 pub(super) fn write_long(long: i64, out: &mut Vec<u8>) {
-    let folded = ((long << 1) ^ (long >> 63)) as u64;
-    match folded < 0x80 {
-        true => out.push(folded as u8),
-        false => write_varint(folded, out),
+    match zigzag(long) {
+        folded @ 0..0x80 => out.push(folded as u8),
+        folded => write_longer(folded, out),
     }
 }
 
-/// Writes 7 bits a byte, the lowest first.
-fn write_varint(mut rest: u64, out: &mut Vec<u8>) {
-    let mut bytes = [0; 10];
-    let mut len = 0;
-    while rest >= 0x80 {
-        bytes[len] = rest as u8 | 0x80;
-        rest >>= 7;
-        len += 1;
-    }
-    bytes[len] = rest as u8;
-    out.extend_from_slice(&bytes[..=len]);
+/// Apart from short ones, so that those stay small where they are inlined.
+#[inline(never)]
+fn write_longer(folded: u64, out: &mut Vec<u8>) {
+    put_varint(folded, out);
 }
 
 /// Writes a length, a count or an index.

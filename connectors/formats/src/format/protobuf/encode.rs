@@ -14,13 +14,14 @@ use super::WHOLE;
 use super::known;
 use super::layout::message_of;
 use super::message::{Message, Primitive};
-use super::wire::{BYTES, FIXED32, FIXED64, VARINT, put_bytes, put_message, put_varint, zigzag};
+use super::wire::{BYTES, FIXED32, FIXED64, VARINT, put_bytes, put_message};
 use super::write_plan::{Form, KeyPart, Part, Shape, Source, Symbols, UnionPart, Value};
 use crate::format::batch::{Payloads, conform, is_present};
 use crate::format::fault::{Fault, NULL_REFUSED, Outcome};
 use crate::format::float::write_float;
 use crate::format::framing::header;
 use crate::format::kind::FormatError;
+use crate::format::varint::{put_varint, zigzag};
 use crate::format::{Encoded, Encoder, Layout};
 use crate::schema::SchemaId;
 

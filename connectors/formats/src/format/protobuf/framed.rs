@@ -15,12 +15,13 @@ use arrow::array::{Array as _, BinaryArray};
 use super::WHOLE;
 use super::plan::Plan;
 use super::schema::Compiled;
-use super::wire::{Input, unzigzag};
+use super::wire::Input;
 use crate::format::batch::{Rows, Selected};
 use crate::format::column::Column;
 use crate::format::framing::{missing_ids, no_schema_id, schema_id};
 use crate::format::kind::FormatError;
 use crate::format::known::Known;
+use crate::format::varint::unzigzag;
 use crate::format::{Decoded, Decoder, Layout};
 use crate::schema::{Schema, SchemaId};
 

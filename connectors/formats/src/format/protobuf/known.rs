@@ -11,9 +11,10 @@
 
 use arrow::datatypes::i256;
 
-use super::wire::{BYTES, Input, VARINT, put_bytes, put_varint};
+use super::wire::{BYTES, Input, VARINT, put_bytes};
 use crate::format::fault::{Fault, Outcome};
-use crate::format::unscaled::{has_digits, number_of};
+use crate::format::unscaled::{has_digits, number_of, rescaled, shortest};
+use crate::format::varint::put_varint;
 
 const NANOS_A_MS: i64 = 1_000_000;
 const NANOS_A_SECOND: i64 = 1_000_000_000;
@@ -106,19 +107,6 @@ pub(super) fn read_decimal(mut input: Input<'_>, precision: u8, scale: i8) -> Ou
     }
 }
 
-/// The number with `more` digits after its point, if no digit is lost.
-fn rescaled(number: i256, more: i64) -> Option<i256> {
-    if more == 0 || number == i256::ZERO {
-        return Some(number);
-    }
-    let power = u32::try_from(more.abs()).ok().filter(|power| *power <= 76)?;
-    let factor = i256::from_i128(10).checked_pow(power)?;
-    match more > 0 {
-        true => number.checked_mul(factor),
-        false => Some(number.wrapping_div(factor)).filter(|_| number.wrapping_rem(factor) == i256::ZERO),
-    }
-}
-
 /// Appends the fields of a `google.type.Date`.
 pub(super) fn write_date(days: i32, out: &mut Vec<u8>) {
     let (year, month, day) = date_from_days(days.into());
@@ -140,12 +128,8 @@ pub(super) fn write_timestamp(ms: i64, out: &mut Vec<u8>) {
 
 /// Appends the fields of a `confluent.type.Decimal`, the number with as few bytes as it takes.
 pub(super) fn write_decimal(unscaled: i256, precision: u8, scale: i8, out: &mut Vec<u8>) {
-    let bytes = unscaled.to_be_bytes();
-    let fill = if bytes[0] >= 0x80 { 0xff } else { 0 };
-    let is_spare = |pair: &&[u8]| pair[0] == fill && (pair[1] >= 0x80) == (fill == 0xff);
-    let spare = bytes.windows(2).take_while(is_spare).count();
     out.push(0x0a);
-    put_bytes(&bytes[spare..], out);
+    put_bytes(shortest(&unscaled.to_be_bytes()), out);
     out.push(0x10);
     put_varint(precision.into(), out);
     if scale != 0 {
@@ -214,40 +198,5 @@ mod tests {
             write_date(days, &mut bytes);
             assert_eq!(read_date(Input::new(&bytes)).unwrap(), Some(days));
         }
-    }
-
-    #[test]
-    fn unscaled_numbers_take_as_few_bytes_as_in_java() {
-        for (number, bytes) in [
-            (0, &[0][..]),
-            (1, &[1]),
-            (127, &[127]),
-            (128, &[0, 128]),
-            (-1, &[255]),
-            (-128, &[128]),
-            (-129, &[255, 127]),
-            (256, &[1, 0]),
-        ] {
-            let mut out = Vec::new();
-            write_decimal(i256::from_i128(number), 5, 0, &mut out);
-            assert_eq!(out, [&[0x0a, bytes.len() as u8], bytes, &[0x10, 5]].concat(), "{number}");
-            assert_eq!(number_of(bytes), Some(i256::from_i128(number)));
-            assert_eq!(number_of(&[&[if number < 0 { 255 } else { 0 }; 40][..], bytes].concat()), number_of(bytes));
-        }
-        assert_eq!(number_of(&[]), Some(i256::ZERO));
-        assert_eq!(number_of(&[&[1][..], &[0; 32]].concat()), None);
-        assert_eq!(number_of(&[&[0][..], &[0x80; 32]].concat()), None);
-        assert_eq!(number_of(&[&[0xff][..], &[0x80; 32]].concat()), number_of(&[0x80; 32]));
-    }
-
-    #[test]
-    fn decimals_are_rescaled_if_no_digit_is_lost() {
-        for (number, more, expected) in
-            [(15, 1, Some(150)), (150, -1, Some(15)), (155, -1, None), (0, -2_000_000_000, Some(0)), (1, 77, None)]
-        {
-            let found = rescaled(i256::from_i128(number), more);
-            assert_eq!(found, expected.map(i256::from_i128), "{number} {more}");
-        }
-        assert!(has_digits(i256::from_i128(99), 2) && !has_digits(i256::from_i128(-100), 2));
     }
 }

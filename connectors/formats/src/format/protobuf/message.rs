@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 
-use super::wire::{BYTES, FIXED32, FIXED64, VARINT, unzigzag, zigzag};
+use super::wire::{BYTES, FIXED32, FIXED64, VARINT};
+use crate::format::varint::{unzigzag, zigzag};
 
 /// A message with its fields.
 #[derive(Debug, Default, PartialEq)]

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::format::fault::{Fault, Outcome};
+use crate::format::varint::{SHORT_BYTES, any_varint, put_varint, short_varint};
 
 /// A varint.
 pub(super) const VARINT: u32 = 0;
@@ -20,10 +21,10 @@ const GROUP_END: u32 = 4;
 /// Four bytes.
 pub(super) const FIXED32: u32 = 5;
 
+/// The most bytes of a length.
+const LENGTH_BYTES_MAX: usize = 10;
 /// The maximum depth of groups, which are only skipped.
 const GROUPS_MAX: usize = 100;
-/// The continuation bits of eight bytes.
-const MORE: u64 = 0x8080_8080_8080_8080;
 
 /// A cursor over the bytes of one message.
 #[derive(Clone)]
@@ -133,37 +134,28 @@ impl<'a> Input<'a> {
     /// Reads a varint of up to eight bytes at once, if there are eight.
     #[inline]
     fn long_varint(&mut self) -> Outcome<u64> {
-        let Some(eight) = self.bytes[self.at..].first_chunk::<8>() else { return self.any_varint() };
-        let word = u64::from_le_bytes(*eight);
-        let stop = !word & MORE;
-        if stop == 0 {
-            return self.any_varint();
-        }
-        let bits = stop.trailing_zeros() + 1;
-        self.at += bits as usize / 8;
-        Ok(without_continuation(word & (u64::MAX >> (64 - bits))))
+        let Some(eight) = self.bytes[self.at..].first_chunk() else { return self.last_varint() };
+        let Some((value, len)) = short_varint::<SHORT_BYTES>(*eight) else { return self.last_varint() };
+        self.at += len;
+        Ok(value)
     }
 
-    fn any_varint(&mut self) -> Outcome<u64> {
-        let start = self.at;
-        let mut value = 0;
-        for (index, byte) in self.bytes[start..].iter().take(10).enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if *byte < 0x80 {
-                self.at += index + 1;
-                return if index == 9 && *byte > 1 { Err(self.no_varint(start)) } else { Ok(value) };
+    fn last_varint(&mut self) -> Outcome<u64> {
+        match any_varint::<64>(&self.bytes[self.at..]) {
+            Some((value, len)) => {
+                self.at += len;
+                Ok(value)
             }
-        }
-        match self.bytes.len() - start {
-            0..10 => Err(self.ends("a varint")),
-            _ => Err(self.no_varint(start)),
+            None => Err(self.no_varint()),
         }
     }
 
     #[cold]
-    fn no_varint(&mut self, start: usize) -> Box<Fault> {
-        self.at = start;
-        self.fault("a varint has more than 64 bits")
+    fn no_varint(&self) -> Box<Fault> {
+        match self.bytes.len() - self.at {
+            0..10 if self.bytes[self.at..].iter().all(|byte| *byte >= 0x80) => self.ends("a varint"),
+            _ => self.fault("a varint has more than 64 bits"),
+        }
     }
 
     #[cold]
@@ -224,60 +216,6 @@ impl<'a> Input<'a> {
     }
 }
 
-/// The lower seven bits of each byte, side by side.
-#[inline]
-fn without_continuation(word: u64) -> u64 {
-    let word = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
-    let word = (word & 0x0000_3fff_0000_3fff) | ((word & 0x3fff_0000_3fff_0000) >> 2);
-    (word & 0x0fff_ffff) | ((word & 0x0fff_ffff_0000_0000) >> 4)
-}
-
-/// The number with its sign in the lowest bit, as `sint32` and `sint64` have it.
-#[inline]
-pub(super) fn zigzag(number: i64) -> u64 {
-    ((number << 1) ^ (number >> 63)) as u64
-}
-
-/// The number whose sign is in the lowest bit.
-#[inline]
-pub(super) fn unzigzag(bits: u64) -> i64 {
-    (bits >> 1) as i64 ^ -((bits & 1) as i64)
-}
-
-/// Appends a varint.
-#[inline]
-pub(super) fn put_varint(value: u64, out: &mut Vec<u8>) {
-    match value {
-        0..0x80 => out.push(value as u8),
-        0x80..0x100_0000_0000_0000 => {
-            let bits = u64::BITS - value.leading_zeros();
-            let len = bits.div_ceil(7);
-            // All eight bytes are appended, because so many take no loop.
-            let word = with_gaps(value) | MORE & ((1 << (8 * (len - 1))) - 1);
-            let end = out.len() + len as usize;
-            out.extend_from_slice(&word.to_le_bytes());
-            out.truncate(end);
-        }
-        _ => put_any_varint(value, out),
-    }
-}
-
-fn put_any_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// The lower 56 bits, seven in each byte.
-#[inline]
-fn with_gaps(value: u64) -> u64 {
-    let word = (value & 0x0fff_ffff) | ((value << 4) & 0x0fff_ffff_0000_0000);
-    let word = (word & 0x0000_3fff_0000_3fff) | ((word << 2) & 0x3fff_0000_3fff_0000);
-    (word & 0x007f_007f_007f_007f) | ((word << 1) & 0x7f00_7f00_7f00_7f00)
-}
-
 /// Appends bytes after their length.
 #[inline]
 pub(super) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
@@ -300,37 +238,22 @@ pub(super) fn put_message(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) ->
     Ok(())
 }
 
+/// Puts the length of what was appended in front of it, in place of one byte.
 fn put_long_length(out: &mut Vec<u8>, start: usize, len: usize) {
-    let mut prefix = Vec::with_capacity(10);
-    put_varint(len as u64, &mut prefix);
-    out.splice(start..=start, prefix);
+    let end = out.len();
+    put_varint(len as u64, out);
+    let mut prefix = [0; LENGTH_BYTES_MAX];
+    let prefix_len = out.len() - end;
+    prefix[..prefix_len].copy_from_slice(&out[end..]);
+    // What was appended moves behind its length, over the length at the end.
+    out.copy_within(start + 1..end, start + prefix_len);
+    out[start..start + prefix_len].copy_from_slice(&prefix[..prefix_len]);
+    out.truncate(end + prefix_len - 1);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn varints_of_every_length_are_read_back() {
-        for shift in 0..64 {
-            for value in [1_u64 << shift, (1 << shift) - 1, u64::MAX >> shift] {
-                let mut bytes = Vec::new();
-                put_varint(value, &mut bytes);
-                let mut plain = Vec::new();
-                put_any_varint(value, &mut plain);
-                assert_eq!(bytes, plain);
-                for tail in [0, 9] {
-                    let padded = [&bytes[..], &vec![0xff; tail]].concat();
-                    let mut input = Input::new(&padded);
-                    assert_eq!(input.varint().unwrap(), value);
-                    assert_eq!(input.at, bytes.len());
-                }
-            }
-        }
-        for padded in [&[0x81, 0x00][..], &[0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00]] {
-            assert_eq!(Input::new(padded).varint().unwrap(), 1, "leading zeros are allowed");
-        }
-    }
 
     #[test]
     fn long_messages_follow_their_length() {

@@ -10,8 +10,9 @@ use arrow::datatypes::{DataType, FieldRef};
 
 use super::message::{Enum, Field, Kind, Label, Message, Primitive, Union, Written};
 use super::plan::by_name;
-use super::wire::{BYTES, FIXED32, FIXED64, put_bytes, put_varint};
+use super::wire::{BYTES, FIXED32, FIXED64, put_bytes};
 use crate::format::sql_name;
+use crate::format::varint::put_varint;
 
 /// What is written of a message.
 #[derive(Debug)]
