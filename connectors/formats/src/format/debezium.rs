@@ -15,8 +15,9 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, StructAr
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::nullif;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use arrow::datatypes::{DataType, Fields};
 
+use super::inferred::nullable;
 use super::kind::FormatError;
 use super::{BadRow, Decoded, Decoder, Layout};
 use crate::schema::{Schema, SchemaId};
@@ -84,12 +85,12 @@ impl DebeziumDecoder {
             Some(KeyForm::Columns) => layout.fields.clone(),
             None => {
                 let row = DataType::Struct(layout.fields.iter().cloned().collect());
-                vec![field(AFTER, row), field(OP, DataType::Utf8)]
+                vec![nullable(AFTER, row), nullable(OP, DataType::Utf8)]
             }
         };
         let has_payload = !fields.iter().any(|field| field.name().eq_ignore_ascii_case(PAYLOAD));
         if has_payload {
-            fields.push(field(PAYLOAD, DataType::Struct(fields.iter().cloned().collect())));
+            fields.push(nullable(PAYLOAD, DataType::Struct(fields.iter().cloned().collect())));
         }
         let all: Vec<usize> = (0..fields.len()).collect();
         let inner = Layout { fields, wrapped: true, envelope: Envelope::Bare, ..layout.clone() };
@@ -170,10 +171,6 @@ impl KeyForm {
     }
 }
 
-fn field(name: &str, data_type: DataType) -> FieldRef {
-    Arc::new(Field::new(name, data_type, true))
-}
-
 fn reason(op: Option<&str>) -> String {
     match op {
         Some(op @ ("c" | "r" | "u")) => format!("the change event has the operation \"{op}\", but no row in \"after\""),
@@ -208,7 +205,7 @@ mod tests {
     use super::*;
 
     fn layout(envelope: Envelope) -> Layout {
-        Layout { envelope, ..Layout::of(vec![field("ID", DataType::Int32), field("NAME", DataType::Utf8)]) }
+        Layout { envelope, ..Layout::of(vec![nullable("ID", DataType::Int32), nullable("NAME", DataType::Utf8)]) }
     }
 
     fn decode(envelope: Envelope, payloads: &[Option<&str>]) -> Decoded {
@@ -254,8 +251,8 @@ mod tests {
     /// ksqlDB's way of declaring such a key.
     #[test]
     fn a_key_may_be_a_struct_of_its_fields() {
-        let id = vec![field("ID", DataType::Int32)];
-        let key = vec![field("K", DataType::Struct(id.into()))];
+        let id = vec![nullable("ID", DataType::Int32)];
+        let key = vec![nullable("K", DataType::Struct(id.into()))];
         let layout = Layout { envelope: Envelope::DebeziumKey, ..Layout::of(key) };
         let keys = [Some(r#"{"id": 1}"#), None, Some(r#"{"payload": {"id": 2}}"#), Some(r#"{"no": 3}"#), Some("7")];
         let payloads: BinaryArray = keys.iter().map(|payload| payload.map(str::as_bytes)).collect();

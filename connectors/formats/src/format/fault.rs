@@ -60,7 +60,7 @@ impl Fault {
 
     /// The reason as text, with the path; `whole` stands for the whole payload.
     #[cold]
-    pub(super) fn told(&self, whole: &str) -> String {
+    pub(super) fn reason(&self, whole: &str) -> String {
         let path: String = match self.path.as_slice() {
             [] => whole.to_owned(),
             steps => std::iter::once("$").chain(steps.iter().rev().map(String::as_str)).collect(),

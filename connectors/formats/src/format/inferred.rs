@@ -12,6 +12,8 @@ use super::column::valid_decimal;
 
 /// The maximum length of a schema's text, in bytes.
 pub(super) const SCHEMA_BYTES_MAX: usize = 1 << 20;
+/// How deep schemas may refer to others.
+pub(super) const REFERENCES_DEEP: usize = 32;
 /// How many types a schema may unfold to: records that are used twice in records that are used twice, and so on, are
 /// short to write and long to list.
 const TYPES_MAX: usize = 10_000;

@@ -73,7 +73,7 @@ impl Decoder for AvroDecoder {
         for row in 0..payloads.len() {
             rows.decode(row, payloads, |payload, columns| {
                 let (program, start) = self.programs.of(payload)?;
-                let is_present = program.read(payload, start, columns).map_err(|fault| fault.told("$"))?;
+                let is_present = program.read(payload, start, columns).map_err(|fault| fault.reason("$"))?;
                 if !is_present {
                     absent.push(row);
                 }

@@ -12,7 +12,7 @@ const VALUES_MAX: usize = 10_000;
 /// How deep they may be nested.
 const NESTING_MAX: usize = 64;
 
-/// The bytes of a default. Fails if it is none for the type.
+/// The bytes of a default. Fails if it is not valid for the type.
 pub(super) fn default_bytes(schema: &AvroSchema, id: NodeId, default: &Value) -> Result<Vec<u8>, String> {
     let mut writer = Writer { schema, out: Vec::new(), values_left: VALUES_MAX };
     match writer.value(id, default, 0) {
@@ -28,7 +28,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes a value; false if it is none of the type.
+    /// Writes a value; false if it is not one of the type.
     fn value(&mut self, id: NodeId, value: &Value, depth: usize) -> bool {
         if depth == NESTING_MAX || self.values_left == 0 {
             return false;

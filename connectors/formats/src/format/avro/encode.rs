@@ -90,7 +90,7 @@ impl AvroEncoder {
     fn write_batch(&self, cells: &[Cells<'_>], rows: usize, null_rows: Option<&NullBuffer>) -> Encoded {
         let mut payloads = Payloads::new(rows);
         for row in 0..rows {
-            // A bare null is no payload.
+            // A bare null has no payload.
             let is_null = matches!(self.root, Root::Bare(_)) && cells[0].is_null(row);
             if is_null || !is_present(null_rows, row) {
                 payloads.push_null();
@@ -98,7 +98,7 @@ impl AvroEncoder {
             }
             payloads.push(|out| {
                 out.extend_from_slice(&self.header);
-                self.root.write(cells, row, out).map_err(|fault| fault.told("$"))
+                self.root.write(cells, row, out).map_err(|fault| fault.reason("$"))
             });
         }
         payloads.finish()

@@ -30,7 +30,7 @@ pub fn key_full_name(source: &str) -> String {
 }
 
 /// The text of the schema for the payloads of a layout. A record, and what is in it, is named after `full_name`. Fails
-/// if the name, or that of a column, is none in Avro, or if Avro cannot hold a type.
+/// if the name, or that of a column, is not valid in Avro, or if Avro cannot hold a type.
 pub fn schema_of(layout: &Layout, full_name: &str) -> Result<String, FormatError> {
     super::check_types(layout)?;
     if !is_full_name(full_name) {

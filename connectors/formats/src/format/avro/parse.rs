@@ -11,11 +11,8 @@ use serde_json::{Map, Value};
 
 use super::logical;
 use super::schema::{AvroSchema, Enum, Field, Fixed, Kind, Node, NodeId, Record};
-use crate::format::inferred::SCHEMA_BYTES_MAX;
+use crate::format::inferred::{REFERENCES_DEEP, SCHEMA_BYTES_MAX};
 use crate::schema::{Reference, Schema, SchemaKind};
-
-/// How deep schemas may refer to others.
-const REFERENCES_DEEP: usize = 32;
 
 impl AvroSchema {
     /// Parses a schema with everything that it refers to. The error says what is wrong and where, for users.
@@ -113,7 +110,7 @@ impl Parser {
             let name = full_name_of(kind).unwrap_or(kind.type_name()).to_owned();
             match kind {
                 Kind::Union(_) => return Err("a union cannot contain a union".to_owned()),
-                _ if seen.contains(&name) => return Err(format!("\"{name}\" is twice in a union")),
+                _ if seen.contains(&name) => return Err(format!("\"{name}\" appears twice in a union")),
                 _ => {}
             }
             seen.insert(name);
@@ -162,7 +159,7 @@ impl Parser {
         let mut sorted: Vec<_> = symbols.iter().collect();
         sorted.sort_unstable();
         if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("\"{}\" is twice in enum {full_name}", twice[0]));
+            return Err(format!("\"{}\" appears twice in enum {full_name}", twice[0]));
         }
         let id = self.push(Kind::Enum(Enum { full_name: full_name.clone(), symbols }));
         self.define(full_name, id)

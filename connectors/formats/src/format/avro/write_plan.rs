@@ -89,7 +89,7 @@ impl<'a> WritePlanner<'a> {
                 return Ok(Slot { null, branch: None, write: self.branches(&split, children)? });
             }
         }
-        // A text that is none of an enum's symbols may be one of another branch.
+        // A text that is not one of an enum's symbols may be one of another branch.
         split.others.sort_by_key(|(_, id)| matches!(self.schema.kind(*id), Kind::Enum(_)));
         for (branch, id) in split.others {
             if let Ok(write) = self.write(id, column) {

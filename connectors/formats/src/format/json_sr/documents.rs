@@ -6,11 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::format::inferred::SCHEMA_BYTES_MAX;
+use crate::format::inferred::{REFERENCES_DEEP, SCHEMA_BYTES_MAX};
 use crate::schema::{Reference, Schema, SchemaKind};
 
-/// How deep schemas may refer to others.
-const REFERENCES_DEEP: usize = 32;
 /// How many schemas may belong together.
 const DOCUMENTS_MAX: usize = 1_000;
 /// How many steps may lead from one type to another: references, and unions of one.

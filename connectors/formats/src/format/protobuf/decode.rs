@@ -48,7 +48,7 @@ impl Decoder for ProtobufDecoder {
         let mut rows = Rows::new(&mut self.columns);
         for row in 0..payloads.len() {
             rows.decode(row, payloads, |payload, columns| {
-                self.plan.read(&mut Input::new(payload), Some(columns)).map_err(|fault| fault.told(WHOLE))
+                self.plan.read(&mut Input::new(payload), Some(columns)).map_err(|fault| fault.reason(WHOLE))
             });
         }
         rows.finish()

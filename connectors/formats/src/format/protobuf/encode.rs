@@ -80,7 +80,7 @@ impl Encoder for ProtobufEncoder {
             match is_present(null_rows, row) {
                 true => payloads.push(|out| {
                     out.extend_from_slice(&self.header);
-                    writer.write(row, out).map_err(|fault| fault.told(WHOLE))
+                    writer.write(row, out).map_err(|fault| fault.reason(WHOLE))
                 }),
                 false => payloads.push_null(),
             }
@@ -194,8 +194,8 @@ impl<'a> FieldWriter<'a> {
         }
         match &self.often {
             Often::Never => Ok(()),
-            Often::Implicit if self.values.is_default(row) => Ok(()),
-            Often::Implicit | Often::Optional => self.write_value(row, out),
+            Often::Implicit => self.write_unless_default(row, out),
+            Often::Optional => self.write_value(row, out),
             Often::Repeated(elements) => elements.each(row, |at| self.write_value(at, out)),
             Often::Packed(elements) if elements.is_empty(row) => Ok(()),
             Often::Packed(elements) => {
@@ -206,6 +206,22 @@ impl<'a> FieldWriter<'a> {
                 let entries = offsets[row] as usize..offsets[row + 1] as usize;
                 entries.into_iter().try_for_each(|at| self.write_entry(at, *key, keys.value(at), value, out))
             }
+        }
+    }
+
+    #[inline]
+    fn write_unless_default(&self, row: usize, out: &mut Vec<u8>) -> Outcome<()> {
+        match &self.values {
+            Values::Symbol(names, symbols) => {
+                let number = number_of(names.value(row), symbols)?;
+                if number != 0 {
+                    put_varint(self.tag, out);
+                    put_varint(i64::from(number) as u64, out);
+                }
+                Ok(())
+            }
+            values if values.is_default(row) => Ok(()),
+            _ => self.write_value(row, out),
         }
     }
 
@@ -387,7 +403,6 @@ impl<'a> Values<'a> {
             Self::Double(values) => values[at].to_bits() == 0,
             Self::Float(values) => (values[at] as f32).to_bits() == 0,
             Self::Integer(values, _) => values.get(at) == 0,
-            Self::Symbol(values, symbols) => symbols.number_of(values.value(at)) == Some(0),
             Self::Text(values) => values.value_length(at) == 0,
             Self::Bytes(values) => values.value_length(at) == 0,
             _ => false,
@@ -406,7 +421,7 @@ impl<'a> Values<'a> {
             Self::Bytes(values) => put_bytes(values.value(at), out),
             Self::Float(values) => return write_float(values[at], out),
             Self::Integer(values, primitive) => return write_integer(values.get(at), *primitive, out),
-            Self::Symbol(values, symbols) => return write_symbol(values.value(at), symbols, out),
+            Self::Symbol(names, symbols) => put_varint(i64::from(number_of(names.value(at), symbols)?) as u64, out),
             _ => return put_message(out, |out| self.write_message(at, out)),
         }
         Ok(())
@@ -454,9 +469,8 @@ fn write_integer(integer: i64, primitive: Primitive, out: &mut Vec<u8>) -> Outco
     Ok(())
 }
 
-fn write_symbol(name: &str, symbols: &Symbols, out: &mut Vec<u8>) -> Outcome<()> {
-    let number = symbols.number_of(name);
-    let unknown = || Fault::new(None, format!("\"{name}\" is not a value of the enum {}", symbols.name()));
-    put_varint(i64::from(number.ok_or_else(unknown)?) as u64, out);
-    Ok(())
+/// The number of an enum's value.
+fn number_of(name: &str, symbols: &Symbols) -> Outcome<i32> {
+    let unknown = || Fault::of_row(format!("\"{name}\" is not a value of the enum {}", symbols.name()));
+    symbols.number_of(name).ok_or_else(unknown)
 }

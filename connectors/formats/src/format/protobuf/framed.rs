@@ -98,7 +98,7 @@ impl Decoder for FramedProtobufDecoder {
                 let new = |address| Program::new(address, schemas, layout, places);
                 let start = Self::prepare(programs, payload, new)?;
                 let plan = programs[0].plan.as_mut().map_err(|reason| reason.clone())?;
-                plan.read(&mut Input::behind(payload, start), Some(columns)).map_err(|fault| fault.told(WHOLE))
+                plan.read(&mut Input::behind(payload, start), Some(columns)).map_err(|fault| fault.reason(WHOLE))
             });
         }
         let decoded = rows.finish();
@@ -139,7 +139,7 @@ fn read_address(input: &mut Input<'_>) -> Result<Address, String> {
     let Some(schema) = schema_id(input.rest()) else { return Err(no_schema_id(input.rest(), ADVICE)) };
     let _frame: Option<[u8; 5]> = input.take();
     let mut address = Address { schema, count: 1, indexes: [0; INDEXES_MAX] };
-    let mut next = || input.varint().map(unzigzag).map_err(|fault| fault.told(WHOLE));
+    let mut next = || input.varint().map(unzigzag).map_err(|fault| fault.reason(WHOLE));
     let count = next()?;
     if count == 0 {
         return Ok(address);

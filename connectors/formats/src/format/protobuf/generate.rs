@@ -31,7 +31,7 @@ pub(in super::super) const DEFAULT_FULL_NAME: &str = "ConnectDefault1";
 const NESTED_NAME: &str = "ConnectDefault";
 
 /// The text of the schema for the payloads of a layout, with a message of this name. Fails if the name, or that of a
-/// column, is none in Protobuf, or if a message cannot hold a type.
+/// column, is not valid in Protobuf, or if a message cannot hold a type.
 pub(super) fn text_of(layout: &Layout, full_name: &str) -> Result<String, FormatError> {
     if !full_name.split('.').all(is_name) {
         return Err(FormatError::Unfit(format!("\"{full_name}\" is not a valid full name of a Protobuf message")));

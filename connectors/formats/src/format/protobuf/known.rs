@@ -43,7 +43,7 @@ pub(super) fn wrong_type(input: &Input<'_>, tag: u32) -> Box<Fault> {
     input.fault(format!("field {} has the wrong wire type {}", tag >> 3, tag & 7))
 }
 
-/// Reads a `google.type.Date` as days since 1970. One of zeros only, which is the default of the message, is no date.
+/// Reads a `google.type.Date` as days since 1970. One of zeros only, which is the default of the message, is not a date.
 pub(super) fn read_date(input: Input<'_>) -> Outcome<Option<i32>> {
     let place = input.clone();
     let [year, month, day] = numbers(input)?.map(|number| i64::from(number as i32));

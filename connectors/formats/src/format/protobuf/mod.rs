@@ -57,8 +57,6 @@ mod layout;
 mod map;
 mod message;
 mod plan;
-#[cfg(test)]
-mod registered;
 mod schema;
 #[cfg(test)]
 mod tests;

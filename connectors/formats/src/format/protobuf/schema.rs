@@ -242,7 +242,7 @@ impl Builder {
             "google.protobuf.StringValue" => Kind::Wrapper(Primitive::String),
             "google.protobuf.BytesValue" => Kind::Wrapper(Primitive::Bytes),
             name => match self.path.iter().position(|(outer, _)| outer == name) {
-                Some(start) => Kind::Refused(format!("the message contains itself: {}", self.circle(start))),
+                Some(start) => Kind::Refused(format!("the message contains itself: {}", self.cycle(start))),
                 None if self.path.len() == MESSAGES_DEEP => {
                     Kind::Refused(format!("messages are nested more than {MESSAGES_DEEP} deep"))
                 }
@@ -252,7 +252,7 @@ impl Builder {
     }
 
     /// The messages and fields from the one that contains itself back to it.
-    fn circle(&self, start: usize) -> String {
+    fn cycle(&self, start: usize) -> String {
         let steps = self.path[start..].iter().map(|(message, field)| format!("{message}.{field}"));
         let steps: Vec<_> = steps.chain([self.path[start].0.clone()]).collect();
         steps.join(" -> ")

@@ -1,7 +1,8 @@
 //! Golden bytes of each type, what readers take of other writers, and payloads that are bad. Round trips and a peer are
-//! in `tests/protobuf.rs`. `tests/writing.rs` and `tests/columns.rs` are about registered schemas.
+//! in `tests/protobuf.rs`. `tests/registered.rs`, `tests/writing.rs` and `tests/columns.rs` are about registered schemas.
 
 mod columns;
+mod registered;
 mod writing;
 
 use arrow::array::BinaryArray;

@@ -74,7 +74,7 @@ fn each_type_is_written() {
     ] {
         let layout = bare(kind.clone());
         assert_eq!(written(schema, &layout, json).as_deref(), Ok(payload), "{schema}, {kind}");
-        assert_eq!(written(schema, &layout, "null").as_deref(), Ok("null"), "a bare null is no payload");
+        assert_eq!(written(schema, &layout, "null").as_deref(), Ok("null"), "a bare null has no payload");
         // An INT may be written to wider types, but those are not read as one.
         let mut decoder = bare_decoder(&layout, &[0], Arc::new(super::schema(schema))).unwrap();
         assert!(kind == DataType::Int32 || row(&mut *decoder, &unhex(payload)).is_ok());
