@@ -1,16 +1,13 @@
 //! What a decoder knows of the schemas that its payloads begin with.
 //!
-//! Separate because AVRO, PROTOBUF and JSON_SR do the same with it, and for its limit: any bytes can be an id, so that
-//! garbage could fill the memory with ids that have no schema. Those are remembered up to a number between batches. Within
-//! a batch all of them are, because each is asked for once and learned before the batch is decoded.
+//! Separate because AVRO, PROTOBUF and JSON_SR do the same with it. That an id has no schema is known only for the batch for
+//! which it was asked: any bytes can be an id, so that garbage could fill the memory, and a registry may learn a schema later
+//! than the first record with it is read.
 
 use std::collections::BTreeMap;
 
 use super::framing::unknown_schema;
 use crate::schema::SchemaId;
-
-/// How many ids without a usable schema are remembered from batch to batch.
-pub(super) const FAILED_MAX: usize = 1_000;
 
 /// Schemas by their ids, in the form that a decoder uses.
 pub(super) struct Known<T> {
@@ -53,11 +50,9 @@ impl<T> Known<T> {
         Ok(&self.usable[*last].1)
     }
 
-    /// Ends a batch: if too many ids without a usable schema are known, they are forgotten, and asked for again.
+    /// Ends a batch: ids without a usable schema are forgotten, and asked for again.
     pub(super) fn end_batch(&mut self) {
-        if self.failed.len() > FAILED_MAX {
-            self.failed.clear();
-        }
+        self.failed.clear();
     }
 
     #[cold]
@@ -85,7 +80,7 @@ mod tests {
     /// Garbage in front of payloads is refused for its own reason, however much there is of it in a batch, and is
     /// forgotten behind the batch; schemas that are there stay.
     #[test]
-    fn ids_without_a_schema_are_remembered_up_to_a_number() {
+    fn ids_without_a_schema_are_asked_for_with_each_batch() {
         let columns = layout(&[("A", DataType::Int64)]);
         for format in [FormatKind::Avro, FormatKind::Protobuf, FormatKind::JsonSr] {
             let schema = Arc::new(schema_of(format.schema_kind().unwrap(), &columns, "R").unwrap());
@@ -115,9 +110,7 @@ mod tests {
                 missing.len()
             };
             assert_eq!(learned(&garbage(10..1_010)), 1_001);
-            assert_eq!(learned(&garbage(10..1_010)), 0, "{format}: 1,000 are remembered");
-            assert_eq!(learned(&garbage(10..3_010)), 2_000, "{format}: the others are learned");
-            assert_eq!(learned(&garbage(10..3_010)), 3_000, "{format}: too many are forgotten, but no schema");
+            assert_eq!(learned(&garbage(10..1_010)), 1_000, "{format}: the schema is known, and nothing else");
         }
     }
 
