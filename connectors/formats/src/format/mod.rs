@@ -59,7 +59,7 @@ pub use kind::{FormatError, FormatKind, parse_delimiter};
 pub use number::{parse_double, write_double_text, write_number_text};
 pub use presence::Presence;
 pub use protobuf::FramedProtobufDecoder;
-pub use registered::{default_full_name, infer, schema_of};
+pub use registered::{default_full_name, infer, infer_of_payload, schema_of};
 pub use types::sql_name;
 
 use crate::schema::{Schema, SchemaId, WriterSchema};

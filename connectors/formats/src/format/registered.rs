@@ -36,6 +36,7 @@
 use std::sync::Arc;
 
 use super::avro::{self, AvroSchema};
+use super::framing::HEADER_LEN;
 use super::inferred::{Inferred, Names};
 use super::kind::FormatError;
 use super::protobuf::{self, FramedProtobufDecoder};
@@ -60,6 +61,22 @@ pub fn infer(schema: &Schema, full_name: Option<&str>, names: Names, bare_name: 
         }
         SchemaKind::Protobuf => protobuf::infer(schema, full_name, names),
         SchemaKind::Json => json_sr::infer(schema, full_name, names, bare_name),
+    }
+}
+
+/// The columns for one payload with the id of this schema in front, as [`infer`] gives them, and the number of bytes in front of
+/// the value. In Protobuf these choose the message; all payloads that begin with the same bytes have the same columns.
+///
+/// Fails as [`infer`] does, or if the payload is shorter or has no such message.
+pub fn infer_of_payload(
+    schema: &Schema,
+    payload: &[u8],
+    names: Names,
+    bare_name: &str,
+) -> Result<(Inferred, usize), String> {
+    match schema.kind {
+        SchemaKind::Protobuf => protobuf::infer_of_payload(schema, payload, names),
+        _ => Ok((infer(schema, None, names, bare_name)?, HEADER_LEN)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array as _, BinaryArray};
 use headwater_connectors::schemas::Schemas;
-use headwater_formats::format::{Decoder, Encoder, FormatKind, Layout, Names, infer};
+use headwater_formats::format::{Decoder, Encoder, FormatKind, Layout, Names, infer_of_payload};
 use headwater_formats::schema::{Schema, SchemaId, SchemaKind};
 use serde::de::IgnoredAny;
 
@@ -21,11 +21,19 @@ pub struct Registered {
 }
 
 /// How the payloads of one schema are shown.
-enum Printer {
-    /// They are JSON.
-    Json,
-    /// They are decoded by the schema.
-    Decoded { format: FormatKind, decoder: Box<dyn Decoder>, encoder: Box<dyn Encoder> },
+struct Printer {
+    id: SchemaId,
+    schema: Arc<Schema>,
+    /// How the last one was shown. In Protobuf each message is shown in another way.
+    last: Option<Decoded>,
+}
+
+/// How payloads with these bytes in front are shown.
+struct Decoded {
+    front: Vec<u8>,
+    format: FormatKind,
+    decoder: Box<dyn Decoder>,
+    encoder: Box<dyn Encoder>,
 }
 
 impl Registered {
@@ -45,7 +53,7 @@ impl Registered {
             }
             // A registry that cannot be asked now is asked again for the next payload.
             let printer = match self.schemas.schema_of_records(id) {
-                Ok(schema) => Printer::new(id, schema),
+                Ok(schema) => Some(Printer { id, schema, last: None }),
                 Err(error) if error.is_retryable() => return None,
                 Err(_) => None,
             };
@@ -56,33 +64,36 @@ impl Registered {
 }
 
 impl Printer {
-    fn new(id: SchemaId, schema: Arc<Schema>) -> Option<Self> {
-        if schema.kind == SchemaKind::Json {
-            return Some(Self::Json);
+    fn show(&mut self, payload: &[u8]) -> Option<(FormatKind, String)> {
+        if self.schema.kind == SchemaKind::Json {
+            // As it was written, whether or not it is what the schema says.
+            let text = std::str::from_utf8(payload.get(HEADER_LEN..)?).ok()?;
+            serde_json::from_str::<IgnoredAny>(text).ok()?;
+            return Some((FormatKind::JsonSr, text.trim().to_owned()));
         }
+        if self.last.as_ref().is_none_or(|last| !payload.starts_with(&last.front)) {
+            self.last = Decoded::new(self.id, &self.schema, payload);
+        }
+        self.last.as_mut()?.show(payload)
+    }
+}
+
+impl Decoded {
+    fn new(id: SchemaId, schema: &Arc<Schema>, payload: &[u8]) -> Option<Self> {
         let format = FormatKind::ALL.into_iter().find(|format| format.schema_kind() == Some(schema.kind))?;
-        let inferred = infer(&schema, None, Names::AsWritten, "value").ok()?;
+        let (inferred, start) = infer_of_payload(schema, payload, Names::AsWritten, "value").ok()?;
         let layout = Layout { wrapped: inferred.is_record, ..Layout::of(inferred.fields) };
         let all: Vec<usize> = (0..layout.fields.len()).collect();
         let mut decoder = format.decoder(&layout, &all).ok()?;
-        decoder.learn(id, Ok(schema));
-        Some(Self::Decoded { format, decoder, encoder: FormatKind::Json.encoder(&layout).ok()? })
+        decoder.learn(id, Ok(schema.clone()));
+        let encoder = FormatKind::Json.encoder(&layout).ok()?;
+        Some(Self { front: payload[..start].to_vec(), format, decoder, encoder })
     }
 
     fn show(&mut self, payload: &[u8]) -> Option<(FormatKind, String)> {
-        match self {
-            // As it was written, whether or not it is what the schema says.
-            Self::Json => {
-                let text = std::str::from_utf8(payload.get(HEADER_LEN..)?).ok()?;
-                serde_json::from_str::<IgnoredAny>(text).ok()?;
-                Some((FormatKind::JsonSr, text.trim().to_owned()))
-            }
-            Self::Decoded { format, decoder, encoder } => {
-                let decoded = decoder.decode(&BinaryArray::from_vec(vec![payload]));
-                let json = encoder.encode(&decoded.columns, 1, None).payloads;
-                let is_good = decoded.bad.is_empty() && json.is_valid(0);
-                is_good.then(|| (*format, String::from_utf8_lossy(json.value(0)).into_owned()))
-            }
-        }
+        let decoded = self.decoder.decode(&BinaryArray::from_vec(vec![payload]));
+        let json = self.encoder.encode(&decoded.columns, 1, None).payloads;
+        let is_good = decoded.bad.is_empty() && json.is_valid(0);
+        is_good.then(|| (self.format, String::from_utf8_lossy(json.value(0)).into_owned()))
     }
 }

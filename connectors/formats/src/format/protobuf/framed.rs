@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::array::{Array as _, BinaryArray};
 
 use super::WHOLE;
+use super::message::Message;
 use super::plan::Plan;
 use super::schema::Compiled;
 use super::wire::Input;
@@ -131,6 +132,14 @@ impl Program {
         let plan = Plan::new(&message, &layout.fields, places).map_err(unusable);
         Ok(Self { address, frame: Vec::new(), plan })
     }
+}
+
+/// The message of a payload that was written with this schema, and the byte at which it begins.
+pub fn message_of(schema: &Schema, payload: &[u8]) -> Result<(Arc<Message>, usize), String> {
+    let mut input = Input::new(payload);
+    let address = read_address(&mut input)?;
+    let message = Compiled::new(schema)?.message_at(&address.indexes[..address.count])?;
+    Ok((message, payload.len() - input.rest().len()))
 }
 
 /// Reads what is in front of the message, up to the message.

@@ -2,12 +2,23 @@
 
 use super::decode::ProtobufDecoder;
 use super::encode::ProtobufEncoder;
+use super::framed::message_of;
 use super::generate;
 use super::infer::infer as infer_message;
 use super::schema::Compiled;
 use crate::format::kind::FormatError;
 use crate::format::{Decoder, Encoder, Inferred, Layout, Names};
 use crate::schema::{Schema, SchemaId, SchemaKind};
+
+/// The columns for the message of a payload with its frame, and the byte at which the message begins.
+pub(in super::super) fn infer_of_payload(
+    schema: &Schema,
+    payload: &[u8],
+    names: Names,
+) -> Result<(Inferred, usize), String> {
+    let (message, start) = message_of(schema, payload)?;
+    Ok((infer_message(&message, names), start))
+}
 
 /// The columns for the message with this full name, or else the first one of the file. The error is for users.
 pub(in super::super) fn infer(schema: &Schema, full_name: Option<&str>, names: Names) -> Result<Inferred, String> {

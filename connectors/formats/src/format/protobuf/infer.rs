@@ -1,5 +1,5 @@
 //! The columns that a message stands for, as ksqlDB infers them: see the tables of [`super`]. As in Kafka Connect the
-//! oneofs come first, and a repeated message whose name ends with `Entry` is a MAP if its fields are a key and a value.
+//! oneofs come first, then the other fields in the order of their declaration, and a repeated message whose name ends with `Entry` is a MAP if its fields are a key and a value.
 
 use arrow::datatypes::{DataType, TimeUnit};
 
@@ -32,7 +32,7 @@ fn fields(message: &Message) -> impl Iterator<Item = (&str, Node<'_>)> {
     let unions = message.unions.iter().enumerate();
     let unions = unions.map(|(index, union)| (union.name.as_str(), Node::Union(message, index)));
     let is_alone = |field: &&Field| message.unions.iter().all(|union| !union.members.contains(&field.number));
-    unions.chain(message.fields.iter().filter(is_alone).map(named))
+    unions.chain(message.declared().filter(is_alone).map(named))
 }
 
 fn named(field: &Field) -> (&str, Node<'_>) {
@@ -49,7 +49,7 @@ impl<'m> Source for &'m Message {
             Node::Union(message, index) => {
                 let union = &message.unions[index];
                 let is_member = |field: &&Field| union.members.contains(&field.number);
-                inference.union(&union.name, message.fields.iter().filter(is_member).map(named))
+                inference.union(&union.name, message.declared().filter(is_member).map(named))
             }
             Node::Field(field) => match (&field.label, &field.kind) {
                 (Label::Map, Kind::Message(entry)) => map_of_entry(entry, inference),

@@ -19,6 +19,8 @@ pub(super) struct Message {
     pub(super) unions: Vec<Union>,
     /// A group that is required. Groups are not among the fields.
     pub(super) required_group: Option<String>,
+    /// The numbers of the fields in the order of their declaration; empty if that is the order of the numbers.
+    pub(super) declared: Vec<u32>,
 }
 
 /// A oneof: of several of its fields in a payload, the last one counts.
@@ -215,6 +217,14 @@ impl Primitive {
 }
 
 impl Message {
+    /// The fields in the order of their declaration.
+    pub(super) fn declared(&self) -> impl Iterator<Item = &Field> {
+        let is_numbered = self.declared.is_empty();
+        let by_number = self.fields.iter().filter(move |_| is_numbered);
+        let field = |number: &u32| self.fields.iter().find(|field| field.number == *number);
+        self.declared.iter().filter_map(field).chain(by_number)
+    }
+
     /// The key and the value, if the message can be the entry of a map: its fields have these names. Kafka Connect
     /// registers maps as repeated messages whose names end with `Entry`.
     pub(super) fn as_entry(&self) -> Option<(&Field, &Field)> {

@@ -67,7 +67,7 @@ pub(super) use decode::ProtobufDecoder;
 pub(super) use encode::ProtobufEncoder;
 pub use framed::FramedProtobufDecoder;
 pub(super) use generate::DEFAULT_FULL_NAME;
-pub(super) use given::{bare_decoder, check, encoder, infer, schema_of};
+pub(super) use given::{bare_decoder, check, encoder, infer, infer_of_payload, schema_of};
 pub(super) use layout::supports;
 
 /// What stands for a whole payload in the reason why it is bad.

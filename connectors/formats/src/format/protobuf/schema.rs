@@ -54,14 +54,20 @@ impl Compiled {
     /// The message with this index among those of the file, the index of one within it, and so on. The entries of maps
     /// do not count.
     pub(super) fn message_at(&self, path: &[u32]) -> Result<Arc<Message>, String> {
+        self.descriptor_at(path).map(|message| Builder::default().message(&message))
+    }
+
+    fn descriptor_at(&self, path: &[u32]) -> Result<MessageDescriptor, String> {
         let none = || format!("the schema has no message with the indexes {path:?}");
         let (first, rest) = path.split_first().ok_or_else(none)?;
         let mut message = self.file.messages().nth(*first as usize).ok_or_else(none)?;
         for index in rest {
             let child = message.child_messages().filter(|child| !child.is_map_entry()).nth(*index as usize);
-            message = child.ok_or_else(none)?;
+            // Confluent's serializer for Python counts them, which shows where it makes the index too large.
+            let counted = || message.child_messages().nth(*index as usize).filter(|child| !child.is_map_entry());
+            message = child.or_else(counted).ok_or_else(none)?;
         }
-        Ok(Builder::default().message(&message))
+        Ok(message)
     }
 
     /// The message with this full name, or else the first one of the file, with its indexes. The error lists the
@@ -181,7 +187,10 @@ impl Builder {
         let is_required = |field: &FieldDescriptor| field.is_group() && field.cardinality() == Cardinality::Required;
         let required_group = descriptor.fields().find(is_required).map(|field| field.name().to_owned());
         let name = descriptor.full_name().to_owned();
-        let message = Arc::new(Message { name, fields, unions, required_group });
+        let declared: Vec<u32> =
+            descriptor.descriptor_proto().field.iter().map(|field| field.number() as u32).collect();
+        let declared = if declared.is_sorted() { Vec::new() } else { declared };
+        let message = Arc::new(Message { name, fields, unions, required_group, declared });
         self.done.insert(descriptor.full_name().to_owned(), message.clone());
         message
     }

@@ -94,6 +94,14 @@ fn options_of_confluent_need_no_import() {
 }
 
 #[test]
+fn columns_are_in_the_order_of_the_fields() {
+    let text = "syntax = \"proto3\"; message M { int32 z = 3; oneof o { string y = 9; bool x = 4; } N a = 1; }
+        message N { int32 d = 2; int32 c = 1; }";
+    let columns = "O_0 STRUCT<Y STRING, X BOOLEAN>, Z INT, A STRUCT<D INT, C INT>";
+    assert_eq!(inferred(text, None), Ok((columns.to_owned(), vec![])));
+}
+
+#[test]
 fn oneofs_come_first_and_messages_are_found_by_name() {
     let text = "syntax = \"proto3\"; package p;
         message M { int32 z = 1; oneof kind { int32 a = 2; N n = 3; } message N { string x = 1; } }

@@ -213,7 +213,14 @@ fn messages_are_found_by_their_indexes() {
     let read = |payload: &str| read_payload(&schema, &columns, &bytes(payload));
     let header = "00 00 00 00 07";
     for (indexes, message, shown) in
-        [("02 02", "18 05", "5"), ("04 00 00", "08 06", "6"), ("04 00 02", "10 07", "7"), ("00", "", "null")]
+        // Python counts the entries of the map, so that its index of C is none of Java's.
+        [
+            ("02 02", "18 05", "5"),
+            ("04 00 00", "08 06", "6"),
+            ("04 00 02", "10 07", "7"),
+            ("04 00 04", "10 08", "8"),
+            ("00", "", "null"),
+        ]
     {
         assert_eq!(read(&format!("{header} {indexes} {message}")).as_deref(), Ok(shown), "{indexes}");
     }
@@ -228,8 +235,8 @@ fn messages_are_found_by_their_indexes() {
         ("00 00 00 00 07", "not valid Protobuf: the payload ends within a varint (byte 5)"),
         ("00 00 00 00 07 02 04", "the schema with id 7 cannot be used: the schema has no message with the indexes [2]"),
         (
-            "00 00 00 00 07 04 00 04",
-            "the schema with id 7 cannot be used: the schema has no message with the indexes [0, 2]",
+            "00 00 00 00 07 04 00 06",
+            "the schema with id 7 cannot be used: the schema has no message with the indexes [0, 3]",
         ),
         ("00 00 00 00 07 02 01", "-1 is not the index of a message"),
         ("00 00 00 00 07 64 00", "a message has between 1 and 16 indexes, not 50"),
@@ -338,9 +345,10 @@ fn several_versions_are_in_one_batch() {
     assert_eq!(decoder.missing_schemas(&payloads), [1, 2, 3, 4]);
     decoder.learn(2, Ok(second));
     decoder.learn(1, Ok(first));
-    decoder.learn(4, Err("the registry has no schema with the id 4".to_owned()));
-    assert_eq!(decoder.missing_schemas(&payloads), [3]);
     for _ in 0..2 {
+        assert_eq!(decoder.missing_schemas(&payloads), [3, 4]);
+        decoder.learn(4, Err("the registry has no schema with the id 4".to_owned()));
+        assert_eq!(decoder.missing_schemas(&payloads), [3]);
         let decoded = decoder.decode(&payloads);
         let reasons: Vec<_> = decoded.bad.iter().map(|bad| (bad.row, bad.reason.as_str())).collect();
         assert_eq!(
