@@ -54,10 +54,10 @@ impl Runner {
     /// Runs it until it is stopped, has nothing left to do, or has failed for good.
     pub(super) fn run(self) {
         let mut pause = BACKOFF;
-        let mut was_missing = false;
+        let (mut was_missing, mut has_failed) = (false, false);
         while !self.stop.is_set() {
             let commits = self.status.commits();
-            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt()));
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(has_failed)));
             let Err(failure) = attempt.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) else { break };
             if self.stop.is_set() && failure.may_pass() {
                 tracing::debug!(query_id = %self.query.id, "query was asked to end before it could commit");
@@ -78,33 +78,38 @@ impl Runner {
                 }
                 Failure::Missing(error) | Failure::Denied(error) | Failure::Passing(error) => self.wait(error, pause),
             }
-            was_missing = is_missing;
+            (was_missing, has_failed) = (is_missing, true);
             pause = (pause * 2).min(BACKOFF_MAX);
         }
         self.status.set_state(State::Ended);
     }
 
-    fn attempt(&self) -> Result<(), Failure> {
+    fn attempt(&self, has_failed: bool) -> Result<(), Failure> {
         let job = Job::new(self.definition(), &self.service_id, self.until_idle)
             .map_err(|errors| Failure::Final(first(errors)))?;
-        self.drive(job).map_err(|error| match self.refusals.failed(&error) {
+        self.drive(job, has_failed).map_err(|error| match self.refusals.failed(&error) {
             true => Failure::Learned(transport(&error)),
             false => error.into(),
         })
     }
 
-    /// Drives the query until it is stopped or has nothing left to do.
-    fn drive(&self, job: Job) -> Result<(), TransportError> {
+    /// Drives the query until it is stopped or has nothing left to do. After a failure, its first commit is reported.
+    fn drive(&self, job: Job, has_failed: bool) -> Result<(), TransportError> {
         let (transport, status) = (self.transport.clone(), self.status.clone());
         let mut driver = Driver::new(transport, job, status, self.refusals.clone())?;
         driver = driver.shown_in(&self.states).kept_in(&self.snapshots);
         self.status.set_state(State::Starting);
+        let mut failed_at = has_failed.then(|| self.status.commits());
         while !self.stop.is_set() {
             self.status.beat(now_ms());
             // If this fails, dropping the driver discards what is not committed.
             let step = driver.step(now_ms(), WAIT)?;
             if let Some(warning) = self.status.take_news() {
                 tracing::warn!(query_id = %self.query.id, "{warning}");
+            }
+            if failed_at.is_some_and(|commits| self.status.commits() > commits) {
+                tracing::warn!(query_id = %self.query.id, "query runs again");
+                failed_at = None;
             }
             if step == StepOutcome::Done {
                 break;
@@ -138,7 +143,7 @@ impl Runner {
 
     fn wait(&self, error: Diagnostic, pause: Duration) {
         let pause = jittered(pause);
-        let seconds = pause.as_secs_f64();
+        let seconds = (pause.as_secs_f64() * 10.0).ceil() / 10.0;
         tracing::warn!(query_id = %self.query.id, %error, retry_in_s = seconds, "query failed; retrying");
         let at = now_ms() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         self.status.set_state(State::Retrying(error, at));
