@@ -45,7 +45,6 @@
 //! and only one column of a oneof may have a value (see `write_plan`). What a schema says about columns is in `infer`,
 //! and the schema for columns in `generate`.
 
-mod brackets;
 mod decode;
 mod encode;
 mod framed;

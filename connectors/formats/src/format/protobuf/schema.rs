@@ -18,7 +18,6 @@ use prost_reflect::{
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
-use super::brackets;
 use super::message::{DefaultValue, Enum, Field, Kind, Label, Message, Primitive, Union, Written};
 use crate::format::inferred::SCHEMA_BYTES_MAX;
 use crate::protobuf_files;
@@ -109,7 +108,7 @@ fn collect(name: &str, schema: &Schema, files: &mut HashMap<String, Arc<str>>) -
     }
     match descriptor_of(&schema.text) {
         Some(descriptor) => check_values(&descriptor.transcode_to_dynamic())?,
-        None => brackets::check(&schema.text)?,
+        None => protobuf_files::check_brackets(&schema.text)?,
     }
     if files.insert(name.to_owned(), schema.text.clone()).is_some() {
         return Ok(());
@@ -155,7 +154,7 @@ fn descriptor_of(text: &str) -> Option<FileDescriptorProto> {
 /// Rejects a descriptor whose options have values, as texts, with brackets that are nested too deep.
 fn check_values(message: &DynamicMessage) -> Result<(), String> {
     message.fields().try_for_each(|(field, value)| match value {
-        Value::String(text) if field.name() == "aggregate_value" => brackets::check(text),
+        Value::String(text) if field.name() == "aggregate_value" => protobuf_files::check_brackets(text),
         Value::Message(inner) => check_values(inner),
         Value::List(items) => items.iter().filter_map(Value::as_message).try_for_each(check_values),
         _ => Ok(()),

@@ -17,7 +17,6 @@ use prost_types::FileDescriptorProto;
 
 pub(crate) use compatibility::differences;
 
-use super::limits::check_brackets;
 use super::{InvalidSchema, Referenced};
 
 /// A file with everything that it imports.
@@ -97,7 +96,7 @@ fn descriptor(text: &str) -> Option<Result<Vec<u8>, InvalidSchema>> {
 }
 
 fn parse_file(name: &str, text: &str) -> Result<FileDescriptorProto, InvalidSchema> {
-    check_brackets(text)?;
+    protobuf_files::check_brackets(text).map_err(invalid)?;
     let mut file = protox_parse::parse(name, text).map_err(|error| invalid(chain(&error)))?;
     file.source_code_info = None;
     Ok(file)

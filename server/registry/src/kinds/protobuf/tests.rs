@@ -172,7 +172,7 @@ fn what_is_wrong_is_said() {
     check_error("message M { extensions 1 to 9; } extend M { optional group G = 1 {} }", "is a group");
     check_error("AAAA", "it is not a file descriptor");
     check_error("AAA", "it is neither a .proto file nor base64");
-    check_error(&format!("message A {{ {} }}", "message B { ".repeat(70)), "brackets are nested");
+    check_error(&format!("message A {{ {} }}", "message B { ".repeat(70)), "nested more than 64 levels deep");
     assert!(descriptor("syntax = \"proto3\";").is_none());
 }
 

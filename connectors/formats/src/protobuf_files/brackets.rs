@@ -7,7 +7,7 @@ const NESTED_MAX: usize = 64;
 /// Rejects a text whose brackets are nested too deep. Those in comments and strings do not count; where the end of one is
 /// missing, or comments are nested, this may see fewer of them than the compiler, which rejects such a text before it
 /// follows them. The values of options may have comments with `#`, too, and those are comments everywhere for the compiler.
-pub(super) fn check(text: &str) -> Result<(), String> {
+pub fn check(text: &str) -> Result<(), String> {
     let mut depth = 0_usize;
     let mut bytes = text.bytes().peekable();
     while let Some(byte) = bytes.next() {

@@ -1,6 +1,11 @@
-//! The Protobuf files that may be imported without being registered, as in Confluent's registry.
+//! Protobuf files: those that may be imported without being registered, as in Confluent's registry, and how deep the brackets of a
+//! file may be nested.
 //!
-//! `google/protobuf/*.proto` are not in it: every Protobuf library has them.
+//! `google/protobuf/*.proto` are not in the table: every Protobuf library has them.
+
+mod brackets;
+
+pub use brackets::check as check_brackets;
 
 /// The text of such a file.
 pub fn text(name: &str) -> Option<&'static str> {
