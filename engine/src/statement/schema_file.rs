@@ -72,7 +72,7 @@ mod tests {
     use headwater_connectors::transport::memory::MemoryTransport;
     use headwater_language::config::Settings;
 
-    use crate::answer::{Answer, SchemaPlace};
+    use crate::answer::{Answer, Facts, SchemaPlace};
     use crate::{Engine, Session};
 
     const SCHEMA: &str = r#"{"type": "record", "name": "r", "fields": [{"name": "A", "type": "long"}]}"#;
@@ -97,7 +97,8 @@ mod tests {
         std::fs::write(&file, SCHEMA).expect("writes");
         asked(&engine, &declaration(&file)).await.expect("a good statement");
         folder.close().expect("removes the file");
-        let Ok(Answer::SourceDescriptions(described)) = asked(&engine, "DESCRIBE s EXTENDED;").await else {
+        let Ok(Answer::Facts(Facts::SourceDescriptions(described))) = asked(&engine, "DESCRIBE s EXTENDED;").await
+        else {
             panic!("it is described")
         };
         let described = &described[0];
