@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 /// A request that the server got.
 #[derive(Clone, Debug)]
 pub struct Request {
-    pub method: String,
     pub target: String,
     pub authorization: Option<String>,
     pub body: String,
@@ -92,8 +91,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         return;
     }
     let mut words = first.split(' ').map(str::to_owned);
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut request = Request { method, target, authorization: None, body: String::new() };
+    // After the method.
+    let target = words.nth(1).unwrap_or_default();
+    let mut request = Request { target, authorization: None, body: String::new() };
     let mut length = 0;
     let mut line = String::new();
     while stream.read_line(&mut line).await.is_ok_and(|n| n > 2) {
