@@ -195,7 +195,8 @@ pub(super) fn complete(
     errors: &mut Vec<Diagnostic>,
 ) -> Completed {
     let envelope = if properties.envelope.is_some() { Envelope::Debezium } else { Envelope::Bare };
-    let mut completed = Completed { create: create.clone(), key: None, value: None, wraps_value: None, envelope, notes: Vec::new() };
+    let mut completed =
+        Completed { create: create.clone(), key: None, value: None, wraps_value: None, envelope, notes: Vec::new() };
     for side in Sides::of(create, properties, defaults) {
         let found = if side.side == Side::Key { &found.key } else { &found.value };
         if let Some(error) = side.without_schemas(properties) {
@@ -322,7 +323,8 @@ impl Completed {
             let keys = self.create.columns.iter().filter(|column| column.role.value != ast::ColumnRole::Value);
             keys.into_iter().any(|column| column.name.value == *field.name())
         };
-        let is_double = |field: &&FieldRef| side.side == Side::Value && self.envelope != Envelope::Bare && is_key(field);
+        let is_double =
+            |field: &&FieldRef| side.side == Side::Value && self.envelope != Envelope::Bare && is_key(field);
         let columns: Vec<_> = inferred.fields.iter().filter(|field| !is_double(field)).filter_map(spanned).collect();
         match side.side {
             Side::Key => drop(self.create.columns.splice(0..0, columns)),

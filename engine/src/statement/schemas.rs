@@ -85,9 +85,11 @@ fn check_names(source: &SourceDef, side: Side, latest: &Registered, span: Span) 
     };
     let subject = subject(&source.topic, side);
     let message = format!("the schema of subject \"{subject}\" has a field \"{name}\", and not \"{column}\"");
-    let detail = "Writing would register a schema of the columns in its place, and readers of this field would get nothing.";
+    let detail =
+        "Writing would register a schema of the columns in its place, and readers of this field would get nothing.";
     let property = format!("{}_SCHEMA_ID = {}", side.to_string().to_uppercase(), latest.id);
-    let hint = format!("To write with that schema, declare its columns by their names, such as `{name}`, with {property}.");
+    let hint =
+        format!("To write with that schema, declare its columns by their names, such as `{name}`, with {property}.");
     Err(Diagnostic::new(FORMAT, message).at(span).detail(detail).hint(hint))
 }
 
@@ -232,13 +234,10 @@ fn incompatible(subject: &str, schema: &Schema, side: Side, messages: &[String],
     let message = format!("the schema of the {side} is incompatible with what subject \"{subject}\" has");
     let differences =
         if messages.is_empty() { "The registry does not say why.".to_owned() } else { messages.join("\n") };
-    Diagnostic::new(FORMAT, message)
-        .at(span)
-        .detail(format!("{differences}\nThe schema is {}", schema.text))
-        .hint(
-            "Write to another topic, write with a schema of the subject (VALUE_SCHEMA_ID), or change the columns or the \
+    Diagnostic::new(FORMAT, message).at(span).detail(format!("{differences}\nThe schema is {}", schema.text)).hint(
+        "Write to another topic, write with a schema of the subject (VALUE_SCHEMA_ID), or change the columns or the \
              compatibility level of the subject.",
-        )
+    )
 }
 
 /// A format in messages, which may not be named where a schema is given.
