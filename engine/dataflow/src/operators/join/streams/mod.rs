@@ -285,7 +285,7 @@ impl JoinStreams {
         let other_columns = self.columns(1 - own, other_expired, used.iter().map(|at| candidates.row(*at)), stores)?;
         let mut places = vec![0; partners];
         used.iter().zip(0..).for_each(|(at, place)| places[*at] = place);
-        let place = |at: u32| places.get(at as usize).copied().unwrap_or(at - (partners - used.len()) as u32);
+        let place = |at: u32| places.get(at as usize).copied().unwrap_or_else(|| at - (partners - used.len()) as u32);
         let other_rows = plan.other.into_iter().map(|at| at.map(place)).collect();
         let mut halves = [Half::new(columns, plan.own), Half::new(other_columns, other_rows)];
         if own == 1 {
