@@ -65,3 +65,10 @@ impl fmt::Display for SchemaKind {
         })
     }
 }
+
+/// True for a name of a field, of a symbol, or of a type without its namespace in an Avro schema, by the rule of Java's library.
+pub fn is_avro_name(name: &str) -> bool {
+    let mut letters = name.chars();
+    let is_first = |letter: char| letter.is_alphabetic() || letter == '_';
+    letters.next().is_some_and(is_first) && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
+}

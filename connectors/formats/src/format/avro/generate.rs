@@ -11,8 +11,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::Layout;
 use super::super::kind::FormatError;
-use super::parse::{is_full_name, is_name};
+use super::parse::is_full_name;
 use super::value_type;
+use crate::schema::is_avro_name;
 
 /// The full name of the record that a value is, unless another one is given.
 pub const DEFAULT_FULL_NAME: &str = "io.confluent.ksql.avro_schemas.KsqlDataSourceSchema";
@@ -88,7 +89,7 @@ impl Generator<'_> {
 
     fn field(&mut self, field: &FieldRef, parent: &str) -> Result<Value, FormatError> {
         let name = field.name();
-        if !is_name(name) {
+        if !is_avro_name(name) {
             let rule = "a name is letters, digits and _, and begins with no digit";
             return Err(FormatError::Unfit(format!("\"{name}\" cannot be the name of a field in Avro: {rule}")));
         }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::logical;
 use super::schema::{AvroSchema, Enum, Field, Fixed, Kind, Node, NodeId, Record};
 use crate::format::inferred::{REFERENCES_DEEP, SCHEMA_BYTES_MAX};
-use crate::schema::{Reference, Schema, SchemaKind};
+use crate::schema::{Reference, Schema, SchemaKind, is_avro_name};
 
 impl AvroSchema {
     /// Parses a schema with everything that it refers to. The error says what is wrong and where, for users.
@@ -208,7 +208,7 @@ impl Parser {
 
     fn field(&mut self, field: &Value, namespace: &str) -> Result<Field, String> {
         let name = field.get("name").and_then(Value::as_str).ok_or("a field has no \"name\"")?;
-        if !is_name(name) {
+        if !is_avro_name(name) {
             return Err(format!("\"{name}\" is not a valid name"));
         }
         let node = field.get("type").ok_or_else(|| format!("field \"{name}\" has no \"type\""))?;
@@ -257,7 +257,7 @@ fn declared_name(object: &Map<String, Value>, namespace: &str, what: &str) -> Re
     let full_name = qualified(name, namespace);
     // Namespaces may have any characters, as in Java's library.
     let (namespace, short) = full_name.rsplit_once('.').unwrap_or(("", &full_name));
-    if !is_name(short) || primitive(&full_name).is_some() {
+    if !is_avro_name(short) || primitive(&full_name).is_some() {
         return Err(format!("\"{full_name}\" is not a valid name"));
     }
     let namespace = namespace.to_owned();
@@ -268,14 +268,7 @@ fn qualified(name: &str, namespace: &str) -> String {
     if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
 }
 
-/// True for a name of a field, or of a type without its namespace.
-pub(super) fn is_name(name: &str) -> bool {
-    let mut letters = name.chars();
-    let is_first = |letter: char| letter.is_alphabetic() || letter == '_';
-    letters.next().is_some_and(is_first) && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
-}
-
 /// True for a name of a type with or without its namespace.
 pub(super) fn is_full_name(name: &str) -> bool {
-    name.split('.').all(is_name)
+    name.split('.').all(is_avro_name)
 }

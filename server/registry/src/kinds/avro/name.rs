@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use headwater_formats::schema::is_avro_name;
+
 use super::{InvalidSchema, Primitive};
 
 /// How long a full name may be: types in a namespace repeat it.
@@ -25,7 +27,7 @@ impl Name {
         if space.len() + simple.len() > NAME_BYTES_MAX {
             return Err(InvalidSchema(format!("a name is longer than {NAME_BYTES_MAX} bytes")));
         }
-        if !is_word(simple) {
+        if !is_avro_name(simple) {
             return Err(InvalidSchema(format!("\"{text}\" is not a valid name")));
         }
         Ok(Self { space: space.to_owned(), simple: simple.to_owned() })
@@ -49,12 +51,4 @@ impl fmt::Display for Name {
         }
         f.write_str(&self.simple)
     }
-}
-
-/// Whether a text may be the name of a type without its namespace, the name of a field, or a symbol: by the rule of
-/// Java's library, which the formats have, too.
-pub(super) fn is_word(text: &str) -> bool {
-    let mut letters = text.chars();
-    letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
-        && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
 }

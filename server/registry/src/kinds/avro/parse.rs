@@ -4,9 +4,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use headwater_formats::schema::is_avro_name;
 use serde_json::{Map, Value};
 
-use super::name::{Name, is_word};
+use super::name::Name;
 use super::{Avro, Field, InvalidSchema, Named, Node, Primitive, Properties, Referenced, Shape, default};
 
 /// How many types a schema may define, with those it refers to.
@@ -167,7 +168,7 @@ impl Parser {
 
     fn field(&mut self, object: &Map<String, Value>, space: &str) -> Result<Field, InvalidSchema> {
         let name = need_text(object, "name")?;
-        if !is_word(name) {
+        if !is_avro_name(name) {
             return Err(invalid(format!("\"{name}\" is not a valid name of a field")));
         }
         let in_field = |error| invalid(format!("field \"{name}\": {error}"));
@@ -192,7 +193,7 @@ fn enumeration(object: &Map<String, Value>) -> Result<Shape, InvalidSchema> {
     let symbols = texts(object, "symbols")?;
     let mut seen = HashSet::new();
     for symbol in &symbols {
-        if !is_word(symbol) {
+        if !is_avro_name(symbol) {
             return Err(invalid(format!("\"{symbol}\" is not a valid symbol")));
         }
         if !seen.insert(symbol) {
