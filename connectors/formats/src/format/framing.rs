@@ -6,11 +6,11 @@ use arrow::array::{Array, BinaryArray};
 use crate::schema::SchemaId;
 
 /// The number of bytes in front of the value.
-pub(super) const HEADER_LEN: usize = 5;
+pub const HEADER_LEN: usize = 5;
 
-/// The id of the schema that the payload was written with.
+/// The id of the schema that the payload was written with; `None` if there is none in front of it.
 #[inline]
-pub(super) fn schema_id(payload: &[u8]) -> Option<SchemaId> {
+pub fn schema_id(payload: &[u8]) -> Option<SchemaId> {
     match payload {
         [0, id @ ..] => id.first_chunk().map(|id| SchemaId::from_be_bytes(*id)),
         _ => None,

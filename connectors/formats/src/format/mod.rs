@@ -53,6 +53,7 @@ use arrow::array::{ArrayRef, BinaryArray};
 use arrow::datatypes::FieldRef;
 
 pub use debezium::Envelope;
+pub use framing::{HEADER_LEN, schema_id};
 pub use inferred::{Dropped, Inferred, Names};
 pub use json::first_json_value;
 pub use kind::{FormatError, FormatKind, parse_delimiter};

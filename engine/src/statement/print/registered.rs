@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array as _, BinaryArray};
 use headwater_connectors::schemas::Schemas;
-use headwater_formats::format::{Decoder, Encoder, FormatKind, Layout, Names, infer_of_payload};
+use headwater_formats::format::{Decoder, Encoder, FormatKind, HEADER_LEN, Layout, Names, infer_of_payload, schema_id};
 use headwater_formats::schema::{Schema, SchemaId, SchemaKind};
 use serde::de::IgnoredAny;
 
-/// The number of bytes in front of a payload: a zero and the id.
-const HEADER_LEN: usize = 5;
 /// The number of schemas that are remembered; payloads that only look as if they had one do not fill the memory.
 const SCHEMAS_MAX: usize = 10_000;
 
@@ -45,8 +43,7 @@ impl Registered {
     /// The format of a payload, and its value as JSON. `None` if no schema is in front of it, or if it is not written with it.
     /// Blocks.
     pub fn show(&mut self, payload: &[u8]) -> Option<(FormatKind, String)> {
-        let (0, rest) = payload.split_first()? else { return None };
-        let id = SchemaId::from_be_bytes(*rest.first_chunk()?);
+        let id = schema_id(payload)?;
         if !self.printers.contains_key(&id) {
             if self.printers.len() >= SCHEMAS_MAX {
                 return None;
