@@ -37,10 +37,8 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
         None => (CatalogChange::DefineSource { source, replace: create.or_replace }, false),
     };
     dry_run(&catalog, &change, span)?;
-    if !create.read_only {
-        // A statement that fails must not leave schemas behind.
-        let (transport, planned) = (context.process.transport().clone(), definition.clone());
-        blocking(move || topic::missing(transport.admin(), &planned, span).map(drop)).await??;
+    if !create.read_only && schemas::registers(&definition.source, Register::Missing) {
+        topic::verify(&definition, span, context).await?;
         definition.source = schemas::register(definition.source, Register::Missing, span, context).await?;
         if let CatalogChange::DefineSource { source, .. } = &mut change {
             **source = definition.source.clone();

@@ -27,12 +27,12 @@ pub(super) async fn persist(
     let source = definition.as_ref().map(|definition| Box::new(definition.source.clone()));
     let (dead_letters, input) = (query.dlq_topic.clone(), query.topology.source().topic.clone());
     dry_run(&catalog, &CatalogChange::DefineQuery { source, query: Box::new(query.clone()), replace }, span)?;
-    if let Some(planned) = definition.clone().filter(|definition| definition.topic.is_some()) {
-        // A statement that fails must not leave schemas behind.
-        let transport = context.process.transport().clone();
-        blocking(move || topic::missing(transport.admin(), &planned, span).map(drop)).await??;
-    }
-    if let Some(sink) = query.topology.sink().cloned() {
+    let sink = query.topology.sink().filter(|sink| schemas::registers(sink, Register::All)).cloned();
+    if let Some(sink) = sink {
+        // A topic that is not described is made like the input.
+        if let Some(described) = definition.as_ref().filter(|definition| definition.topic.is_some()) {
+            topic::verify(described, span, context).await?;
+        }
         let sink = schemas::register(sink, Register::All, span, context).await?;
         if let Some(definition) = &mut definition {
             definition.source = sink.clone();

@@ -65,16 +65,21 @@ pub(super) async fn register(
     span: Span,
     context: &Context<'_>,
 ) -> Result<SourceDef, Vec<Diagnostic>> {
-    if unregistered(&source).is_empty() && (which == Register::Missing || given(&source).is_empty()) {
+    if !registers(&source, which) {
         return Ok(source);
     }
     let schemas = context.process.transport().schemas();
     blocking(move || register_sides(source, which, span, schemas.as_ref())).await?
 }
 
-/// Fails if the schemas that an INSERT registers would replace those of another writer by ones with other names. Blocks.
+/// Whether [`register`] has anything to do.
+pub(super) fn registers(source: &SourceDef, which: Register) -> bool {
+    !unregistered(source).is_empty() || (which != Register::Missing && !given(source).is_empty())
+}
+
+/// Fails if the schema that an INSERT registers would replace that of another writer by one with other names.
 fn check_names(source: &SourceDef, side: Side, latest: &Registered, span: Span) -> Result<(), Diagnostic> {
-    let role = if side == Side::Key { ColumnRole::Key } else { ColumnRole::Value };
+    let (_, role) = side_of(source, side);
     let Ok(theirs) = infer(&latest.schema, None, Names::AsWritten, "") else { return Ok(()) };
     let names: Vec<&str> = theirs.fields.iter().map(|field| field.name().as_str()).collect();
     let alike = |column: &str| names.iter().find(|name| **name != column && name.eq_ignore_ascii_case(column));
@@ -95,9 +100,8 @@ fn check_names(source: &SourceDef, side: Side, latest: &Registered, span: Span) 
 
 /// Deletes the subjects of a topic that was deleted. Returns a warning for each that could not be.
 pub(super) async fn delete(source: &SourceDef, context: &Context<'_>) -> Result<Vec<String>, Vec<Diagnostic>> {
-    let sides = [(Side::Key, &source.key), (Side::Value, &source.value)];
-    let subjects: Vec<_> =
-        sides.into_iter().filter(|(_, def)| def.has_subject()).map(|(side, _)| subject(&source.topic, side)).collect();
+    let with_subject = sides(source).into_iter().filter(|(_, def, _)| def.has_subject());
+    let subjects: Vec<_> = with_subject.map(|(side, ..)| subject(&source.topic, side)).collect();
     if subjects.is_empty() {
         return Ok(Vec::new());
     }
@@ -114,9 +118,8 @@ pub(super) async fn delete(source: &SourceDef, context: &Context<'_>) -> Result<
 
 /// The schemas of a stream or table: those that are registered, as the registry has them now. Blocks.
 pub(super) fn described(source: &SourceDef, schemas: &dyn Schemas) -> Vec<SchemaDescription> {
-    let sides = [(Side::Key, &source.key), (Side::Value, &source.value)];
-    let have_schemas = sides.into_iter().filter(|(_, def)| FormatKind::is_registered(&def.format));
-    let description = |(side, def): (Side, &SideDef)| {
+    let have_schemas = sides(source).into_iter().filter(|(_, def, _)| FormatKind::is_registered(&def.format));
+    let description = |(side, def, _): (Side, &SideDef, ColumnRole)| {
         let place = match &def.schema {
             Some(declared) if declared.id.is_none() => SchemaPlace::Declared(declared.schema.text.clone()),
             schema => {
@@ -133,8 +136,7 @@ pub(super) fn described(source: &SourceDef, schemas: &dyn Schemas) -> Vec<Schema
 
 /// The sides that are written with a schema that was given by its id, and that refers to no other.
 fn given(source: &SourceDef) -> Vec<(Side, SchemaId, Arc<Schema>)> {
-    let sides = [(Side::Key, &source.key), (Side::Value, &source.value)];
-    let given = sides.into_iter().filter_map(|(side, def)| {
+    let given = sides(source).into_iter().filter_map(|(side, def, _)| {
         let writer = def.schema.as_ref()?;
         writer.schema.references.is_empty().then_some((side, writer.id?, writer.schema.clone()))
     });
@@ -143,12 +145,11 @@ fn given(source: &SourceDef) -> Vec<(Side, SchemaId, Arc<Schema>)> {
 
 /// The sides whose format has registered schemas and that have columns, but no schema yet.
 fn unregistered(source: &SourceDef) -> Vec<(Side, SchemaKind)> {
-    let sides = [(Side::Key, &source.key, ColumnRole::Key), (Side::Value, &source.value, ColumnRole::Value)];
     let kind = |(side, def, role): (Side, &SideDef, ColumnRole)| {
         let kind = source.format_of(def, &role).ok().and_then(FormatKind::schema_kind)?;
         (def.schema.is_none() && source.columns_of(&role).next().is_some()).then_some((side, kind))
     };
-    sides.into_iter().filter_map(kind).collect()
+    sides(source).into_iter().filter_map(kind).collect()
 }
 
 fn register_sides(
@@ -187,6 +188,14 @@ fn register_given(
     }
     let new = NewSchema::new(schema.kind, schema.text.as_ref());
     schemas.register(&name, &new).map(drop).map_err(|error| refused(error, &name, &schema, (side, &format), span))
+}
+
+/// Both sides, with the role of their columns.
+fn sides(source: &SourceDef) -> [(Side, &SideDef, ColumnRole); 2] {
+    [Side::Key, Side::Value].map(|side| {
+        let (def, role) = side_of(source, side);
+        (side, def, role)
+    })
 }
 
 fn side_of(source: &SourceDef, side: Side) -> (&SideDef, ColumnRole) {

@@ -8,7 +8,9 @@ use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, MISSING_PROPERTY, OWNED_TOPIC, Span, TOPIC_MISMATCH};
 use headwater_planner::define::{Definition, WantedTopic, cleanup_policy};
 
+use super::Context;
 use crate::failure::transport;
+use crate::runtime::blocking;
 use crate::runtime::complaints::PROCESSING_LOG;
 use crate::runtime::topics::{self, BYTES_MAX, CLEANUP, RETENTION};
 
@@ -23,8 +25,14 @@ pub(super) fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> 
     }
 }
 
+/// Fails as [`ensure`] does, and creates nothing: a statement that fails must not leave schemas behind.
+pub(super) async fn verify(definition: &Definition, name: Span, context: &Context<'_>) -> Result<(), Vec<Diagnostic>> {
+    let (transport, definition) = (context.process.transport().clone(), definition.clone());
+    blocking(move || missing(transport.admin(), &definition, name).map(drop)).await?
+}
+
 /// The topic that a definition needs and that does not exist. Fails as [`ensure`] does, and creates nothing. Blocks.
-pub(super) fn missing<'d>(
+fn missing<'d>(
     admin: &dyn Admin,
     definition: &'d Definition,
     name: Span,
