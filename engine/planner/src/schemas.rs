@@ -320,8 +320,8 @@ impl Completed {
         };
         // A change event has the key in its row, too.
         let is_key = |field: &FieldRef| {
-            let keys = self.create.columns.iter().filter(|column| column.role.value != ast::ColumnRole::Value);
-            keys.into_iter().any(|column| column.name.value == *field.name())
+            let mut keys = self.create.columns.iter().filter(|column| column.role.value != ast::ColumnRole::Value);
+            keys.any(|column| column.name.value == *field.name())
         };
         let is_double =
             |field: &&FieldRef| side.side == Side::Value && self.envelope != Envelope::Bare && is_key(field);
