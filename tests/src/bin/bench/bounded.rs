@@ -59,11 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     add_few(&mut table, "newest 10", &repeat(arguments, &shell, NEWEST)?, records)?;
     add_few(&mut table, "LIMIT 10", &repeat(arguments, &shell, LIMIT)?, records)?;
     table.add("embedded, first row, s", 3, embedded(arguments)?, Some(Target::Below(0.5)));
-    println!("{records} records, {} runs of each\n{table}", arguments.pairs);
-    match table.missed() {
-        missed if missed.is_empty() => println!("every target is met"),
-        missed => println!("missed: {}", missed.join("; ")),
-    }
+    table.print(&format!("{records} records, {} runs of each", arguments.pairs));
     Ok(())
 }
 

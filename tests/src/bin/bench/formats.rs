@@ -46,11 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     for format in &arguments.formats {
         measure_format(arguments, format, &mut table)?;
     }
-    println!("{} runs of each\n{table}", arguments.pairs);
-    match table.missed() {
-        missed if missed.is_empty() => println!("every target is met"),
-        missed => println!("missed: {}", missed.join("; ")),
-    }
+    table.print(&format!("{} runs of each", arguments.pairs));
     Ok(())
 }
 

@@ -50,6 +50,15 @@ impl Table {
         self.rows.push(Row { name: name.to_owned(), values, digits, target });
     }
 
+    /// Prints the figures below a line, and whether every target is met.
+    pub fn print(&self, above: &str) {
+        println!("{above}\n{self}");
+        match self.missed() {
+            missed if missed.is_empty() => println!("every target is met"),
+            missed => println!("missed: {}", missed.join("; ")),
+        }
+    }
+
     /// The names of the figures whose median misses the target.
     pub fn missed(&self) -> Vec<&str> {
         let missed = |row: &&Row| row.target.is_some_and(|target| !target.met(row.median()));
