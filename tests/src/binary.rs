@@ -27,7 +27,7 @@ fn beside_this_executable() -> PathBuf {
         folder.pop();
     }
     let path = folder.join(format!("headwater{}", env::consts::EXE_SUFFIX));
-    let how = "cargo build --workspace --profile checked --bin headwater, or set HEADWATER_BIN";
+    let how = "cargo build --workspace --bin headwater, or set HEADWATER_BIN";
     // Not built here, because the cargo that runs the tests holds the lock of the target folder.
     assert!(path.exists(), "{} is missing: {how}", path.display());
     path

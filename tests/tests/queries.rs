@@ -2,7 +2,7 @@
 //! test --judge` (`headwater_repl::check`): the statements run in the real engine on the memory transport, in every
 //! mode, and at the end each stream written by a query must contain the result of the bounded query.
 //!
-//! `ACCEPT=1 cargo test --workspace --profile checked --test queries` writes the actual answers to the files; review the diff.
+//! `ACCEPT=1 cargo test --workspace --test queries` writes the actual answers to the files; review the diff.
 
 use headwater_repl::check::{Reporter, Rules, check};
 use headwater_tests::binary::workspace;

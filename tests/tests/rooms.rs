@@ -2,7 +2,7 @@
 //! that names another room is an arrow; the page's block of arrows must be the same, each from a line to lines below
 //! it, so that there is no cycle.
 //!
-//! `ACCEPT=1 cargo test --workspace --profile checked --test rooms` writes the arrows to the page, in the order of its lines.
+//! `ACCEPT=1 cargo test --workspace --test rooms` writes the arrows to the page, in the order of its lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
