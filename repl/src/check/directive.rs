@@ -1,4 +1,4 @@
-//! The directives of test files: topics, raw records and scripts. A directive begins with `\`, unlike any statement,
+//! The directives of test files: topics, raw records, schemas and scripts. A directive begins with `\`, unlike any statement,
 //! and ends with `;`. This file only parses them; [`super::stage`] carries them out.
 //!
 //! ```text
@@ -6,10 +6,12 @@
 //! \produce orders
 //!   key 'k1' value '{"id": 1}' timestamp 1000 headers (source = 'web', empty = null),
 //!   key x'0001' value null partition 1;
+//! \schema 'orders-value' AVRO '{"type": "record", "name": "Order", "fields": []}';
 //! \run 'service.sql';
 //! ```
 
 use headwater_engine::diagnostic::{Diagnostic, LITERAL, SYNTAX, Span};
+use headwater_formats::schema::SchemaKind;
 
 use crate::lexeme::{Kind, Lexeme, content_start, lexemes};
 
@@ -20,6 +22,8 @@ pub(super) enum Directive {
     Topic { name: Spanned<String>, partitions: Spanned<i32> },
     /// Writes records as another client would.
     Produce { topic: Spanned<String>, records: Vec<Record> },
+    /// Registers a schema as another client would.
+    Schema { subject: String, kind: SchemaKind, text: String },
     /// Runs the statements of a file, one after another.
     Run(String),
 }
@@ -41,7 +45,8 @@ pub(super) struct Record {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
-const HINT: &str = "The directives are \\topic NAME [partitions N]; \\produce TOPIC record, …; and \\run 'FILE';";
+const HINT: &str = "The directives are \\topic NAME [partitions N]; \\produce TOPIC record, …; \\schema SUBJECT KIND 'TEXT'; and \
+                    \\run 'FILE';";
 const RECORD: &str = "key, value, timestamp, partition or headers";
 
 /// Parses a statement as a directive; `None` if it is SQL.
@@ -79,6 +84,10 @@ impl<'a> Parser<'a> {
                 records.push(self.record()?);
             }
             Directive::Produce { topic, records }
+        } else if self.takes("schema") {
+            let subject = self.name("a subject")?.value;
+            let kind = self.kind()?;
+            Directive::Schema { subject, kind, text: self.name("the text of a schema")?.value }
         } else if self.takes("run") {
             Directive::Run(self.name("a quoted file name")?.value)
         } else {
@@ -86,6 +95,13 @@ impl<'a> Parser<'a> {
         };
         self.takes(";");
         if self.at < self.lexemes.len() { Err(self.unexpected("\";\"")) } else { Ok(directive) }
+    }
+
+    /// The language of a schema, as a registry names it.
+    fn kind(&mut self) -> Parsed<SchemaKind> {
+        let kinds = [("avro", SchemaKind::Avro), ("protobuf", SchemaKind::Protobuf), ("json", SchemaKind::Json)];
+        let found = kinds.into_iter().find(|(name, _)| self.takes(name));
+        found.map(|(_, kind)| kind).ok_or_else(|| self.unexpected("AVRO, PROTOBUF or JSON"))
     }
 
     fn record(&mut self) -> Parsed<Record> {
@@ -251,12 +267,16 @@ mod tests {
     }
 
     #[test]
-    fn topics_and_scripts() {
+    fn topics_schemas_and_scripts() {
         for (text, wanted) in [("\\topic Orders;", ("Orders", 1)), (" \\TOPIC \"a.b\" partitions 3", ("a.b", 3))] {
             let Some(Ok(Directive::Topic { name, partitions })) = parse(text) else { panic!("{text}") };
             assert_eq!((name.value.as_str(), partitions.value), wanted);
         }
         assert_eq!(parse("\\run 'service.sql';"), Some(Ok(Directive::Run("service.sql".to_owned()))));
+        let Some(Ok(Directive::Schema { subject, kind, text })) = parse("\\schema 'a-value' Avro '\"int\"';") else {
+            panic!("it is read")
+        };
+        assert_eq!((subject.as_str(), kind, text.as_str()), ("a-value", SchemaKind::Avro, "\"int\""));
         assert_eq!(parse("SELECT '\\topic';"), None);
     }
 
@@ -277,6 +297,7 @@ mod tests {
             ("\\produce s value 'a' timestamp -1;", "expected milliseconds since 1970, found \"-\"", "-"),
             ("\\produce s value 'a' headers (b 'c');", "expected \"=\", found \"'c'\"", "'c'"),
             ("\\topic s partitions 1 2;", "expected \";\", found \"2\"", "2"),
+            ("\\schema s XML '';", "expected AVRO, PROTOBUF or JSON, found \"XML\"", "XML"),
             ("\\", "expected a directive, found the end of the directive", ""),
         ] {
             assert_eq!(refused(text), (message.to_owned(), wrong.to_owned()), "{text}");

@@ -39,6 +39,7 @@ Directives, which end with ; like statements:
   \produce TOPIC record, record;   writes records as any client would; a record is
       [key BYTES] value BYTES [timestamp MS] [partition N] [headers (NAME = BYTES, ...)]
       where BYTES is 'text', x'hex' or null; value null makes a tombstone
+  \schema SUBJECT KIND 'TEXT';     registers a schema; KIND is AVRO, PROTOBUF or JSON
   \run 'service.sql';              runs the statements of a file in the same folder
 
 Repeatable answers:

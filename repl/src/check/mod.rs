@@ -22,12 +22,15 @@ mod split;
 mod stage;
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_engine::config::Settings;
 use headwater_engine::{Engine, Session};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 pub use file::{Piece, RULE, TestFile};
 pub use guide::GUIDE;
@@ -71,9 +74,9 @@ pub struct Tally {
     pub failed: usize,
 }
 
-/// Runs files and folders of files, and reports each one when it is done. Fails, with one line for each problem and
-/// before anything is run, when a path cannot be read, a folder contains no test, or the rules are not valid. A report
-/// that nobody reads is not an error.
+/// Runs files and folders of files, as many at once as there are processors, and reports them in their order. Fails,
+/// with one line for each problem and before anything is run, when a path cannot be read, a folder contains no test, or
+/// the rules are not valid. A report that nobody reads is not an error.
 pub async fn check(paths: &[PathBuf], rules: &Rules, reporter: &mut Reporter<'_>) -> Result<Tally, String> {
     let files = paths::files(paths)?;
     check_session(&rules.session).await?;
@@ -84,8 +87,11 @@ pub async fn check(paths: &[PathBuf], rules: &Rules, reporter: &mut Reporter<'_>
     let texts = texts.collect::<Result<Vec<_>, _>>()?;
     let mut tally = Tally { files: files.len(), ..Tally::default() };
     let mut can_be_accepted = false;
-    for (path, text) in files.iter().zip(texts) {
-        let report = check_file(path, text, rules).await;
+    let processors = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)));
+    let checks: Vec<_> = files.iter().zip(texts).map(|(path, text)| begin(path, text, rules, &processors)).collect();
+    for (path, check) in files.iter().zip(checks) {
+        // A panic in the engine fails only this file.
+        let report = check.await.unwrap_or_else(|error| FileReport::failed(format!("internal error: {error}")));
         tally.failed += report.failed_all();
         tally.passed += report.statements - report.failed_statements();
         can_be_accepted |= report.failures.iter().any(|it| matches!(it.wrong, Wrong::Differs { sides: FILE, .. }));
@@ -109,13 +115,13 @@ async fn check_session(statements: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs one file. A panic in the engine fails only this file.
-async fn check_file(path: &Path, text: String, rules: &Rules) -> FileReport {
-    let (path, rules) = (path.to_owned(), rules.clone());
-    match tokio::spawn(async move { check_text(&path, &text, &rules).await }).await {
-        Ok(report) => report,
-        Err(error) => FileReport::failed(format!("internal error: {error}")),
-    }
+/// Begins to check one file, which waits for a free processor.
+fn begin(path: &Path, text: String, rules: &Rules, processors: &Arc<Semaphore>) -> JoinHandle<FileReport> {
+    let (path, rules, processors) = (path.to_owned(), rules.clone(), processors.clone());
+    tokio::spawn(async move {
+        let _processor = processors.acquire().await.expect("the semaphore is never closed");
+        check_text(&path, &text, &rules).await
+    })
 }
 
 async fn check_text(path: &Path, text: &str, rules: &Rules) -> FileReport {

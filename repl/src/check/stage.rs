@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::BinaryArray;
+use headwater_connectors::schemas::NewSchema;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{NewTopic, SinkOptions, Transport, TransportError};
 use headwater_engine::config::Settings;
-use headwater_engine::diagnostic::{Diagnostic, EXISTS, TOPIC_MISMATCH, UNKNOWN_TOPIC, render};
+use headwater_engine::diagnostic::{Diagnostic, EXISTS, TOPIC_MISMATCH, TRANSPORT, UNKNOWN_TOPIC, render};
 use headwater_engine::failure::transport;
 use headwater_engine::{Engine, MemoryDisk, Session, Storage};
 use headwater_formats::record::{OutBatch, header_lists};
+use headwater_formats::schema::SchemaKind;
 
 use super::directive::{self, Directive, Record, Spanned};
 use super::file::TestFile;
@@ -125,6 +127,9 @@ impl Stage {
             Some(Err(error)) => Err(rendered(error)),
             Some(Ok(Directive::Topic { name, partitions })) => self.make_topic(name, partitions).map_err(rendered),
             Some(Ok(Directive::Produce { topic, records })) => self.produce(&topic, &records).map_err(rendered),
+            Some(Ok(Directive::Schema { subject, kind, text })) => {
+                self.register(&subject, kind, text).map_err(rendered)
+            }
             Some(Ok(Directive::Run(file))) => self.run(&file).await,
         }
     }
@@ -158,6 +163,12 @@ impl Stage {
             sink.write(&batch(&topic.value, record)).map_err(failed)?;
         }
         Ok(format!("{} produced to topic \"{}\"", counted(records.len(), "record"), topic.value))
+    }
+
+    fn register(&self, subject: &str, kind: SchemaKind, text: String) -> Result<String, Diagnostic> {
+        let id = self.cluster.schemas().register(subject, &NewSchema::new(kind, text));
+        let id = id.map_err(|error| Diagnostic::new(TRANSPORT, error.to_string()))?;
+        Ok(format!("Schema {id} registered under subject \"{subject}\""))
     }
 
     fn unknown_topic(&self, topic: &Spanned<String>) -> Diagnostic {
