@@ -2,7 +2,7 @@
 //!
 //! All properties of the dialect are listed in [`KNOWN`]. All errors in a clause are reported together.
 
-use headwater_formats::format::{FormatKind, Presence};
+use headwater_formats::format::Presence;
 use headwater_formats::record::Side;
 use headwater_formats::schema::SchemaId;
 use headwater_language::diagnostic::{
@@ -49,8 +49,8 @@ pub struct SourceProperties {
     pub key_schema: SchemaProperties,
     /// The schema of the value.
     pub value_schema: SchemaProperties,
-    /// Properties for registered schemas, with the side that they apply to.
-    registered: Vec<(Side, ast::Spanned<String>)>,
+    /// The names of the properties about schemas, with the side that they apply to.
+    pub registered: Vec<(Side, ast::Spanned<String>)>,
 }
 
 /// What a WITH clause says about the schema of one side.
@@ -160,7 +160,7 @@ pub fn read(properties: &[ast::Property], errors: &mut Vec<Diagnostic>) -> Sourc
         seen.push(name);
     }
     check_format(&seen, properties, errors);
-    check_registered(&read, errors);
+    check_schemas(&read, errors);
     read
 }
 
@@ -207,17 +207,8 @@ fn read_one(out: &mut SourceProperties, name: &str, property: &ast::Property) ->
     Ok(())
 }
 
-/// Reports properties for registered schemas on formats that have none.
-fn check_registered(read: &SourceProperties, errors: &mut Vec<Diagnostic>) {
-    for (side, property) in &read.registered {
-        let format = if *side == Side::Key { &read.key_format } else { &read.value_format };
-        if let Some(format) = format.as_ref().filter(|format| !FormatKind::is_registered(&format.value)) {
-            let message = format!("format {} does not take \"{}\"", format.value, property.value);
-            let which = if *side == Side::Key { "KEY_FORMAT" } else { "VALUE_FORMAT" };
-            let detail = format!("It is for formats with registered schemas, and \"{which}\" is not one of these.");
-            errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(property.span).detail(detail));
-        }
-    }
+/// Reports a schema that is given twice.
+fn check_schemas(read: &SourceProperties, errors: &mut Vec<Diagnostic>) {
     for schema in [&read.key_schema, &read.value_schema] {
         if let (Some(_), Some(text)) = (&schema.id, &schema.text) {
             let message = "a schema is given both by its id and by its text";
@@ -427,6 +418,7 @@ mod tests {
             property("VALUE_FORMAT", text("JSON")),
             property("VALUE_FORMAT", text("JSON")),
             property("VALUE_SCHEMA_ID", Literal::Number("1".into())),
+            property("VALUE_SCHEMA", text("\"int\"")),
         ];
         let mut errors = Vec::new();
         read(&clause, &mut errors);

@@ -78,10 +78,14 @@ pub fn subject(topic: &str, side: Side) -> String {
     format!("{topic}-{side}")
 }
 
-/// The schemas that a declaration asks for: by an id, or because it leaves the columns of a side out. Nothing is reported here that
-/// planning reports.
+/// The schemas that a declaration asks for: by an id, or because it leaves the columns of a side out. None if its properties have
+/// errors, which planning reports.
 pub fn wanted(create: &ast::CreateSource, defaults: &FormatDefaults) -> Vec<Wanted> {
-    let properties = properties::read(&create.properties, &mut Vec::new());
+    let mut errors = Vec::new();
+    let properties = properties::read(&create.properties, &mut errors);
+    if !errors.is_empty() {
+        return Vec::new();
+    }
     let sides = Sides::of(create, &properties, defaults);
     let wanted = sides.iter().filter_map(|side| {
         side.kind()?;
@@ -146,22 +150,23 @@ impl<'a> Sides<'a> {
         ]
     }
 
-    /// The error for a schema of a format that has none, where that is the default: properties are checked with the format that they
-    /// are given with.
-    fn without_schemas(&self, properties: &SourceProperties) -> Option<Diagnostic> {
+    /// The errors for what is said about a schema where the format, which may be the default, has none.
+    fn without_schemas(&self, properties: &SourceProperties) -> Vec<Diagnostic> {
         let (given, which) = match self.side {
             Side::Key => (&properties.key_format, "KEY_FORMAT"),
             Side::Value => (&properties.value_format, "VALUE_FORMAT"),
         };
-        let SchemaProperties { id, full_name, text } = self.schema;
-        let span = id.as_ref().map(|id| id.span).or(full_name.as_ref().or(text.as_ref()).map(|text| text.span))?;
-        if given.is_some() || self.kind().is_some() {
-            return None;
-        }
-        let format = self.format.as_ref().map_or("that is the default", |format| format.value.as_str());
-        let message = format!("the format of the {}, {format}, has no schemas", self.side);
-        let hint = format!("Add {which} = 'AVRO', 'PROTOBUF' or 'JSON_SR'.");
-        Some(Diagnostic::new(PROPERTY_CONFLICT, message).at(span).hint(hint))
+        let format = self.format.as_ref().map(|format| format.value.as_str());
+        let has_none = |format: &&str| format.parse().is_ok_and(|kind: FormatKind| kind.schema_kind().is_none());
+        let Some(format) = format.filter(has_none) else { return Vec::new() };
+        let here = properties.registered.iter().filter(|(side, _)| *side == self.side);
+        let error = |property: &ast::Spanned<String>| {
+            let message = format!("format {format} does not take \"{}\"", property.value);
+            let detail = "It is for formats with schemas: AVRO, PROTOBUF and JSON_SR.";
+            let error = Diagnostic::new(PROPERTY_CONFLICT, message).at(property.span).detail(detail);
+            if given.is_some() { error } else { error.hint(format!("{format} is the default: give {which}.")) }
+        };
+        here.map(|(_, property)| error(property)).collect()
     }
 
     /// The language of its schemas, if it has any.
@@ -199,9 +204,7 @@ pub(super) fn complete(
         Completed { create: create.clone(), key: None, value: None, wraps_value: None, envelope, notes: Vec::new() };
     for side in Sides::of(create, properties, defaults) {
         let found = if side.side == Side::Key { &found.key } else { &found.value };
-        if let Some(error) = side.without_schemas(properties) {
-            errors.push(error);
-        }
+        errors.extend(side.without_schemas(properties));
         let Some((kind, given)) = side.kind().zip(Given::of(&side, found.as_ref())) else { continue };
         if given.schema.kind != kind {
             errors.push(given.of_another_kind(&side));
