@@ -3,6 +3,7 @@
 //! Expressions are lowered over the columns of all sources. Aggregates and table functions become steps of their own.
 
 mod aggregate;
+mod defaults;
 mod explode;
 mod join;
 mod table;
@@ -56,10 +57,11 @@ impl Lowered {
         self.builder.nodes().iter().find_map(|node| window(&node.action))
     }
 
-    /// Sets the key format of the exchanges whose keys have the types of the result's to that of the result, so that both assign
-    /// keys to the same partitions. Keys with registered schemas have the names of their columns in the schema, so they are not
-    /// written to exchanges.
+    /// Makes groups what the key of the result tells apart. Sets the key format of the exchanges whose keys have the types of the
+    /// result's to that of the result, so that both assign keys to the same partitions. Keys with registered schemas have the names
+    /// of their columns in the schema, so they are not written to exchanges.
     pub fn write_keys_as(&mut self, key: &SideDef) {
+        defaults::fill(&mut self.builder, key);
         if FormatKind::is_registered(&key.format) {
             return;
         }
