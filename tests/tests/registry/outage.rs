@@ -1,4 +1,4 @@
-//! A continuous query whose registry goes away.
+//! A registry that is away: under a continuous query, and under statements.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -51,6 +51,36 @@ fn a_query_waits_for_its_registry() {
     // That of the first record is known from the declaration.
     assert_eq!(gate.asked("/schemas/ids/"), [1], "the schema is asked for once, whatever the number of partitions");
     assert!(!query.end().contains("rejected"), "no record was rejected");
+}
+
+/// Goal: a script may be started before its registry: ASSERT SCHEMA waits for it.
+#[test]
+fn an_assertion_waits_for_the_registry() {
+    let setup = Setup::new();
+    let _broker = setup.start();
+    let gate = Gate::to(setup.registry);
+    setup.register("orders-value", super::avro(super::ID));
+    gate.close();
+    let assert = |timeout: &str| {
+        let sql = format!("ASSERT SCHEMA SUBJECT 'orders-value' TIMEOUT {timeout};");
+        let mut shell = command(&setup, gate.address, "look");
+        shell.args(["-e", &sql]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let ended = assert("1 MILLISECOND").wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success() && told.contains("\"schema.registry.url\""), "{told}");
+
+    let before = gate.refused();
+    let waiting = assert("60 SECONDS");
+    let begun = Instant::now();
+    while gate.refused() == before {
+        assert!(begun.elapsed() < WAIT_MAX, "the assertion asks the registry");
+        std::thread::sleep(PAUSE);
+    }
+    gate.open();
+    let ended = waiting.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success() && told.contains("as asserted"), "{told}{}", String::from_utf8_lossy(&ended.stderr));
 }
 
 fn counted(look: &impl Fn(&str) -> String) -> usize {
