@@ -31,7 +31,6 @@ mod registry;
 mod settings;
 mod subject;
 mod tls;
-mod unknown;
 mod wire;
 
 pub use error::{Attempt, Missing, RegistryError, SettingsError};

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use headwater_formats::schema::{Reference, Schema, SchemaId};
 use parking_lot::Mutex;
@@ -16,7 +15,6 @@ use crate::http::{Call, Http};
 use crate::level::Level;
 use crate::settings::Settings;
 use crate::subject::{NewSchema, Registered, SubjectVersion};
-use crate::unknown::Unknown;
 use crate::wire::{
     CompatibilityBody, IdBody, LevelBody, NewBody, NewLevelBody, ReferenceBody, SchemaBody, VersionBody,
 };
@@ -36,7 +34,6 @@ pub struct Registry {
     http: Http,
     by_id: Flight<SchemaId, Arc<Schema>>,
     by_version: Flight<(String, u32), Arc<VersionBody>>,
-    unknown: Unknown,
 }
 
 /// What one schema refers to, by subject and version.
@@ -85,7 +82,6 @@ impl Registry {
             http: Http::new(settings)?,
             by_id: Flight::new(SCHEMAS_MAX),
             by_version: Flight::new(SCHEMAS_MAX),
-            unknown: Unknown::default(),
         })
     }
 
@@ -105,22 +101,6 @@ impl Registry {
             self.resolve(&body).await
         };
         self.by_id.get_or_fetch(id, fetch).await
-    }
-
-    /// The schema with this id, which is in front of a record. That there is none is remembered for some seconds.
-    ///
-    /// # Errors
-    /// [`RegistryError::NotFound`] if there is no such id.
-    pub async fn schema_of_records(&self, id: SchemaId) -> Result<Arc<Schema>, RegistryError> {
-        let known = self.known_schema(id).map(Ok);
-        if let Some(known) = known.or_else(|| self.unknown.get(id, Instant::now()).map(Err)) {
-            return known;
-        }
-        let found = self.schema(id).await;
-        if let Err(error @ RegistryError::NotFound { .. }) = &found {
-            self.unknown.add(id, Instant::now(), error.clone());
-        }
-        found
     }
 
     /// The schema with this id, if it is remembered.
@@ -175,10 +155,7 @@ impl Registry {
         let path = ["subjects", subject, "versions"];
         let call = Call::post(&path, "", to_json(&NewBody::from(new)));
         match self.http.call::<IdBody>(call).await {
-            Ok(body) => {
-                self.unknown.forget(body.id);
-                Ok(body.id)
-            }
+            Ok(body) => Ok(body.id),
             Err(RegistryError::Incompatible { messages }) => Err(self.explained(subject, new, messages).await),
             Err(error) => Err(error),
         }

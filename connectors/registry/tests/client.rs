@@ -132,19 +132,6 @@ async fn failures_are_not_remembered() {
     registry.schema(1).await.expect("the second answer");
 }
 
-#[tokio::test]
-async fn unknown_ids_of_records_are_remembered_for_a_while() {
-    let server = learning().await;
-    let registry = connect(&server.url());
-    for _ in 0..3 {
-        registry.schema_of_records(1).await.expect_err("the first answer");
-    }
-    assert_eq!(server.requests().len(), 1);
-    // Whoever asks for it by name is not answered from memory, and then it is known to all.
-    registry.schema(1).await.expect("the second answer");
-    assert!(registry.known_schema(1).is_some());
-}
-
 /// Java's registries have ids of 32 bits with a sign, and answer to larger ones as if the path were wrong.
 #[tokio::test]
 async fn ids_that_no_registry_has_are_not_asked_for() {

@@ -23,12 +23,6 @@ pub trait Schemas: fmt::Debug + Send + Sync {
     /// The schema with this id, with all that it refers to. Known ids need no request.
     fn schema(&self, id: SchemaId) -> Result<Arc<Schema>, RegistryError>;
 
-    /// The same for an id in front of records, among which are bytes that are not an id: that there is none may be remembered for
-    /// some seconds.
-    fn schema_of_records(&self, id: SchemaId) -> Result<Arc<Schema>, RegistryError> {
-        self.schema(id)
-    }
-
     /// The latest version of a subject.
     fn latest(&self, subject: &str) -> Result<Registered, RegistryError>;
 
@@ -38,7 +32,8 @@ pub trait Schemas: fmt::Debug + Send + Sync {
     /// Whether a version of a subject is the schema with this id. False if there is no such subject.
     fn has(&self, subject: &str, id: SchemaId) -> Result<bool, RegistryError>;
 
-    /// Deletes a subject for good. One that does not exist is not an error.
+    /// Deletes a subject; its schemas can still be read by their ids, since copies of its records may be elsewhere. One that does
+    /// not exist is not an error.
     fn delete(&self, subject: &str) -> Result<(), RegistryError>;
 }
 
@@ -79,7 +74,7 @@ pub fn teach(decoder: &mut RecordDecoder, raw: &RawBatch, schemas: &dyn Schemas)
 
 /// The schema with this id of a record, or the reason why there is none. Fails if the registry cannot be asked now.
 pub fn found(schemas: &dyn Schemas, id: SchemaId) -> Result<Result<Arc<Schema>, String>, RegistryError> {
-    match schemas.schema_of_records(id) {
+    match schemas.schema(id) {
         Ok(schema) => Ok(Ok(schema)),
         Err(error @ (RegistryError::NotFound { .. } | RegistryError::Invalid { .. })) => {
             Ok(Err(format!("the schema registry has no usable schema {id}: {error}")))

@@ -40,13 +40,6 @@ impl Schemas for RemoteSchemas {
         }
     }
 
-    fn schema_of_records(&self, id: SchemaId) -> Result<Arc<Schema>, RegistryError> {
-        match self.registry.known_schema(id) {
-            Some(schema) => Ok(schema),
-            None => self.wait(self.registry.schema_of_records(id)),
-        }
-    }
-
     fn latest(&self, subject: &str) -> Result<Registered, RegistryError> {
         self.wait(self.registry.latest(subject))
     }
@@ -71,12 +64,9 @@ impl Schemas for RemoteSchemas {
     }
 
     fn delete(&self, subject: &str) -> Result<(), RegistryError> {
-        for how in [Deletion::Soft, Deletion::Permanent] {
-            match self.wait(self.registry.delete_subject(subject, how)) {
-                Ok(_) | Err(RegistryError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
+        match self.wait(self.registry.delete_subject(subject, Deletion::Soft)) {
+            Ok(_) | Err(RegistryError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 }

@@ -20,6 +20,9 @@ use super::properties::{self, SchemaProperties, SourceProperties};
 const ROWKEY: &str = "ROWKEY";
 /// The name of the only column of a value whose schema is not a record.
 const ROWVAL: &str = "ROWVAL";
+/// The advice for a schema that is given in the statement.
+const ONE_FILE: &str = "A schema in a statement is one file, which can import those that come with Protobuf. Put all messages into it, or \
+                        register the files.";
 /// How many parts of a schema that have no column are named.
 const DROPPED_SHOWN_MAX: usize = 10;
 
@@ -255,12 +258,19 @@ impl Given {
         Diagnostic::new(FORMAT, message).at(self.span)
     }
 
+    /// Whether it may refer to other files.
+    fn imports(&self) -> bool {
+        self.schema.kind == SchemaKind::Protobuf && self.schema.text.contains("import")
+    }
+
     fn infer(&self, side: &Sides<'_>, envelope: Envelope) -> Result<Inferred, Diagnostic> {
         let names = if self.is_own { Names::AsWritten } else { Names::Upper };
         let bare_name = if side.side == Side::Key { ROWKEY } else { ROWVAL };
         let full_name = side.schema.full_name.as_ref().map(|name| name.value.as_str());
         let refuse = |why: String| {
-            Diagnostic::new(FORMAT, format!("the schema of the {} cannot be used: {why}", side.side)).at(self.span)
+            let message = format!("the schema of the {} cannot be used: {why}", side.side);
+            let error = Diagnostic::new(FORMAT, message).at(self.span);
+            if self.id.is_none() && self.imports() { error.hint(ONE_FILE) } else { error }
         };
         let inferred = infer(&self.schema, full_name, names, bare_name).map_err(refuse)?;
         match (envelope, side.side) {

@@ -13,7 +13,7 @@ use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, Int64Type};
 use headwater_expression::{Evaluator, to_column_type};
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
-use headwater_formats::format::{BadRow, Layout};
+use headwater_formats::format::{BadRow, Envelope, Layout};
 use headwater_formats::record::{OutBatch, headers_type};
 use headwater_language::catalog::{Catalog, owner_of};
 use headwater_language::config::Settings;
@@ -40,6 +40,7 @@ pub(crate) async fn run(insert: &ast::InsertValues, context: &mut Context<'_>) -
     check_target(&source, insert.target.span)?;
     let columns = target_columns(&source, insert)?;
     let table = evaluate(&catalog, context.settings(), insert, &columns)?;
+    schemas::check_written(&source, insert.target.span)?;
     let source = schemas::register(SourceDef::clone(&source), Register::Inserted, insert.target.span, context).await?;
     let batch = encode(&source, &table, insert)?;
     let (writer, rows) = (context.process.writer().clone(), insert.rows.len());
@@ -58,6 +59,9 @@ fn check_target(source: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
     }
     if source.window.is_some() {
         return refuse("its keys are windowed");
+    }
+    if source.value.envelope != Envelope::Bare {
+        return refuse("change events of Debezium can be read, but not written");
     }
     if source.columns.iter().find(headers).is_some() {
         return refuse("it has header columns, which cannot be written");

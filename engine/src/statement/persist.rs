@@ -27,6 +27,7 @@ pub(super) async fn persist(
     let source = definition.as_ref().map(|definition| Box::new(definition.source.clone()));
     let (dead_letters, input) = (query.dlq_topic.clone(), query.topology.source().topic.clone());
     dry_run(&catalog, &CatalogChange::DefineQuery { source, query: Box::new(query.clone()), replace }, span)?;
+    query.topology.sink().map_or(Ok(()), |sink| schemas::check_written(sink, span))?;
     let sink = query.topology.sink().filter(|sink| schemas::registers(sink, Register::All)).cloned();
     if let Some(sink) = sink {
         // A topic that is not described is made like the input.

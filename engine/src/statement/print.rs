@@ -138,7 +138,7 @@ impl Printer {
         Some(())
     }
 
-    /// The lines of one record: first the detected formats if they have changed, then the record itself.
+    /// The lines of one record: first what is new, such as the detected formats, then the record itself.
     fn record(&mut self, batch: &RawBatch, row: usize) -> Vec<String> {
         use arrow::array::Array;
         let payload = |column: &Option<arrow::array::BinaryArray>| {
@@ -150,8 +150,8 @@ impl Printer {
         let keys = self.keys.learn(key.as_deref(), key_shown.as_ref().map(|(format, _)| *format));
         let values = self.values.learn(value.as_deref(), value_shown.as_ref().map(|(format, _)| *format));
         let news = [("Key format", keys), ("Value format", values)];
-        let mut lines: Vec<String> =
-            news.into_iter().filter_map(|(what, is)| is.map(|is| format!("{what}: {is}"))).collect();
+        let news = news.into_iter().filter_map(|(what, is)| is.map(|is| format!("{what}: {is}")));
+        let mut lines: Vec<String> = self.registered.failure().into_iter().chain(news).collect();
         let rowtime = rowtime(batch.timestamps_ms[row]);
         let key = key_shown.map_or_else(|| self.keys.show(key.as_deref()), |(_, json)| json);
         let value = value_shown.map_or_else(|| self.values.show(value.as_deref()), |(_, json)| json);

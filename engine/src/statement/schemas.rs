@@ -72,6 +72,17 @@ pub(super) async fn register(
     blocking(move || register_sides(source, which, span, schemas.as_ref())).await?
 }
 
+/// Fails if records of these columns cannot be written with the schemas that are given for them.
+pub(super) fn check_written(source: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
+    let given = sides(source).into_iter().filter(|(_, def, _)| def.schema.is_some());
+    let refusal = |(_, def, role): (Side, &SideDef, ColumnRole)| {
+        let encoder = source.format_of(def, &role).and_then(|format| format.encoder(&source.layout(def, &role)));
+        encoder.err().map(|error| format_refusal(&error).at(span))
+    };
+    let errors: Vec<_> = given.filter_map(refusal).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
 /// Whether [`register`] has anything to do.
 pub(super) fn registers(source: &SourceDef, which: Register) -> bool {
     !unregistered(source).is_empty() || (which != Register::Missing && !given(source).is_empty())

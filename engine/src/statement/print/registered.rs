@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array as _, BinaryArray};
-use headwater_connectors::schemas::Schemas;
+use headwater_connectors::schemas::{RegistryError, Schemas};
 use headwater_formats::format::{Decoder, Encoder, FormatKind, HEADER_LEN, Layout, Names, infer_of_payload, schema_id};
 use headwater_formats::schema::{Schema, SchemaId, SchemaKind};
 use serde::de::IgnoredAny;
@@ -12,10 +13,26 @@ use serde::de::IgnoredAny;
 /// The number of schemas that are remembered; payloads that only look as if they had one do not fill the memory.
 const SCHEMAS_MAX: usize = 10_000;
 
+/// How long the registry is not asked for what it did not have.
+const MISSING_FOR: Duration = Duration::from_secs(1);
+/// How long a registry that failed is not asked at all.
+const AWAY_FOR: Duration = Duration::from_secs(10);
+
 /// Shows payloads by their schemas.
 pub struct Registered {
     schemas: Arc<dyn Schemas>,
-    printers: HashMap<SchemaId, Option<Printer>>,
+    known: HashMap<SchemaId, Known>,
+    /// When the registry failed last.
+    failed: Option<Instant>,
+    /// Its first failure, until somebody is told.
+    failure: Option<RegistryError>,
+}
+
+/// What is known of an id.
+enum Known {
+    Printer(Printer),
+    /// The registry did not have it then, or has something that cannot be shown.
+    Missing(Instant),
 }
 
 /// How the payloads of one schema are shown.
@@ -37,26 +54,52 @@ struct Decoded {
 impl Registered {
     /// Shows payloads by schemas that are known here.
     pub fn new(schemas: Arc<dyn Schemas>) -> Self {
-        Self { schemas, printers: HashMap::new() }
+        Self { schemas, known: HashMap::new(), failed: None, failure: None }
     }
 
     /// The format of a payload, and its value as JSON. `None` if no schema is in front of it, or if it is not written with it.
     /// Blocks.
     pub fn show(&mut self, payload: &[u8]) -> Option<(FormatKind, String)> {
         let id = schema_id(payload)?;
-        if !self.printers.contains_key(&id) {
-            if self.printers.len() >= SCHEMAS_MAX {
-                return None;
-            }
-            // A registry that cannot be asked now is asked again for the next payload.
-            let printer = match self.schemas.schema_of_records(id) {
-                Ok(schema) => Some(Printer { id, schema, last: None }),
-                Err(error) if error.is_retryable() => return None,
-                Err(_) => None,
-            };
-            self.printers.insert(id, printer);
+        if !self.is_known(id) && (self.known.len() < SCHEMAS_MAX || self.known.contains_key(&id)) {
+            self.ask(id);
         }
-        self.printers.get_mut(&id)?.as_mut()?.show(payload)
+        match self.known.get_mut(&id)? {
+            Known::Printer(printer) => printer.show(payload),
+            Known::Missing(_) => None,
+        }
+    }
+
+    /// Why payloads are not shown by their schemas, once.
+    pub fn failure(&mut self) -> Option<String> {
+        let error = self.failure.take()?;
+        let setting = error.setting().map(|setting| format!(" (setting \"{setting}\")")).unwrap_or_default();
+        Some(format!("warning: payloads are not shown by their schemas: {error}{setting}"))
+    }
+
+    fn is_known(&self, id: SchemaId) -> bool {
+        match self.known.get(&id) {
+            Some(Known::Printer(_)) => true,
+            Some(Known::Missing(since)) => since.elapsed() < MISSING_FOR,
+            None => false,
+        }
+    }
+
+    fn ask(&mut self, id: SchemaId) {
+        if self.failed.is_some_and(|since| since.elapsed() < AWAY_FOR) {
+            return;
+        }
+        match self.schemas.schema(id) {
+            Ok(schema) => drop(self.known.insert(id, Known::Printer(Printer { id, schema, last: None }))),
+            Err(RegistryError::NotFound { .. } | RegistryError::Invalid { .. } | RegistryError::NotGiven) => {
+                self.known.insert(id, Known::Missing(Instant::now()));
+            }
+            Err(error) => {
+                if self.failed.replace(Instant::now()).is_none() {
+                    self.failure = Some(error);
+                }
+            }
+        }
     }
 }
 
@@ -92,5 +135,58 @@ impl Decoded {
         let json = self.encoder.encode(&decoded.columns, 1, None).payloads;
         let is_good = decoded.bad.is_empty() && json.is_valid(0);
         is_good.then(|| (self.format, String::from_utf8_lossy(json.value(0)).into_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use headwater_connectors::schemas::{NewSchema, Registered as Version};
+
+    use super::*;
+
+    /// A registry that is away, and counts how often it was asked.
+    #[derive(Debug, Default)]
+    struct Away(AtomicUsize);
+
+    fn away<T>() -> Result<T, RegistryError> {
+        Err(RegistryError::Unavailable { attempts: Vec::new(), setting: "schema.registry.url" })
+    }
+
+    impl Schemas for Away {
+        fn schema(&self, _: SchemaId) -> Result<Arc<Schema>, RegistryError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            away()
+        }
+
+        fn latest(&self, _: &str) -> Result<Version, RegistryError> {
+            away()
+        }
+
+        fn register(&self, _: &str, _: &NewSchema) -> Result<SchemaId, RegistryError> {
+            away()
+        }
+
+        fn has(&self, _: &str, _: SchemaId) -> Result<bool, RegistryError> {
+            away()
+        }
+
+        fn delete(&self, _: &str) -> Result<(), RegistryError> {
+            away()
+        }
+    }
+
+    #[test]
+    fn a_registry_that_is_away_is_said_once_and_not_asked_for_each_record() {
+        let schemas = Arc::new(Away::default());
+        let mut registered = Registered::new(schemas.clone());
+        for id in 1..=3 {
+            assert_eq!(registered.show(&[0, 0, 0, 0, id, 2]), None);
+        }
+        assert_eq!(schemas.0.load(Ordering::Relaxed), 1);
+        let told = registered.failure().expect("it failed");
+        assert!(told.contains("could not reach") && told.contains("schema.registry.url"), "{told}");
+        assert_eq!(registered.failure(), None);
     }
 }
