@@ -21,7 +21,7 @@ use tokio_openssl::SslStream;
 use url::Url;
 
 use crate::error::SettingsError;
-use crate::settings::{CA, Settings, TlsFiles, URL};
+use crate::settings::{CA, CERTIFICATE, Settings, TlsFiles, URL};
 use crate::tls;
 
 /// How large an answer may be, in bytes.
@@ -69,7 +69,7 @@ impl Connector {
         let stream = timeout(self.connect_timeout, self.connect(url)).await;
         let stream = stream.map_err(|_| late(self.connect_timeout, "connection"))??;
         let answer = timeout(self.request_timeout, converse(stream, request)).await;
-        answer.map_err(|_| late(self.request_timeout, "answer"))?.map_err(Failure::at_url)
+        answer.map_err(|_| late(self.request_timeout, "answer"))?.map_err(Failure::of_peer)
     }
 
     async fn connect(&self, url: &Url) -> Result<Box<dyn Stream>, Failure> {
@@ -102,20 +102,27 @@ impl Failure {
         Self { reason: reason.into(), setting: URL }
     }
 
+    /// One that the other side may have caused: with TLS 1.3 it refuses certificates after the handshake.
+    fn of_peer(reason: String) -> Self {
+        let refused =
+            ["certificate required", "bad certificate", "unknown ca"].iter().any(|words| reason.contains(words));
+        Self { reason, setting: if refused { CERTIFICATE } else { URL } }
+    }
+
     fn in_handshake(stream: &SslStream<TcpStream>, error: &openssl::ssl::Error) -> Self {
         let verified = stream.ssl().verify_result();
         if verified != openssl::x509::X509VerifyResult::OK {
             let reason = format!("TLS handshake failed: the certificate could not be verified: {verified}");
             return Self { reason, setting: CA };
         }
-        Self::at_url(format!("TLS handshake failed: {error}"))
+        Self::of_peer(format!("TLS handshake failed: {error}"))
     }
 }
 
 async fn converse(stream: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Result<Answer, String> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| with_causes(&error))?;
     let exchange = async {
-        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let response = sender.send_request(request).await.map_err(|error| with_causes(&error))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| format!("could not read the answer: {error}"))?.to_bytes();
@@ -127,6 +134,12 @@ async fn converse(stream: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Res
         answer = &mut exchange => answer,
         _ = connection => exchange.await,
     }
+}
+
+/// An error with what is behind it.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 /// The usual words for the usual failures, without Rust's "(os error 111)".

@@ -76,17 +76,24 @@ impl Http {
 
     /// Sends a request and reads the answer.
     pub(crate) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, RegistryError> {
-        let mut attempts = Vec::new();
+        let (mut attempts, mut odd) = (Vec::new(), None);
         let mut setting = URL;
         let first = self.preferred.load(Ordering::Relaxed);
         for i in (0..self.urls.len()).map(|i| (first + i) % self.urls.len()) {
             let url = &self.urls[i];
             let failure = match self.ask(url, &call).await {
                 Ok(answer) => match unable(&answer) {
-                    None => {
-                        self.preferred.store(i, Ordering::Relaxed);
-                        return self.read(url, &answer);
-                    }
+                    None => match self.read(url, &answer) {
+                        // It may be no registry, and another one is.
+                        Err(error @ RegistryError::Other { .. }) => {
+                            odd.get_or_insert(error);
+                            continue;
+                        }
+                        answer => {
+                            self.preferred.store(i, Ordering::Relaxed);
+                            return answer;
+                        }
+                    },
                     Some(reason) => Failure { reason, setting: URL },
                 },
                 Err(failure) => failure,
@@ -95,7 +102,7 @@ impl Http {
             setting = failure.setting;
             attempts.push(Attempt { url: shown(url), reason: failure.reason });
         }
-        Err(RegistryError::Unavailable { attempts, setting })
+        Err(odd.unwrap_or(RegistryError::Unavailable { attempts, setting }))
     }
 
     async fn ask(&self, url: &Url, call: &Call<'_>) -> Result<Answer, Failure> {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use headwater_formats::schema::{Reference, Schema, SchemaId};
+use headwater_formats::schema::{Reference, Schema, SchemaId, SchemaKind};
 use parking_lot::Mutex;
 
 use crate::error::{Missing, RegistryError, SettingsError};
@@ -78,11 +78,7 @@ impl Registry {
     /// # Errors
     /// A file with certificates or a key could not be used, or credentials cannot be sent.
     pub fn connect(settings: Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            http: Http::new(settings)?,
-            by_id: Flight::new(SCHEMAS_MAX),
-            by_version: Flight::new(SCHEMAS_MAX),
-        })
+        Ok(Self { http: Http::new(settings)?, by_id: Flight::new(SCHEMAS_MAX), by_version: Flight::new(SCHEMAS_MAX) })
     }
 
     /// The schema with this id, with all that it refers to. One request is sent however many ask at once, and none if
@@ -101,6 +97,16 @@ impl Registry {
             self.resolve(&body).await
         };
         self.by_id.get_or_fetch(id, fetch).await
+    }
+
+    /// What was sent to register the schema with this id.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] if there is no such id.
+    pub async fn as_registered(&self, id: SchemaId) -> Result<NewSchema, RegistryError> {
+        let body: SchemaBody = self.http.call(Call::get(&["schemas", "ids", &id.to_string()], "")).await?;
+        let references = places(&body);
+        Ok(NewSchema { kind: kind_of(&body)?, text: body.schema, references })
     }
 
     /// The schema with this id, if it is remembered.
@@ -279,7 +285,7 @@ impl Registry {
         found: &Found,
         depth: usize,
     ) -> Result<Arc<Schema>, RegistryError> {
-        let kind = body.kind().map_err(|name| unsupported(format!("a schema is of the unknown kind \"{name}\"")))?;
+        let kind = kind_of(body)?;
         let mut references = Vec::new();
         for SubjectVersion { name, subject, version } in places(body) {
             if depth >= REFERENCE_DEPTH_MAX || found.lock().len() >= REFERENCES_MAX {
@@ -311,6 +317,11 @@ impl Registry {
         };
         self.by_version.get_or_fetch(place.clone(), fetch).await
     }
+}
+
+/// The language of a schema. Fails if it is one that this version does not know.
+fn kind_of(body: &SchemaBody) -> Result<SchemaKind, RegistryError> {
+    body.kind().map_err(|name| unsupported(format!("a schema is of the unknown kind \"{name}\"")))
 }
 
 fn places(body: &SchemaBody) -> Vec<SubjectVersion> {

@@ -145,6 +145,18 @@ async fn ids_that_no_registry_has_are_not_asked_for() {
 }
 
 #[tokio::test]
+async fn what_is_no_registry_is_passed_over() {
+    let up = Canned::start(|_| (200, r#"["a"]"#.to_owned())).await;
+    for (status, page) in [(200, "<html>a page</html>"), (404, "<html>none</html>"), (500, "oops")] {
+        let odd = Canned::start(move |_| (status, page.to_owned())).await;
+        let registry = connect(&format!("{},{}", odd.url(), up.url()));
+        assert_eq!(registry.subjects().await, Ok(vec!["a".to_owned()]), "{status} {page}");
+        let error = connect(&odd.url()).subjects().await.expect_err("that is not a registry");
+        assert!(matches!(error, RegistryError::Other { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn registries_are_tried_in_turn() {
     let up = Canned::start(|_| (200, r#"["a"]"#.to_owned())).await;
     let ill = Canned::start(|_| (503, "try later".to_owned())).await;

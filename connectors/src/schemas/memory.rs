@@ -40,6 +40,14 @@ impl Kept {
         self.schemas.get(index(id)).filter(|(schema, _)| !schema.text.is_empty())
     }
 
+    /// Makes a schema a version of a subject, unless it is one.
+    fn add_version(&mut self, subject: &str, id: SchemaId) {
+        let versions = self.subjects.entry(subject.to_owned()).or_default();
+        if !versions.contains(&id) {
+            versions.push(id);
+        }
+    }
+
     fn version(&self, subject: &str, version: u32) -> Result<Registered, RegistryError> {
         let ids = self.subjects.get(subject).ok_or_else(|| missing(Missing::Subject, subject))?;
         let id = ids.get(index(version)).ok_or_else(|| missing(Missing::Version, subject))?;
@@ -79,10 +87,14 @@ impl Schemas for MemorySchemas {
             kept.schemas.len() - 1
         });
         let id = at as SchemaId + 1;
-        let versions = kept.subjects.entry(subject.to_owned()).or_default();
-        if !versions.contains(&id) {
-            versions.push(id);
-        }
+        kept.add_version(subject, id);
+        Ok(id)
+    }
+
+    fn register_again(&self, subject: &str, id: SchemaId) -> Result<SchemaId, RegistryError> {
+        let mut kept = self.0.lock();
+        kept.at(id).ok_or_else(|| missing(Missing::Schema, &id.to_string()))?;
+        kept.add_version(subject, id);
         Ok(id)
     }
 

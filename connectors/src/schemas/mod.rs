@@ -29,6 +29,9 @@ pub trait Schemas: fmt::Debug + Send + Sync {
     /// Registers a schema under a subject, or finds that it is.
     fn register(&self, subject: &str, new: &NewSchema) -> Result<SchemaId, RegistryError>;
 
+    /// Registers the schema with this id, and all that it refers to, under another subject.
+    fn register_again(&self, subject: &str, id: SchemaId) -> Result<SchemaId, RegistryError>;
+
     /// Whether a version of a subject is the schema with this id. False if there is no such subject.
     fn has(&self, subject: &str, id: SchemaId) -> Result<bool, RegistryError>;
 
@@ -51,6 +54,10 @@ impl Schemas for NoSchemas {
     }
 
     fn register(&self, _: &str, _: &NewSchema) -> Result<SchemaId, RegistryError> {
+        Err(RegistryError::NotGiven)
+    }
+
+    fn register_again(&self, _: &str, _: SchemaId) -> Result<SchemaId, RegistryError> {
         Err(RegistryError::NotGiven)
     }
 

@@ -48,6 +48,13 @@ impl Schemas for RemoteSchemas {
         self.wait(self.registry.register(subject, new))
     }
 
+    fn register_again(&self, subject: &str, id: SchemaId) -> Result<SchemaId, RegistryError> {
+        self.wait(async {
+            let schema = self.registry.as_registered(id).await?;
+            self.registry.register(subject, &schema).await
+        })
+    }
+
     fn has(&self, subject: &str, id: SchemaId) -> Result<bool, RegistryError> {
         let has = async {
             for version in self.registry.versions(subject).await? {

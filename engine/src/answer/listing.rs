@@ -30,6 +30,9 @@ pub struct TopicListing {
     /// Offsets from start to end of all partitions together, including those of transaction markers and compacted records;
     /// `None` without EXTENDED.
     pub offsets: Option<i64>,
+    /// The formats of its keys and values, as a stream or table declares them, or else by their registered schemas; empty where
+    /// neither says it. `None` without EXTENDED.
+    pub formats: Option<[String; 2]>,
 }
 
 /// A named type in SHOW TYPES.

@@ -145,11 +145,11 @@ pub(super) fn described(source: &SourceDef, schemas: &dyn Schemas) -> Vec<Schema
     have_schemas.map(description).collect()
 }
 
-/// The sides that are written with a schema that was given by its id, and that refers to no other.
+/// The sides that are written with a schema that was given by its id.
 fn given(source: &SourceDef) -> Vec<(Side, SchemaId, Arc<Schema>)> {
     let given = sides(source).into_iter().filter_map(|(side, def, _)| {
         let writer = def.schema.as_ref()?;
-        writer.schema.references.is_empty().then_some((side, writer.id?, writer.schema.clone()))
+        Some((side, writer.id?, writer.schema.clone()))
     });
     given.collect()
 }
@@ -180,6 +180,8 @@ fn register_sides(
                 Side::Key => source.key.schema = schema,
                 Side::Value => source.value.schema = schema,
             },
+            // The registry would say nothing else of the next side.
+            Err(error) if error.unreachable => return Err(vec![error]),
             Err(error) => errors.push(error),
         }
     }
@@ -197,8 +199,8 @@ fn register_given(
     if schemas.has(&name, id).map_err(|error| failed(&error, &format, span))? {
         return Ok(());
     }
-    let new = NewSchema::new(schema.kind, schema.text.as_ref());
-    schemas.register(&name, &new).map(drop).map_err(|error| refused(error, &name, &schema, (side, &format), span))
+    let again = schemas.register_again(&name, id);
+    again.map(drop).map_err(|error| refused(error, &name, &schema, (side, &format), span))
 }
 
 /// Both sides, with the role of their columns.

@@ -98,7 +98,8 @@ async fn a_certificate_must_be_signed_and_for_the_host() {
 async fn a_registry_may_want_a_certificate() {
     let setup = Setup::start("localhost", true).await;
     let (ca, certificate, key) = (setup.file("ca.pem"), setup.file("client.pem"), setup.file("client.key"));
-    setup.subjects(&[(CA, &ca)]).await.expect_err("it shows none");
+    let error = setup.subjects(&[(CA, &ca)]).await.expect_err("it shows none");
+    assert_eq!(error.setting(), Some("schema.registry.ssl.certificate.location"), "{error}");
     assert_eq!(setup.subjects(&[(CA, &ca), (CERTIFICATE, &certificate), (KEY, &key)]).await, Ok(vec![]));
     let password = ("schema.registry.ssl.key.password", Path::new("secret"));
     let secret = setup.file("secret.key");

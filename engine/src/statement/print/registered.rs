@@ -168,6 +168,10 @@ mod tests {
             away()
         }
 
+        fn register_again(&self, _: &str, _: SchemaId) -> Result<SchemaId, RegistryError> {
+            away()
+        }
+
         fn has(&self, _: &str, _: SchemaId) -> Result<bool, RegistryError> {
             away()
         }

@@ -1,7 +1,15 @@
 //! SHOW TOPICS.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use headwater_connectors::schemas::{RegistryError, Schemas};
 use headwater_connectors::transport::{Admin, Isolation, TopicInfo, TransportError};
+use headwater_formats::format::FormatKind;
+use headwater_formats::record::Side;
+use headwater_language::catalog::Catalog;
 use headwater_language::diagnostic::Diagnostic;
+use headwater_planner::schemas::subject;
 
 use super::super::Context;
 use crate::answer::{Facts, TopicListing};
@@ -10,19 +18,21 @@ use crate::runtime::{OWN_TOPICS, blocking, refused};
 /// Topics that only SHOW ALL TOPICS lists.
 const HIDDEN: [&str; 4] = [OWN_TOPICS, "_confluent", "__", "_schemas"];
 
-/// Lists the topics of the cluster; with `extended`, with their sizes.
+/// Lists the topics of the cluster; with `extended`, with their sizes and formats.
 pub(super) async fn run(all: bool, extended: bool, context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {
     let transport = context.process.transport().clone();
-    let topics = blocking(move || listed(transport.admin(), all, extended)).await?.map_err(refused)?;
+    let formats = if extended { Some(Formats::new(&*context.catalog().await?, transport.schemas())) } else { None };
+    let topics = blocking(move || listed(transport.admin(), all, formats)).await?.map_err(refused)?;
     Ok(Facts::Topics { topics, extended })
 }
 
 /// Blocks.
-fn listed(admin: &dyn Admin, all: bool, extended: bool) -> Result<Vec<TopicListing>, TransportError> {
+fn listed(admin: &dyn Admin, all: bool, mut formats: Option<Formats>) -> Result<Vec<TopicListing>, TransportError> {
     let is_hidden = |topic: &TopicInfo| HIDDEN.iter().any(|hidden| topic.name.starts_with(hidden));
     let listing = |TopicInfo { name, partitions, replicas }| {
-        let offsets = if extended { Some(offsets(admin, &name)?) } else { None };
-        Ok(TopicListing { name, partitions, replicas, offsets })
+        let offsets = if formats.is_some() { Some(offsets(admin, &name)?) } else { None };
+        let formats = formats.as_mut().map(|formats| formats.of(&name));
+        Ok(TopicListing { name, partitions, replicas, offsets, formats })
     };
     admin.topics()?.into_iter().filter(|topic| all || !is_hidden(topic)).map(listing).collect()
 }
@@ -30,4 +40,46 @@ fn listed(admin: &dyn Admin, all: bool, extended: bool) -> Result<Vec<TopicListi
 fn offsets(admin: &dyn Admin, topic: &str) -> Result<i64, TransportError> {
     let marks = admin.watermarks(topic, Isolation::ReadUncommitted)?;
     Ok(marks.iter().map(|marks| marks.end - marks.start).sum())
+}
+
+/// What is known of the formats of topics.
+struct Formats {
+    /// The formats of key and value that a stream or table declares.
+    declared: HashMap<String, [String; 2]>,
+    schemas: Arc<dyn Schemas>,
+    /// Whether the registry has failed; then it is not asked for every other topic.
+    is_away: bool,
+}
+
+impl Formats {
+    fn new(catalog: &Catalog, schemas: Arc<dyn Schemas>) -> Self {
+        let formats = catalog.sources().map(|source| {
+            let formats = [&source.key, &source.value].map(|side| side.format.clone());
+            (source.topic.clone(), formats)
+        });
+        Self { declared: formats.collect(), schemas, is_away: false }
+    }
+
+    fn of(&mut self, topic: &str) -> [String; 2] {
+        match self.declared.get(topic) {
+            Some(declared) => declared.clone(),
+            None => [Side::Key, Side::Value].map(|side| self.registered(topic, side)),
+        }
+    }
+
+    fn registered(&mut self, topic: &str, side: Side) -> String {
+        if self.is_away {
+            return String::new();
+        }
+        match self.schemas.latest(&subject(topic, side)) {
+            Ok(found) => {
+                let has_kind = |format: &FormatKind| format.schema_kind() == Some(found.schema.kind);
+                FormatKind::ALL.into_iter().find(has_kind).map(|format| format.to_string()).unwrap_or_default()
+            }
+            Err(error) => {
+                self.is_away = !matches!(error, RegistryError::NotFound { .. });
+                String::new()
+            }
+        }
+    }
 }
