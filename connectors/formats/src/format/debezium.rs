@@ -6,6 +6,9 @@
 //! either may be in {"schema": {…}, "payload": …}, as Kafka Connect's JSON converter writes by default
 //! ```
 //!
+//! In JSON a TIMESTAMP and a TIME are also read from texts in ISO 8601 with an offset: that is how Debezium writes times
+//! with a zone.
+//!
 //! Apart from the formats, because an envelope is read the same way whatever it is written in. Semantics: Debezium's documentation
 //! of change events; `r` (snapshot), `c` and `u` have a row, `d` has none, `t` (truncate) and `m` (message) belong to no row.
 
@@ -201,8 +204,9 @@ fn merged<T>(mut first: Vec<T>, second: Vec<T>, row: impl Fn(&T) -> usize) -> Ve
 #[cfg(test)]
 mod tests {
     use super::super::FormatKind;
-    use super::super::testing::show;
+    use super::super::testing::{TIME, TIMESTAMP, decode as decode_one, show};
     use super::*;
+    use crate::schema::{SchemaKind, WriterSchema};
 
     fn layout(envelope: Envelope) -> Layout {
         Layout { envelope, ..Layout::of(vec![nullable("ID", DataType::Int32), nullable("NAME", DataType::Utf8)]) }
@@ -237,6 +241,36 @@ mod tests {
         let bad: Vec<_> = decoded.bad.iter().map(|bad| bad.row).collect();
         assert_eq!(bad, [5, 6, 7]);
         assert_eq!(decoded.bad[0].reason, "the change event has the operation \"t\", which belongs to no row");
+    }
+
+    /// Elsewhere JSON has numbers for times.
+    #[test]
+    fn times_with_a_zone_are_read_from_texts() {
+        let fields = vec![nullable("TS", TIMESTAMP), nullable("T", TIME), nullable("N", DataType::Int32)];
+        let bare = Layout::of(fields);
+        let text = r#"{"type": "object"}"#;
+        let schema = Arc::new(Schema { kind: SchemaKind::Json, text: text.into(), references: Vec::new() });
+        let writer = Arc::new(WriterSchema { id: None, schema, full_name: None });
+        let times = r#"{"ts": "2024-02-29T10:11:12.123456+02:00", "t": "01:00:00+02:00", "n": 1}"#;
+        let refused = "$.AFTER.TS: the text is not a timestamp in ISO 8601 with an offset (byte 17)";
+        for format in [FormatKind::Json, FormatKind::JsonSr] {
+            let layout = Layout { schema: Some(writer.clone()), ..bare.clone() };
+            let events = Layout { envelope: Envelope::Debezium, ..layout.clone() };
+            for (json, row) in [
+                (times, Ok("2024-02-29T08:11:12.123 23:00:00 1")),
+                (r#"{"ts": 5, "t": "5"}"#, Ok("1970-01-01T00:00:00.005 00:00:00.005 null")),
+                (r#"{"ts": "soon"}"#, Err(refused)),
+                (r#"{"n": "x"}"#, Err("$.AFTER.N: the text is not a valid INT (byte 16)")),
+            ] {
+                let event = format!("{{\"after\": {json}, \"op\": \"c\"}}");
+                let found = decode_one(format, &events, &[0, 1, 2], event.as_bytes());
+                assert_eq!(found, row.map(str::to_owned).map_err(str::to_owned), "{format} {json}");
+                let bad = decode_one(format, &events, &[], event.as_bytes()).err();
+                assert_eq!(bad, found.err(), "what is bad does not depend on the columns");
+            }
+            let reason = "$.TS: the text is not a number of milliseconds (byte 7)";
+            assert_eq!(decode_one(format, &layout, &[0], times.as_bytes()), Err(reason.to_owned()));
+        }
     }
 
     #[test]

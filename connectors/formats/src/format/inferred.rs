@@ -3,7 +3,7 @@
 //! Separate because Avro, Protobuf and JSON Schema differ in their types only: what happens to names, to parts that no
 //! column can hold and to schemas that are too large is the same for all.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -20,7 +20,7 @@ const TYPES_MAX: usize = 10_000;
 /// How deep types may be nested.
 const NESTING_MAX: usize = 64;
 /// How many parts that no column can hold are listed.
-const DROPPED_MAX: usize = 1_000;
+pub(super) const DROPPED_MAX: usize = 1_000;
 
 /// The columns for a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,16 @@ pub enum Names {
     Upper,
     /// They are kept, as for schemas that are given by their id.
     AsWritten,
+}
+
+impl Names {
+    /// The name of the column for a field.
+    fn of(self, written: &str) -> String {
+        match self {
+            Self::Upper => written.to_uppercase(),
+            Self::AsWritten => written.to_owned(),
+        }
+    }
 }
 
 /// A parsed schema.
@@ -133,20 +143,17 @@ impl<'a, S: Source + ?Sized> Inference<'a, S> {
     }
 
     fn fields<'f>(&mut self, fields: impl Iterator<Item = (&'f str, S::Node)>) -> Vec<FieldRef> {
-        let (mut inferred, mut taken) = (Vec::new(), HashSet::new());
-        for (written, node) in fields {
-            let name = match self.names {
-                Names::Upper => written.to_uppercase(),
-                Names::AsWritten => written.to_owned(),
-            };
-            self.path.push(written.to_owned());
-            let data_type = match taken.contains(&name) {
-                true => Err(format!("there are two fields \"{name}\"")),
-                false => self.data_type(node),
+        let fields: Vec<_> = fields.map(|(written, node)| (self.names.of(written), written, node)).collect();
+        let chosen = chosen(&fields);
+        let mut inferred = Vec::new();
+        for (at, (name, written, node)) in fields.iter().enumerate() {
+            self.path.push((*written).to_owned());
+            let data_type = match chosen.get(name.as_str()) {
+                Some(chosen) if *chosen != at => Err(format!("there are two fields \"{name}\"")),
+                _ => self.data_type(*node),
             };
             if let Some(data_type) = self.kept(data_type) {
-                inferred.push(nullable(&name, data_type));
-                taken.insert(name);
+                inferred.push(nullable(name, data_type));
             }
             self.path.pop();
         }
@@ -172,6 +179,19 @@ impl<'a, S: Source + ?Sized> Inference<'a, S> {
         let fields = self.kept(data_type).map(|data_type| nullable(name, data_type)).into_iter().collect();
         Inferred { fields, is_record: false, dropped: self.dropped }
     }
+}
+
+/// For each name of a column the index of the field that it is for: the one with exactly that name, or else the first.
+/// Decoders choose in the same way.
+fn chosen<'f, N>(fields: &'f [(String, &str, N)]) -> HashMap<&'f str, usize> {
+    let mut chosen: HashMap<&str, usize> = HashMap::with_capacity(fields.len());
+    for (at, (name, written, _)) in fields.iter().enumerate() {
+        let field = chosen.entry(name).or_insert(at);
+        if written == name && fields[*field].1 != name {
+            *field = at;
+        }
+    }
+    chosen
 }
 
 /// A field that may be null.

@@ -11,7 +11,7 @@ use super::batch::Selected;
 use super::compact::{self, CompactDecoder, CompactEncoder};
 use super::debezium::{DebeziumDecoder, Envelope};
 use super::delimited::{DelimitedDecoder, DelimitedEncoder};
-use super::json::{JsonDecoder, JsonEncoder};
+use super::json::{JsonDecoder, JsonEncoder, Times};
 use super::kafka::{KafkaDecoder, KafkaEncoder};
 use super::none::{NoneDecoder, NoneEncoder};
 use super::protobuf::{self, ProtobufDecoder, ProtobufEncoder};
@@ -318,18 +318,31 @@ impl FormatKind {
     pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
         self.check_types(layout, "")?;
         if layout.envelope != Envelope::Bare {
-            let events = DebeziumDecoder::try_new(layout, projection, |inner, all| self.decoder(inner, all))?;
-            return Ok(Box::new(events));
+            let row = |inner: &Layout, all: &[usize]| {
+                self.check_types(inner, "")?;
+                self.bare_decoder(inner, all, Times::Zoned)
+            };
+            return Ok(Box::new(DebeziumDecoder::try_new(layout, projection, row)?));
         }
+        self.bare_decoder(layout, projection, Times::Numbers)
+    }
+
+    /// A decoder for fields without an envelope. Only JSON needs to be told what times are.
+    fn bare_decoder(
+        self,
+        layout: &Layout,
+        projection: &[usize],
+        times: Times,
+    ) -> Result<Box<dyn Decoder>, FormatError> {
         let selected = || Selected::try_new(layout, projection);
         Ok(match self {
-            Self::Json => Box::new(JsonDecoder::new(selected()?, layout.is_record())),
+            Self::Json => Box::new(JsonDecoder::new(selected()?, layout.is_record(), times)),
             Self::Delimited => Box::new(DelimitedDecoder::new(selected()?, layout.delimiter)),
             Self::Kafka => Box::new(KafkaDecoder::try_new(layout, selected()?)?),
             Self::None => selected().map(|_| Box::new(NoneDecoder))?,
-            Self::Avro => registered::decoder(SchemaKind::Avro, layout, projection)?,
-            Self::Protobuf => registered::decoder(SchemaKind::Protobuf, layout, projection)?,
-            Self::JsonSr => registered::decoder(SchemaKind::Json, layout, projection)?,
+            Self::Avro => registered::decoder(SchemaKind::Avro, layout, projection, times)?,
+            Self::Protobuf => registered::decoder(SchemaKind::Protobuf, layout, projection, times)?,
+            Self::JsonSr => registered::decoder(SchemaKind::Json, layout, projection, times)?,
             Self::ProtobufNosr => Box::new(ProtobufDecoder::try_new(layout, projection)?),
             Self::Compact => Box::new(CompactDecoder::try_new(layout, projection)?),
         })

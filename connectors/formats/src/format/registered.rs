@@ -38,6 +38,7 @@ use std::sync::Arc;
 use super::avro::{self, AvroSchema};
 use super::framing::HEADER_LEN;
 use super::inferred::{Inferred, Names};
+use super::json::Times;
 use super::kind::FormatError;
 use super::protobuf::{self, FramedProtobufDecoder};
 use super::{Decoder, Encoder, FormatKind, Layout, json_sr};
@@ -110,26 +111,32 @@ pub(super) fn decoder(
     kind: SchemaKind,
     layout: &Layout,
     projection: &[usize],
+    times: Times,
 ) -> Result<Box<dyn Decoder>, FormatError> {
-    let Some(writer) = &layout.schema else { return framed_decoder(kind, layout, projection) };
+    let Some(writer) = &layout.schema else { return framed_decoder(kind, layout, projection, times) };
     check(kind, layout, writer)?;
     if let Some(id) = writer.id {
-        let mut decoder = framed_decoder(kind, layout, projection)?;
+        let mut decoder = framed_decoder(kind, layout, projection, times)?;
         decoder.learn(id, Ok(writer.schema.clone()));
         return Ok(decoder);
     }
     match kind {
         SchemaKind::Avro => avro::bare_decoder(layout, projection, Arc::new(avro_schema(writer)?)),
         SchemaKind::Protobuf => protobuf::bare_decoder(layout, projection, &writer.schema, writer.full_name.as_deref()),
-        SchemaKind::Json => json_sr::decoder(layout, projection, false),
+        SchemaKind::Json => json_sr::decoder(layout, projection, false, times),
     }
 }
 
-fn framed_decoder(kind: SchemaKind, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
+fn framed_decoder(
+    kind: SchemaKind,
+    layout: &Layout,
+    projection: &[usize],
+    times: Times,
+) -> Result<Box<dyn Decoder>, FormatError> {
     Ok(match kind {
         SchemaKind::Avro => avro::decoder(layout, projection)?,
         SchemaKind::Protobuf => Box::new(FramedProtobufDecoder::try_new(layout, projection)?),
-        SchemaKind::Json => json_sr::decoder(layout, projection, true)?,
+        SchemaKind::Json => json_sr::decoder(layout, projection, true, times)?,
     })
 }
 

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::column::{Bytes, Values};
 use super::number::{self, Literal, MS_A_DAY};
 use super::scalar::Scalar;
+use crate::java_time::iso;
 
 /// The error for a string column that has reached its size limit.
 pub(crate) const COLUMN_FULL: &str = "the texts of this batch exceed 2 GiB";
@@ -137,6 +138,16 @@ pub(crate) fn time_of_day(ms: i32) -> Result<i32, String> {
         true => Ok(ms),
         false => Err(format!("a TIME must be between 0 and {} milliseconds", MS_A_DAY - 1)),
     }
+}
+
+/// The instant, in milliseconds since 1970 UTC, of a timestamp in ISO 8601 with its offset from UTC.
+pub(crate) fn instant(text: &str) -> Result<i64, String> {
+    iso::parse_iso_instant_ms(text).map_err(|_| invalid("a timestamp in ISO 8601 with an offset"))
+}
+
+/// The milliseconds since midnight UTC of a time in ISO 8601 with its offset from UTC.
+pub(crate) fn time_in_utc(text: &str) -> Result<i32, String> {
+    iso::parse_iso_offset_time_ms(text).map_err(|_| invalid("a time in ISO 8601 with an offset"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use super::error::ParseError;
 use super::zone::{Zone, push_two};
 
 const MS_PER_DAY: i64 = 86_400_000;
+/// The most digits of a year with a sign: milliseconds fit in 64 bits by far.
+const YEAR_DIGITS_MAX: usize = 6;
 
 /// Milliseconds since 1970 UTC of `yyyy[-MM[-dd['T'HH[:mm[:ss[.S[S[S]]]]]]]]`. After a time an offset
 /// may follow: `Z`, `±HH`, `±HHMM` or `±HH:MM`; without one the text is in UTC. A day past the end of
@@ -35,6 +37,32 @@ pub fn parse_partial_iso_timestamp_ms(text: &str) -> Result<i64, ParseError> {
     Ok(local_ms - i64::from(offset_s) * 1_000)
 }
 
+/// Milliseconds since 1970 UTC of `yyyy-MM-dd'T'HH:mm[:ss[.S…]]` and an offset, as Java's `ISO_OFFSET_DATE_TIME`: `Z`,
+/// `±HH`, `±HHMM`, `±HH:MM` or `±HH:MM:SS`. Up to nine digits of a second are read; those below the millisecond are
+/// dropped, so that the result is the last millisecond before the time. Years of more than four digits have a sign.
+///
+/// # Errors
+/// The text has another form, or is not a valid time.
+pub fn parse_iso_instant_ms(text: &str) -> Result<i64, ParseError> {
+    let mut reader = IsoReader { text, at: 0 };
+    let date = reader.whole_date()?;
+    reader.expect(b'T')?;
+    let local_ms = date.days() * MS_PER_DAY + reader.whole_time()?;
+    Ok(local_ms - reader.offset_ms()?)
+}
+
+/// Milliseconds since midnight UTC of `HH:mm[:ss[.S…]]` and an offset, as Java's `ISO_OFFSET_TIME`: see
+/// [`parse_iso_instant_ms`].
+///
+/// # Errors
+/// The text has another form, or is not a valid time.
+pub fn parse_iso_offset_time_ms(text: &str) -> Result<i32, ParseError> {
+    let mut reader = IsoReader { text, at: 0 };
+    let local_ms = reader.whole_time()?;
+    let ms = (local_ms - reader.offset_ms()?).rem_euclid(MS_PER_DAY);
+    i32::try_from(ms).map_err(|_| ParseError::Incomplete { wanted: "time" })
+}
+
 /// Days since 1970-01-01 of `yyyy[-MM[-dd]]`.
 ///
 /// # Errors
@@ -53,15 +81,7 @@ pub fn parse_partial_iso_date(text: &str) -> Result<i32, ParseError> {
 /// The text has another form or names a time that does not exist.
 pub fn parse_iso_time_ms(text: &str) -> Result<i32, ParseError> {
     let mut reader = IsoReader { text, at: 0 };
-    let hour = reader.number(2, "hour", 0, 23)?;
-    reader.expect(b':')?;
-    let mut ms = hour * 3_600_000 + reader.number(2, "minute", 0, 59)? * 60_000;
-    if reader.take(b':') {
-        ms += reader.number(2, "second", 0, 59)? * 1_000;
-        if reader.take(b'.') {
-            ms += reader.fraction_ms(9)?;
-        }
-    }
+    let ms = reader.whole_time()?;
     reader.end()?;
     i32::try_from(ms).map_err(|_| ParseError::Incomplete { wanted: "time" })
 }
@@ -178,6 +198,37 @@ impl IsoReader<'_> {
         Ok((year, month, day))
     }
 
+    /// `yyyy-MM-dd`, with a sign if the year has more than four digits or is before year 0.
+    fn whole_date(&mut self) -> Result<Civil, ParseError> {
+        let start = self.at;
+        let is_negative = self.take(b'-');
+        let digits_max = if is_negative || self.take(b'+') { YEAR_DIGITS_MAX } else { 4 };
+        let (year, digits) = self.digits(digits_max);
+        if digits < 4 {
+            return Err(ParseError::Mismatch { position: start });
+        }
+        self.expect(b'-')?;
+        let month = self.number(2, "month", 1, 12)?;
+        self.expect(b'-')?;
+        let day = self.number(2, "day of month", 1, 31)?;
+        let date = Civil::new(if is_negative { -year } else { year }, month, day);
+        date.ok_or(ParseError::OutOfRange { field: "day of month", value: day })
+    }
+
+    /// Milliseconds since midnight of `HH:mm[:ss[.S…]]`.
+    fn whole_time(&mut self) -> Result<i64, ParseError> {
+        let hour = self.number(2, "hour", 0, 23)?;
+        self.expect(b':')?;
+        let mut ms = hour * 3_600_000 + self.number(2, "minute", 0, 59)? * 60_000;
+        if self.take(b':') {
+            ms += self.number(2, "second", 0, 59)? * 1_000;
+            if self.take(b'.') {
+                ms += self.fraction_ms(9)?;
+            }
+        }
+        Ok(ms)
+    }
+
     /// Milliseconds since midnight of `HH[:mm[:ss[.S[S[S]]]]]`.
     fn partial_time(&mut self) -> Result<i64, ParseError> {
         let hour = self.number(2, "hour", 0, 24)?;
@@ -209,11 +260,22 @@ impl IsoReader<'_> {
 
     /// Seconds east of UTC of the offset that ends the text; none is UTC.
     fn offset(&mut self) -> Result<i32, ParseError> {
-        let rest = &self.text[self.at..];
-        if rest.is_empty() {
-            return Ok(0);
+        match self.at == self.text.len() {
+            true => Ok(0),
+            false => self.given_offset(&[3, 5, 6]),
         }
-        let known = rest == "Z" || (matches!(rest.len(), 3 | 5 | 6) && rest.starts_with(['+', '-']));
+    }
+
+    /// Milliseconds east of UTC of the offset that ends the text.
+    fn offset_ms(&mut self) -> Result<i64, ParseError> {
+        self.given_offset(&[3, 5, 6, 9]).map(|seconds| i64::from(seconds) * 1_000)
+    }
+
+    /// Seconds east of UTC of an offset, which has one of these lengths or is `Z`.
+    fn given_offset(&mut self, lengths: &[usize]) -> Result<i32, ParseError> {
+        // A text cut within a character is not an offset.
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let known = rest == "Z" || (lengths.contains(&rest.len()) && rest.starts_with(['+', '-']));
         let zone = if known { Zone::of(rest).ok() } else { None };
         let zone = zone.ok_or_else(|| self.mismatch())?;
         self.at = self.text.len();
@@ -244,6 +306,51 @@ mod tests {
         check("1970-01-01T00:00-01:00", 3_600_000);
         check("1970-01-01T24:00", DAY);
         check("1970-02-31", 58 * DAY);
+    }
+
+    #[test]
+    fn instants_have_an_offset() {
+        for (text, ms) in [
+            ("1970-01-02T03:04:05Z", DAY + 11_045_000),
+            ("1970-01-02T03:04Z", DAY + 11_040_000),
+            ("1970-01-02T03:04:05.678999999Z", DAY + 11_045_678),
+            ("1969-12-31T23:59:59.9999Z", -1),
+            ("1970-01-01T00:00:00+02:00", -7_200_000),
+            ("1970-01-01T00:00:00-0130", 5_400_000),
+            ("1970-01-01T00:00:00+00:19:32", -1_172_000),
+            ("2024-02-29T10:11:12.123456Z", 1_709_201_472_123),
+            ("+12345-01-01T00:00:00Z", 327_403_382_400_000),
+            ("-0001-01-01T00:00:00Z", -62_198_755_200_000),
+        ] {
+            assert_eq!(parse_iso_instant_ms(text), Ok(ms), "{text}");
+        }
+        for bad in [
+            "",
+            "2024-02-29T10:11:12",
+            "2024-02-29",
+            "2023-02-29T10:11:12Z",
+            "2024-02-29 10:11:12Z",
+            "2024-02-29T24:00:00Z",
+            "2024-02-29T10:11:60Z",
+            "2024-02-29T10:11:12.Z",
+            "2024-02-29T10:11:12+25:00",
+            "2024-02-29T10:11:12Zé",
+            "12345-01-01T00:00:00Z",
+            "1709201472123",
+        ] {
+            assert!(parse_iso_instant_ms(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_with_an_offset_are_turned_to_utc() {
+        for (text, ms) in [("10:11:12.123456Z", 36_672_123), ("01:00+02:00", 82_800_000), ("23:30:00-01:00", 1_800_000)]
+        {
+            assert_eq!(parse_iso_offset_time_ms(text), Ok(ms), "{text}");
+        }
+        for bad in ["", "10:11:12", "24:00Z", "10Z", "2024-02-29T10:11:12Z"] {
+            assert!(parse_iso_offset_time_ms(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use super::decimal;
 use super::map::check_map;
 use super::plan::{Action, Fields, Items, Plan, Text};
-use super::read::{Run, read_time, read_time_micros};
+use super::read::{Run, read_time, read_time_micros, read_zoned};
 use super::skip::skip;
 use crate::format::fault::Outcome;
+use crate::format::text::{instant, time_in_utc};
 
 /// Returns the error with which a column would reject the value.
 pub(super) fn check(run: &mut Run<'_>, plan: &Plan) -> Outcome<()> {
@@ -35,6 +36,8 @@ fn check_value(run: &mut Run<'_>, plan: &Plan) -> Outcome<()> {
         Plan::Enum(symbols) => cursor.symbol(symbols.len()).map(drop),
         Plan::Time => read_time(cursor).map(drop),
         Plan::TimeMicros => read_time_micros(cursor).map(drop),
+        Plan::ZonedTimestamp => read_zoned(cursor, instant).map(drop),
+        Plan::ZonedTime => read_zoned(cursor, time_in_utc).map(drop),
         Plan::Decimal(decimal) => decimal::read_wide(cursor, decimal).map(drop),
         Plan::Optional(..) => check(run, plan),
         Plan::Union(branches) => {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::schema::{Kind, Logical, Unit};
+use super::schema::{Kind, Logical, Unit, ZONED_TIME, ZONED_TIMESTAMP};
 
 /// The digits of a decimal that does not say how many it has, as in ksqlDB.
 const DECIMAL_DIGITS: u32 = 64;
@@ -31,12 +31,14 @@ fn named(kind: &Kind, name: &str, object: &Map<String, Value>) -> Option<Logical
         (Kind::Long, "local-timestamp-micros") => Logical::LocalTimestamp(Unit::Micros),
         (Kind::Long, "local-timestamp-nanos") => Logical::LocalTimestamp(Unit::Nanos),
         (Kind::String, "uuid") => Logical::Uuid,
+        (Kind::String, ZONED_TIMESTAMP) => Logical::ZonedTimestamp,
+        (Kind::String, ZONED_TIME) => Logical::ZonedTime,
         (Kind::Fixed(fixed), "uuid") if fixed.size == 16 => Logical::Uuid,
         _ => return None,
     })
 }
 
-/// Avro's name for a logical type of Connect or Debezium.
+/// Avro's name for a logical type of Connect or Debezium, or its own name if Avro has no such type.
 fn of_connect(name: &str) -> Option<&'static str> {
     Some(match name {
         "org.apache.kafka.connect.data.Decimal" => "decimal",
@@ -46,6 +48,8 @@ fn of_connect(name: &str) -> Option<&'static str> {
         "org.apache.kafka.connect.data.Timestamp" | "io.debezium.time.Timestamp" => "timestamp-millis",
         "io.debezium.time.MicroTimestamp" => "timestamp-micros",
         "io.debezium.time.NanoTimestamp" => "timestamp-nanos",
+        ZONED_TIMESTAMP => ZONED_TIMESTAMP,
+        ZONED_TIME => ZONED_TIME,
         _ => return None,
     })
 }

@@ -3,13 +3,13 @@
 
 use super::schema::{Field, Record};
 
-/// The index of the field that belongs to the column with this name. Of several in upper case the last one wins, as
-/// in ksqlDB.
+/// The index of the field that belongs to the column with this name. Of several in upper case the first one wins, which
+/// is the one that the column's type is inferred from.
 pub(super) fn field_of(record: &Record, column: &str) -> Option<usize> {
-    let last = |matches: &dyn Fn(&Field) -> bool| record.fields.iter().rposition(matches);
+    let first = |matches: &dyn Fn(&Field) -> bool| record.fields.iter().position(matches);
     let folds = |name: &str| name.to_uppercase() == column;
-    last(&|field| &*field.name == column)
-        .or_else(|| last(&|field| folds(&field.name)))
-        .or_else(|| last(&|field| field.aliases.iter().any(|alias| &**alias == column)))
-        .or_else(|| last(&|field| field.aliases.iter().any(|alias| folds(alias))))
+    first(&|field| &*field.name == column)
+        .or_else(|| first(&|field| folds(&field.name)))
+        .or_else(|| first(&|field| field.aliases.iter().any(|alias| &**alias == column)))
+        .or_else(|| first(&|field| field.aliases.iter().any(|alias| folds(alias))))
 }

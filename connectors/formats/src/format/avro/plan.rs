@@ -32,6 +32,10 @@ pub(super) enum Plan {
     Long,
     /// A long in a smaller unit than milliseconds, and how many of it are one.
     Timestamp(i64),
+    /// A text with a timestamp and its offset from UTC.
+    ZonedTimestamp,
+    /// A text with a time of day and its offset from UTC.
+    ZonedTime,
     IntAsDouble,
     LongAsDouble,
     Float,
@@ -256,6 +260,8 @@ impl<'a> Planner<'a> {
             (Kind::Long, _, DataType::Int64) => Plan::Long,
             (Kind::Long, _, DataType::Float64) => Plan::LongAsDouble,
             (Kind::Long, logical, DataType::Timestamp(..)) => timestamp(logical)?,
+            (Kind::String, Some(Logical::ZonedTimestamp), DataType::Timestamp(..)) => Plan::ZonedTimestamp,
+            (Kind::String, Some(Logical::ZonedTime), DataType::Time32(_)) => Plan::ZonedTime,
             (Kind::Float, _, DataType::Float64) => Plan::Float,
             (Kind::Double, _, DataType::Float64) => Plan::Double,
             (

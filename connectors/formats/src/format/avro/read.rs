@@ -2,7 +2,7 @@
 
 use super::super::column::{Bytes, Column, Values};
 use super::super::number::MS_A_DAY;
-use super::super::text::COLUMN_FULL;
+use super::super::text::{COLUMN_FULL, instant, time_in_utc};
 use super::check::check;
 use super::cursor::Cursor;
 use super::decimal;
@@ -115,6 +115,8 @@ fn read_other(run: &mut Run<'_>, plan: &Plan, values: &mut Values) -> Outcome<()
     match (plan, values) {
         (Plan::Time, Values::Time(values)) => values.push(read_time(cursor)?),
         (Plan::TimeMicros, Values::Time(values)) => values.push(read_time_micros(cursor)?),
+        (Plan::ZonedTimestamp, Values::Timestamp(values)) => values.push(read_zoned(cursor, instant)?),
+        (Plan::ZonedTime, Values::Time(values)) => values.push(read_zoned(cursor, time_in_utc)?),
         (Plan::Fixed(size), Values::Bytes(bytes)) => push_bytes(bytes, cursor.take(*size)?, cursor)?,
         (Plan::Enum(symbols), Values::String(bytes)) => {
             let symbol = &symbols[cursor.symbol(symbols.len())?];
@@ -159,6 +161,13 @@ pub(super) fn read_time_micros(cursor: &mut Cursor<'_>) -> Outcome<i32> {
     let ms = cursor.long()?.div_euclid(1000);
     let ms = i32::try_from(ms).ok().filter(|ms| (0..MS_A_DAY).contains(ms));
     ms.ok_or_else(|| no_time(at))
+}
+
+/// A text with an offset from UTC, which `parse` understands.
+pub(super) fn read_zoned<T>(cursor: &mut Cursor<'_>, parse: impl Fn(&str) -> Result<T, String>) -> Outcome<T> {
+    let at = cursor.at();
+    let text = String::from_utf8_lossy(cursor.text()?);
+    parse(&text).map_err(|reason| Fault::at(at, reason))
 }
 
 #[cold]

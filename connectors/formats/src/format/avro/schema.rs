@@ -3,6 +3,11 @@
 
 use serde_json::Value;
 
+/// Debezium's name for a point in time as a text.
+pub(super) const ZONED_TIMESTAMP: &str = "io.debezium.time.ZonedTimestamp";
+/// Debezium's name for a time of day as a text.
+pub(super) const ZONED_TIME: &str = "io.debezium.time.ZonedTime";
+
 /// A parsed Avro schema. Records may contain themselves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AvroSchema {
@@ -56,6 +61,10 @@ pub(super) enum Logical {
     /// A date and a time in no particular zone.
     LocalTimestamp(Unit),
     Uuid,
+    /// A point in time as a text in ISO 8601 with an offset, as Debezium writes it.
+    ZonedTimestamp,
+    /// A time of day as a text in ISO 8601 with an offset, as Debezium writes it.
+    ZonedTime,
 }
 
 /// The unit of timestamps.
@@ -121,6 +130,8 @@ impl Logical {
             Self::LocalTimestamp(Unit::Micros) => "local-timestamp-micros",
             Self::LocalTimestamp(Unit::Nanos) => "local-timestamp-nanos",
             Self::Uuid => "uuid",
+            Self::ZonedTimestamp => ZONED_TIMESTAMP,
+            Self::ZonedTime => ZONED_TIME,
         }
     }
 }

@@ -6,9 +6,10 @@
 
 use arrow::datatypes::{DataType, FieldRef};
 
-use super::dialect::{Dialect, check_unscaled, unscaled};
+use super::dialect::{Dialect, Times, check_unscaled, unscaled};
 use super::entries;
 use super::fault::{Fault, Read};
+use super::ignored::Ignored;
 use super::map;
 use super::record::{Field, Record};
 use super::scan::Scan;
@@ -22,6 +23,7 @@ pub(super) struct Check {
     kind: Kind,
     data_type: DataType,
     dialect: Dialect,
+    times: Times,
 }
 
 enum Kind {
@@ -47,7 +49,26 @@ impl Check {
             }
             other => Kind::Scalar(Scalar::of(other).unwrap_or(Scalar::String)),
         };
-        Self { kind, data_type: data_type.clone(), dialect }
+        Self { kind, data_type: data_type.clone(), dialect, times: Times::Numbers }
+    }
+
+    /// Accepts texts with an offset for TIMEs and TIMESTAMPs, too.
+    pub(super) fn read_zoned(&mut self) {
+        self.times = Times::Zoned;
+        match &mut self.kind {
+            Kind::Array(check) | Kind::Map(_, check) => check.read_zoned(),
+            Kind::Struct(record) => record.read_zoned(),
+            Kind::Scalar(_) => {}
+        }
+    }
+
+    /// Skips these members from now on.
+    pub(super) fn ignore(&mut self, ignored: &Ignored) {
+        match (&mut self.kind, ignored.within.as_slice()) {
+            (Kind::Struct(record), _) => record.ignore(ignored),
+            (Kind::Array(check) | Kind::Map(_, check), [within]) => check.ignore(within),
+            _ => {}
+        }
     }
 
     /// Whether every string is accepted.
@@ -117,6 +138,12 @@ impl Check {
                 Some(number) => check_unscaled(number, precision, scale),
                 None => text::check(scalar, text),
             },
+            Scalar::Timestamp if self.times == Times::Zoned && text::check(scalar, text).is_err() => {
+                text::instant(text).map(drop)
+            }
+            Scalar::Time if self.times == Times::Zoned && text::check(scalar, text).is_err() => {
+                text::time_in_utc(text).map(drop)
+            }
             _ => text::check(scalar, text),
         }
     }

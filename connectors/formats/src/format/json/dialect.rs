@@ -19,6 +19,15 @@ pub(crate) enum Dialect {
     Connect,
 }
 
+/// What TIMEs and TIMESTAMPs are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Times {
+    /// Numbers, or texts with one.
+    Numbers,
+    /// Also texts in ISO 8601 with an offset: Debezium's form of times with a zone.
+    Zoned,
+}
+
 /// The unscaled number that a text is in base64; none if it is not that.
 pub(super) fn unscaled(text: &str) -> Option<i256> {
     BASE64.decode(text).ok().filter(|bytes| !bytes.is_empty()).and_then(|bytes| number_of(&bytes))

@@ -29,6 +29,16 @@ pub(crate) struct JsonEncoder {
     dialect: Dialect,
     /// The beginning of each field, `"NAME":`.
     leads: Vec<Vec<u8>>,
+    /// What is left out of each field; empty if nothing is.
+    omissions: Vec<Omission>,
+}
+
+/// What is left out of a value.
+pub(crate) struct Omission {
+    /// Whether the value itself is left out of its object if it is null.
+    pub(crate) is_omitted: bool,
+    /// That of the fields of a STRUCT, or of the items of an ARRAY or the values of a MAP; empty if nothing is.
+    pub(crate) within: Vec<Omission>,
 }
 
 impl JsonEncoder {
@@ -40,10 +50,31 @@ impl JsonEncoder {
     /// An encoder for all fields of the layout, with another form of maps and something in front of each payload.
     pub(crate) fn with(layout: &Layout, dialect: Dialect, header: Vec<u8>) -> Self {
         let leads = layout.fields.iter().map(|field| lead(field.name())).collect();
-        Self { layout: layout.clone(), header, dialect, leads }
+        Self { layout: layout.clone(), header, dialect, leads, omissions: Vec::new() }
     }
 
-    fn write_batch(&self, cells: &[Cells<'_>], rows: usize, null_rows: Option<&NullBuffer>) -> Encoded {
+    /// The encoder with something left out of each field.
+    pub(crate) fn leaving_out(self, omissions: Vec<Omission>) -> Self {
+        Self { omissions, ..self }
+    }
+
+    fn write_cells(&self, cells: &[Cells<'_>], rows: usize, null_rows: Option<&NullBuffer>) -> Encoded {
+        match omitted(&self.omissions) {
+            None => self.write_batch(cells, rows, null_rows, |row, out| write_members(&self.leads, cells, row, out)),
+            Some(omitted) => self.write_batch(cells, rows, null_rows, |row, out| {
+                write_present(&self.leads, &omitted, cells, row, out);
+            }),
+        }
+    }
+
+    #[inline]
+    fn write_batch(
+        &self,
+        cells: &[Cells<'_>],
+        rows: usize,
+        null_rows: Option<&NullBuffer>,
+        write_object: impl Fn(usize, &mut Vec<u8>),
+    ) -> Encoded {
         let mut payloads = Payloads::new(rows);
         for row in 0..rows {
             match cells {
@@ -54,9 +85,9 @@ impl JsonEncoder {
                     bare.write(row, out);
                     Ok(())
                 }),
-                cells => payloads.push(|out| {
+                _ => payloads.push(|out| {
                     out.extend_from_slice(&self.header);
-                    write_members(&self.leads, cells, row, out);
+                    write_object(row, out);
                     Ok(())
                 }),
             }
@@ -71,8 +102,10 @@ impl Encoder for JsonEncoder {
             Ok(columns) => columns,
             Err(reason) => return Payloads::refuse(rows, &reason),
         };
-        match columns.iter().map(|column| Cells::try_new(column, self.dialect)).collect::<Result<Vec<_>, _>>() {
-            Ok(cells) => self.write_batch(&cells, rows, null_rows),
+        let cells = columns.iter().enumerate();
+        let cells = cells.map(|(at, column)| Cells::try_new(column, self.dialect, within(&self.omissions, at)));
+        match cells.collect::<Result<Vec<_>, _>>() {
+            Ok(cells) => self.write_cells(&cells, rows, null_rows),
             Err(reason) => Payloads::refuse(rows, &reason),
         }
     }
@@ -94,15 +127,29 @@ enum Cells<'a> {
     Array(&'a ListArray, Box<Cells<'a>>),
     Map(Dialect, &'a MapArray, &'a StringArray, Box<Cells<'a>>),
     Struct(&'a StructArray, Vec<Vec<u8>>, Vec<Cells<'a>>),
+    /// A STRUCT of which some fields are left out if they are null.
+    Sparse(&'a StructArray, Vec<Vec<u8>>, Vec<bool>, Vec<Cells<'a>>),
+}
+
+/// For each field, whether it is left out if it is null; none if none is.
+fn omitted(omissions: &[Omission]) -> Option<Vec<bool>> {
+    let is_omitted = |omission: &Omission| omission.is_omitted;
+    omissions.iter().any(is_omitted).then(|| omissions.iter().map(is_omitted).collect())
+}
+
+/// What is left out of the values in the one of this index.
+fn within(omissions: &[Omission], at: usize) -> &[Omission] {
+    omissions.get(at).map_or(&[], |omission| &omission.within)
 }
 
 impl<'a> Cells<'a> {
-    fn try_new(column: &'a ArrayRef, dialect: Dialect) -> Result<Self, String> {
-        Self::open(column, dialect)
+    /// The cells of a column; `omissions` says what is left out of the values within its own.
+    fn try_new(column: &'a ArrayRef, dialect: Dialect, omissions: &[Omission]) -> Result<Self, String> {
+        Self::open(column, dialect, omissions)
             .ok_or_else(|| format!("JSON has no {}", crate::format::sql_name(column.data_type())))
     }
 
-    fn open(column: &'a ArrayRef, dialect: Dialect) -> Option<Self> {
+    fn open(column: &'a ArrayRef, dialect: Dialect, omissions: &[Omission]) -> Option<Self> {
         Some(match column.data_type() {
             DataType::Boolean => Self::Boolean(column.as_boolean_opt()?),
             DataType::Int32 => Self::Int(column.as_primitive_opt()?),
@@ -117,18 +164,23 @@ impl<'a> Cells<'a> {
             DataType::Timestamp(..) => Self::Timestamp(column.as_primitive_opt()?),
             DataType::List(_) => {
                 let list = column.as_list_opt()?;
-                Self::Array(list, Box::new(Self::open(list.values(), dialect)?))
+                Self::Array(list, Box::new(Self::open(list.values(), dialect, within(omissions, 0))?))
             }
             DataType::Map(..) => {
                 let map = column.as_map_opt()?;
-                let values = Box::new(Self::open(map.values(), dialect)?);
+                let values = Box::new(Self::open(map.values(), dialect, within(omissions, 0))?);
                 Self::Map(dialect, map, map.keys().as_string_opt()?, values)
             }
             DataType::Struct(fields) => {
                 let record = column.as_struct_opt()?;
                 let leads = fields.iter().map(|field| lead(field.name())).collect();
-                let children = record.columns().iter().map(|child| Self::open(child, dialect));
-                Self::Struct(record, leads, children.collect::<Option<_>>()?)
+                let children = record.columns().iter().enumerate();
+                let children = children.map(|(at, child)| Self::open(child, dialect, within(omissions, at)));
+                let children = children.collect::<Option<_>>()?;
+                match omitted(omissions) {
+                    None => Self::Struct(record, leads, children),
+                    Some(omitted) => Self::Sparse(record, leads, omitted, children),
+                }
             }
             _ => return None,
         })
@@ -149,7 +201,7 @@ impl<'a> Cells<'a> {
             Self::Timestamp(array) => array,
             Self::Array(array, _) => array,
             Self::Map(_, array, ..) => array,
-            Self::Struct(array, ..) => array,
+            Self::Struct(array, ..) | Self::Sparse(array, ..) => array,
         }
     }
 
@@ -177,6 +229,7 @@ impl<'a> Cells<'a> {
             Self::Map(Dialect::Plain, array, keys, values) => write_map(array, keys, values, row, out),
             Self::Map(Dialect::Connect, array, keys, values) => write_entries(array, keys, values, row, out),
             Self::Struct(_, leads, children) => write_members(leads, children, row, out),
+            Self::Sparse(_, leads, omitted, children) => write_present(leads, omitted, children, row, out),
         }
     }
 }
@@ -253,6 +306,23 @@ fn write_members(leads: &[Vec<u8>], cells: &[Cells<'_>], row: usize, out: &mut V
     out.push(b'{');
     for (index, (lead, cell)) in leads.iter().zip(cells).enumerate() {
         if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(lead);
+        cell.write(row, out);
+    }
+    out.push(b'}');
+}
+
+/// Writes an object without the members that are null and left out then.
+fn write_present(leads: &[Vec<u8>], omitted: &[bool], cells: &[Cells<'_>], row: usize, out: &mut Vec<u8>) {
+    out.push(b'{');
+    let start = out.len();
+    for ((lead, cell), is_omitted) in leads.iter().zip(cells).zip(omitted) {
+        if *is_omitted && cell.is_null(row) {
+            continue;
+        }
+        if out.len() > start {
             out.push(b',');
         }
         out.extend_from_slice(lead);

@@ -29,6 +29,7 @@ mod encoding;
 mod entries;
 mod fault;
 mod first;
+mod ignored;
 mod map;
 mod reader;
 mod record;
@@ -40,7 +41,8 @@ mod token;
 mod value;
 
 pub(super) use decode::JsonDecoder;
-pub(super) use dialect::Dialect;
-pub(super) use encode::JsonEncoder;
+pub(super) use dialect::{Dialect, Times};
+pub(super) use encode::{JsonEncoder, Omission};
 pub use first::first_json_value;
+pub(super) use ignored::Ignored;
 pub(super) use reader::JsonReader;

@@ -6,9 +6,10 @@ use arrow::array::{Array, BinaryArray};
 use arrow::datatypes::FieldRef;
 
 use super::check::Check;
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Times};
 use super::encoding::{mark_len, wide_to_utf8};
 use super::fault::{Fault, Read};
+use super::ignored::Ignored;
 use super::record::{Field, Record};
 use super::scan::Scan;
 use super::value::{self, Plan};
@@ -32,7 +33,7 @@ enum Root {
 
 impl JsonReader {
     /// A reader for the selected columns; `record` is false if the payload is a bare value.
-    pub(crate) fn new(selected: &Selected, record: bool, dialect: Dialect) -> Self {
+    pub(crate) fn new(selected: &Selected, record: bool, dialect: Dialect, times: Times) -> Self {
         let Selected { fields, columns, by_field } = selected;
         let root = match &fields[..] {
             [bare] if !record => columns.first().map_or_else(
@@ -47,23 +48,46 @@ impl JsonReader {
                 Root::Record(Record::new(fields.iter().zip(by_field).map(field).collect()))
             }
         };
-        Self { root }
+        let mut reader = Self { root };
+        if times == Times::Zoned {
+            reader.read_zoned();
+        }
+        reader
     }
 
-    /// Decodes all payloads, each from the byte that `start` gives on, or bad for the reason that it gives.
+    /// Reads TIMEs and TIMESTAMPs from texts with an offset, too.
+    fn read_zoned(&mut self) {
+        match &mut self.root {
+            Root::Record(record) => record.read_zoned(),
+            Root::Bare(plan) => plan.read_zoned(),
+            Root::Unread(check) => check.read_zoned(),
+        }
+    }
+
+    /// Skips these members from now on.
+    pub(crate) fn ignore(&mut self, ignored: &Ignored) {
+        match &mut self.root {
+            Root::Record(record) => record.ignore(ignored),
+            Root::Bare(plan) => plan.ignore(ignored),
+            Root::Unread(check) => check.ignore(ignored),
+        }
+    }
+
+    /// Decodes all payloads: each by the reader and from the byte that `begin` gives, or bad for the reason that it gives.
     #[inline]
     pub(crate) fn decode(
-        &mut self,
+        readers: &mut [Self],
         payloads: &BinaryArray,
         columns: &mut [Column],
-        start: impl Fn(&[u8]) -> Result<usize, String>,
+        begin: impl Fn(&[u8]) -> Result<(usize, usize), String>,
     ) -> Decoded {
         let ascii = payloads.values().is_ascii();
         let mut absent = Vec::new();
         let mut rows = Rows::new(columns);
         for row in 0..payloads.len() {
             rows.decode(row, payloads, |payload, columns| {
-                if !self.read(payload, start(payload)?, ascii, columns, row)? {
+                let (reader, start) = begin(payload)?;
+                if !readers[reader].read(payload, start, ascii, columns, row)? {
                     absent.push(row);
                 }
                 Ok(())

@@ -9,10 +9,11 @@
 //! **Duplicates.** The last one wins. So if a column cannot hold a value, its fault is kept aside; the record is bad
 //! only if no later duplicate replaces the value.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::check::Check;
 use super::fault::{Fault, Read};
+use super::ignored::Ignored;
 use super::scan::Scan;
 use super::token::Token;
 use super::value::{self, Plan};
@@ -31,6 +32,8 @@ pub(super) struct Record {
     fields: Vec<Field>,
     /// The field of each name.
     by_name: HashMap<String, usize>,
+    /// Names that match no field whose name they are only in upper case.
+    ignored: HashSet<String>,
     shape: Vec<Known>,
     /// How the value of each field in the current object was matched.
     found: Vec<Match>,
@@ -107,7 +110,30 @@ impl Record {
         let found = vec![Match::None; fields.len()];
         // The first of several equal names wins.
         let by_name = fields.iter().enumerate().rev().map(|(at, field)| (field.name.clone(), at)).collect();
-        Self { fields, by_name, shape: Vec::new(), found, misfits: Vec::new(), name: Vec::new() }
+        let (ignored, shape, misfits, name) = (HashSet::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { fields, by_name, ignored, shape, found, misfits, name }
+    }
+
+    /// Reads TIMEs and TIMESTAMPs from texts with an offset, too.
+    pub(super) fn read_zoned(&mut self) {
+        for field in &mut self.fields {
+            match &mut field.reader {
+                Reader::Build(_, plan) => plan.read_zoned(),
+                Reader::Check(check) => check.read_zoned(),
+            }
+        }
+    }
+
+    /// Skips these members from now on.
+    pub(super) fn ignore(&mut self, ignored: &Ignored) {
+        self.shape.clear();
+        self.ignored.extend(ignored.names.iter().cloned());
+        for (field, ignored) in self.fields.iter_mut().zip(&ignored.within) {
+            match &mut field.reader {
+                Reader::Build(_, plan) => plan.ignore(ignored),
+                Reader::Check(check) => check.ignore(ignored),
+            }
+        }
     }
 
     /// Reads the object at the cursor, adding one row to each column. After a fault, the columns contain partial
@@ -178,6 +204,7 @@ impl Record {
         let name = String::from_utf8_lossy(&self.name);
         let exact = self.by_name.get(name.as_ref()).copied();
         let folded = self.by_name.get(&name.to_uppercase()).copied();
+        let folded = folded.filter(|_| !self.ignored.contains(name.as_ref()));
         match (exact, folded) {
             (None, None) => Target::Nothing,
             (Some(exact), Some(folded)) if exact != folded => Target::Both { exact, folded },

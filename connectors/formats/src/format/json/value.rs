@@ -3,7 +3,7 @@
 //! | column | accepts |
 //! |---|---|
 //! | BOOLEAN | `true`, `false` |
-//! | INT, BIGINT, DATE, TIME, TIMESTAMP | a number, its fraction cut off and the rest wrapped to the type's bits; a string with an integer in range. TIME must lie within a day |
+//! | INT, BIGINT, DATE, TIME, TIMESTAMP | a number, its fraction cut off and the rest wrapped to the type's bits; a string with an integer in range. TIME must lie within a day. In change events of Debezium, TIME and TIMESTAMP also accept a string in ISO 8601 with an offset: see [`Times`](super::dialect::Times) |
 //! | DOUBLE | a number or a string with one, within range; the strings `NaN`, `Infinity`, `-Infinity` |
 //! | DECIMAL | a number or a string with one that fits without rounding; in JSON_SR also a string in base64: see [`Dialect`] |
 //! | STRING | anything: see [`super::text`] |
@@ -16,6 +16,7 @@
 use super::dialect::{Dialect, push_unscaled, unscaled};
 use super::entries;
 use super::fault::{Fault, Read};
+use super::ignored::Ignored;
 use super::map;
 use super::record::{Field, Record};
 use super::scan::Scan;
@@ -30,6 +31,8 @@ pub(super) enum Plan {
     Scalar,
     /// A DECIMAL that may be a text in base64.
     Unscaled,
+    /// A TIME or TIMESTAMP that may be a text with an offset, or another scalar.
+    Zoned,
     Array(Box<Plan>),
     Map(Dialect, Box<Plan>),
     Struct(Box<Record>),
@@ -49,6 +52,25 @@ impl Plan {
             }
             Values::Decimal(..) | Values::WideDecimal(..) if dialect == Dialect::Connect => Self::Unscaled,
             _ => Self::Scalar,
+        }
+    }
+
+    /// Reads TIMEs and TIMESTAMPs from texts with an offset, too.
+    pub(super) fn read_zoned(&mut self) {
+        match self {
+            Self::Scalar => *self = Self::Zoned,
+            Self::Array(plan) | Self::Map(_, plan) => plan.read_zoned(),
+            Self::Struct(record) => record.read_zoned(),
+            Self::Unscaled | Self::Zoned => {}
+        }
+    }
+
+    /// Skips these members from now on.
+    pub(super) fn ignore(&mut self, ignored: &Ignored) {
+        match (self, ignored.within.as_slice()) {
+            (Self::Struct(record), _) => record.ignore(ignored),
+            (Self::Array(plan) | Self::Map(_, plan), [within]) => plan.ignore(within),
+            _ => {}
         }
     }
 }
@@ -176,11 +198,23 @@ fn push_text(at: usize, token: Token<'_>, plan: &Plan, values: &mut Values) -> R
     }
     let text = token.text();
     let number = if let Plan::Unscaled = plan { unscaled(&text) } else { None };
-    let pushed = match number {
-        Some(number) => push_unscaled(values, number),
-        None => scalar::push(values, &text),
+    let pushed = match (number, plan) {
+        (Some(number), _) => push_unscaled(values, number),
+        (None, Plan::Zoned) => scalar::push(values, &text).or_else(|why| push_zoned(values, &text, why)),
+        (None, _) => scalar::push(values, &text),
     };
     pushed.map_err(|why| Fault::misfit(at, why))
+}
+
+/// Pushes a text with an offset, or returns why another column than a TIME or TIMESTAMP refused the text.
+#[cold]
+fn push_zoned(values: &mut Values, text: &str, why: String) -> Result<(), String> {
+    match values {
+        Values::Timestamp(values) => values.push(scalar::instant(text)?),
+        Values::Time(values) => values.push(scalar::time_in_utc(text)?),
+        _ => return Err(why),
+    }
+    Ok(())
 }
 
 fn read_array(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read<()> {

@@ -107,7 +107,7 @@ impl Documents {
     }
 
     /// The part that a reference leads to.
-    fn target<'d>(&'d self, node: Node<'d>, reference: &str) -> Result<Node<'d>, String> {
+    pub(super) fn target<'d>(&'d self, node: Node<'d>, reference: &str) -> Result<Node<'d>, String> {
         let (base, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         let document = &self.all[node.document];
         let own_id = document.root.get("$id").and_then(Value::as_str);
@@ -123,7 +123,7 @@ impl Documents {
 }
 
 /// True for the schema of null.
-fn is_null(schema: &Value) -> bool {
+pub(super) fn is_null(schema: &Value) -> bool {
     schema.get("type").is_some_and(|name| name == "null") || schema.get("const").is_some_and(Value::is_null)
 }
 

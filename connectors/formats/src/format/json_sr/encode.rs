@@ -1,6 +1,8 @@
 //! Encodes rows by a schema that may be someone else's: in JSON Schema a MAP is an array of entries or an object, and a
 //! DECIMAL a number or a text in base64. What a schema does not say is written as in the schemas that we make.
 //!
+//! What a schema says about values and not about their types is checked before ([`super::check`]).
+//!
 //! Columns whose form is another one are turned into columns that JSON writes in that form, once a batch and mostly
 //! without touching their values: a MAP that is an array of entries is an ARRAY of STRUCTs, a DECIMAL in base64 is BYTES.
 
@@ -11,9 +13,11 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, FieldRef, i256};
 use serde_json::Value;
 
+use super::check::bad_rows;
 use super::documents::{Documents, Node};
 use super::infer::{JsonType, fields, json_type, logical};
-use crate::format::batch::{Payloads, Selected, conform};
+use super::rules::{Rule, rules_of};
+use crate::format::batch::{Payloads, Selected, conform, is_present};
 use crate::format::framing::header;
 use crate::format::inferred::{array_of, map_of, nullable};
 use crate::format::json::{Dialect, JsonEncoder};
@@ -30,20 +34,24 @@ pub(in super::super) fn encoder(layout: &Layout, writer: &WriterSchema) -> Resul
     let root = documents.named(writer.full_name.as_deref()).map_err(FormatError::Unfit)?;
     let unfit = |reason: String| FormatError::Unfit(format!("the schema does not fit the columns: {reason}"));
     let members = members_of(&documents, root, layout).map_err(unfit)?;
-    if members.iter().zip(&layout.fields).all(|(member, field)| member.is_ours(field)) {
+    let rules = rules_of(&documents, root, layout, &members);
+    if rules.is_empty() && members.iter().zip(&layout.fields).all(|(member, field)| member.is_ours(field)) {
         return Ok(Box::new(JsonEncoder::with(layout, Dialect::Connect, header)));
     }
     // What is turned must be of a type that a column can have: maps have texts as keys.
     Selected::try_new(layout, &[])?;
     let fields = members.iter().zip(&layout.fields).map(|(member, field)| member.field(field));
     let turned = Layout { fields: fields.collect(), ..layout.clone() };
-    let json = JsonEncoder::with(&turned, Dialect::Plain, header);
-    Ok(Box::new(JsonSrEncoder { layout: layout.clone(), members, json }))
+    let omissions = rules.iter().map(Rule::omission).collect();
+    let json = JsonEncoder::with(&turned, Dialect::Plain, header).leaving_out(omissions);
+    Ok(Box::new(JsonSrEncoder { layout: layout.clone(), members, rules, json }))
 }
 
 struct JsonSrEncoder {
     layout: Layout,
     members: Vec<Member>,
+    /// What each member must be; empty if the schema allows everything.
+    rules: Vec<Rule>,
     /// Writes the columns that those of the layout are turned into.
     json: JsonEncoder,
 }
@@ -53,22 +61,40 @@ impl Encoder for JsonSrEncoder {
         match conform(columns, &self.layout) {
             Ok(columns) => {
                 let turned = self.members.iter().zip(&columns).map(|(member, column)| member.form.turn(column));
-                self.json.encode(&turned.collect::<Vec<_>>(), rows, null_rows)
+                self.encode_turned(&turned.collect::<Vec<_>>(), rows, null_rows)
             }
             Err(reason) => Payloads::refuse(rows, &reason),
         }
     }
 }
 
+impl JsonSrEncoder {
+    /// Encodes the rows that the schema allows.
+    fn encode_turned(&mut self, columns: &[ArrayRef], rows: usize, null_rows: Option<&NullBuffer>) -> Encoded {
+        let is_record = self.layout.is_record();
+        let named = self.members.iter().map(|member| is_record.then_some(member.name.as_str())).zip(columns);
+        let bad = bad_rows(&self.rules, named, rows, null_rows);
+        if bad.is_empty() {
+            return self.json.encode(columns, rows, null_rows);
+        }
+        let is_bad = |row: usize| bad.binary_search_by_key(&row, |bad| bad.row).is_ok();
+        let good: NullBuffer = (0..rows).map(|row| is_present(null_rows, row) && !is_bad(row)).collect();
+        let mut encoded = self.json.encode(columns, rows, Some(&good));
+        encoded.bad.extend(bad);
+        encoded.bad.sort_by_key(|bad| bad.row);
+        encoded
+    }
+}
+
 /// How a field is written.
-struct Member {
+pub(super) struct Member {
     /// Its name in the schema.
-    name: String,
-    form: Form,
+    pub(super) name: String,
+    pub(super) form: Form,
 }
 
 /// The form of a value.
-enum Form {
+pub(super) enum Form {
     /// That of its column.
     Plain,
     /// A DECIMAL as the bytes of its unscaled value, in base64.
@@ -192,7 +218,7 @@ fn open_members(columns: &[FieldRef]) -> Vec<Member> {
 }
 
 /// The type of the values of a MAP.
-fn value_type(entries: &FieldRef) -> &DataType {
+pub(super) fn value_type(entries: &FieldRef) -> &DataType {
     match entries.data_type() {
         DataType::Struct(pair) if pair.len() == 2 => pair[1].data_type(),
         other => other,
@@ -224,7 +250,7 @@ impl Form {
     }
 
     /// The type of the column that a column is turned into.
-    fn data_type(&self, column: &DataType) -> DataType {
+    pub(super) fn data_type(&self, column: &DataType) -> DataType {
         match (self, column) {
             (Self::Unscaled, _) => DataType::Binary,
             (Self::Array(item), DataType::List(field)) => array_of(item.data_type(field.data_type())),
@@ -274,7 +300,7 @@ impl Form {
 }
 
 /// An entry of a MAP with values of a type, as a STRUCT.
-fn entry_of(value: &DataType) -> DataType {
+pub(super) fn entry_of(value: &DataType) -> DataType {
     DataType::Struct(vec![nullable("key", DataType::Utf8), nullable("value", value.clone())].into())
 }
 

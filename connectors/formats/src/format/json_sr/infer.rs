@@ -141,7 +141,7 @@ fn name_of(node: Node<'_>) -> &str {
 }
 
 /// The values of a map that is an array of entries.
-fn entry_value(entry: Node<'_>) -> Result<Node<'_>, String> {
+pub(super) fn entry_value(entry: Node<'_>) -> Result<Node<'_>, String> {
     let value = entry.members("properties").and_then(|properties| properties.get("value"));
     Ok(entry.beside(value.ok_or("the entries of a map have no value")?))
 }

@@ -305,7 +305,7 @@ fn what_no_column_can_hold_is_dropped() {
         "t": {"type": ["string", "integer"]}, "any": {}, "self": {"$ref": "#"}, "o": {"type": "object"}, "l": {"type": "array"},
         "x": {"type": "text"}, "m": {"type": "object", "properties": {"p": {"type": "array", "items": {"$ref": "#"}}, "q": {"type": "string"}}}}}"##;
     let dropped = [
-        "A: there are two fields \"A\"",
+        "a: there are two fields \"A\"",
         "n: null alone is not a type of a column",
         "u: oneOf with 2 types is not a type of a column",
         "t: one of string, integer is not a type of a column",
@@ -317,6 +317,58 @@ fn what_no_column_can_hold_is_dropped() {
         "m.p: Root contains itself",
     ];
     assert_eq!(inferred(text), ("A STRING, M STRUCT<Q STRING>".to_owned(), dropped.map(str::to_owned).to_vec()));
+}
+
+/// What [`infer`] takes a column's type from is what the column is read from, even if only the other one is there.
+#[test]
+fn a_column_is_read_from_the_member_that_it_is_inferred_from() {
+    let (integer, string) = (r#"{"type": "integer"}"#, r#"{"type": "string"}"#);
+    let object = |fields: &[(&str, &str)]| {
+        let fields: Vec<_> = fields.iter().map(|(name, kind)| format!("\"{name}\": {kind}")).collect();
+        format!(r#"{{"type": "object", "properties": {{{}}}}}"#, fields.join(", "))
+    };
+    let exact = object(&[("a", integer), ("A", string)]);
+    let first = object(&[("aB", integer), ("Ab", string)]);
+    let list = |items: &str| format!(r#"{{"type": "array", "items": {items}}}"#);
+    let values = format!(r#"{{"type": "object", "additionalProperties": {first}}}"#);
+    let entries = format!(
+        r#"{{"type": "array", "connect.type": "map", "items": {}}}"#,
+        object(&[("key", string), ("value", &first)])
+    );
+    for (text, json, columns, row) in [
+        (&exact, r#"{"a": 1, "A": "x"}"#, "A STRING", "x"),
+        (&exact, r#"{"A": "x", "a": 1}"#, "A STRING", "x"),
+        (&exact, r#"{"a": 1}"#, "A STRING", "null"),
+        (&first, r#"{"aB": 1, "Ab": "x"}"#, "AB BIGINT", "1"),
+        (&first, r#"{"Ab": "x", "aB": 1}"#, "AB BIGINT", "1"),
+        (&first, r#"{"Ab": "x"}"#, "AB BIGINT", "null"),
+        (&first, r#"{"ab": 1}"#, "AB BIGINT", "1"),
+        (&object(&[("n", &first)]), r#"{"n": {"aB": 1, "Ab": "x"}}"#, "N STRUCT<AB BIGINT>", "{AB: 1}"),
+        (&object(&[("l", &list(&first))]), r#"{"l": [{"Ab": "x"}]}"#, "L ARRAY<STRUCT<AB BIGINT>>", "[{AB: null}]"),
+        (
+            &object(&[("m", &values)]),
+            r#"{"m": {"k": {"aB": 1, "Ab": "x"}}}"#,
+            "M MAP<STRING, STRUCT<AB BIGINT>>",
+            "{k: {AB: 1}}",
+        ),
+        (
+            &object(&[("m", &entries)]),
+            r#"{"m": [{"key": "k", "value": {"aB": 1, "Ab": "x"}}]}"#,
+            "M MAP<STRING, STRUCT<AB BIGINT>>",
+            "{k: {AB: 1}}",
+        ),
+    ] {
+        assert_eq!(inferred(text).0, columns, "{text}");
+        let columns = infer(&schema(text, &[]), None, Names::Upper, "ROWVAL").unwrap();
+        for id in [Some(7), None] {
+            let writer = WriterSchema { id, schema: schema(text, &[]), full_name: None };
+            let layout = Layout { schema: Some(Arc::new(writer)), ..Layout::of(columns.fields.clone()) };
+            let header: &[u8] = if id.is_some() { &[0, 0, 0, 0, 7] } else { &[] };
+            let payload = [header, json.as_bytes()].concat();
+            assert_eq!(decode(JsonSr, &layout, &[0], &payload).as_deref(), Ok(row), "{text} {json}");
+            assert_eq!(decode(JsonSr, &layout, &[], &payload).as_deref(), Ok(""), "{text} {json}");
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::framed::message_of;
 use super::generate;
 use super::infer::infer as infer_message;
 use super::schema::Compiled;
+use crate::format::inferred::{DROPPED_MAX, Dropped};
 use crate::format::kind::FormatError;
 use crate::format::{Decoder, Encoder, Inferred, Layout, Names};
 use crate::schema::{Schema, SchemaId, SchemaKind};
@@ -22,8 +23,14 @@ pub(in super::super) fn infer_of_payload(
 
 /// The columns for the message with this full name, or else the first one of the file. The error is for users.
 pub(in super::super) fn infer(schema: &Schema, full_name: Option<&str>, names: Names) -> Result<Inferred, String> {
-    let (_, message) = Compiled::new(schema)?.named(full_name)?;
-    Ok(infer_message(&message, names))
+    let compiled = Compiled::new(schema)?;
+    let (_, message) = compiled.named(full_name)?;
+    let mut inferred = infer_message(&message, names);
+    if full_name.is_none() {
+        let another = |path| Dropped { path, reason: "another message, which a SCHEMA_FULL_NAME chooses".to_owned() };
+        inferred.dropped.extend(compiled.others().take(DROPPED_MAX).map(another));
+    }
+    Ok(inferred)
 }
 
 /// The schema for the payloads of a layout. Fails as [`generate::text_of`], and for a column whose name is that of a

@@ -3,7 +3,7 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-use super::message::{Field, Kind, Label, Message, Primitive};
+use super::message::{Field, Group, Kind, Label, Message, Primitive};
 use crate::format::inferred::{Inference, Inferred, Names, Source, array_of, decimal_of, map_of};
 
 /// The digits of a DECIMAL whose field does not give them, as in ksqlDB.
@@ -26,13 +26,21 @@ pub(super) enum Node<'m> {
     Value(&'m Field),
     /// The oneof of a message with this index.
     Union(&'m Message, usize),
+    Group(&'m Group),
 }
 
 fn fields(message: &Message) -> impl Iterator<Item = (&str, Node<'_>)> {
     let unions = message.unions.iter().enumerate();
     let unions = unions.map(|(index, union)| (union.name.as_str(), Node::Union(message, index)));
-    let is_alone = |field: &&Field| message.unions.iter().all(|union| !union.members.contains(&field.number));
-    unions.chain(message.declared().filter(is_alone).map(named))
+    let is_alone = |number: u32| message.unions.iter().all(|union| !union.members.contains(&number));
+    unions.chain(members(message, is_alone))
+}
+
+/// The fields with these numbers, and after them the groups.
+fn members(message: &Message, is_member: impl Fn(u32) -> bool + Copy) -> impl Iterator<Item = (&str, Node<'_>)> {
+    let groups = message.groups.iter().filter(move |group| is_member(group.number));
+    let groups = groups.map(|group| (group.name.as_str(), Node::Group(group)));
+    message.declared().filter(move |field| is_member(field.number)).map(named).chain(groups)
 }
 
 fn named(field: &Field) -> (&str, Node<'_>) {
@@ -48,8 +56,7 @@ impl<'m> Source for &'m Message {
             Node::Message(message) => inference.structure(node, &message.name, fields(message)),
             Node::Union(message, index) => {
                 let union = &message.unions[index];
-                let is_member = |field: &&Field| union.members.contains(&field.number);
-                inference.union(&union.name, message.declared().filter(is_member).map(named))
+                inference.union(&union.name, members(message, |number| union.members.contains(&number)))
             }
             Node::Field(field) => match (&field.label, &field.kind) {
                 (Label::Map, Kind::Message(entry)) => map_of_entry(entry, inference),
@@ -60,6 +67,7 @@ impl<'m> Source for &'m Message {
                 _ => value_type(field, inference),
             },
             Node::Value(field) => value_type(field, inference),
+            Node::Group(_) => Err("a group of proto2 cannot be read".to_owned()),
         }
     }
 }

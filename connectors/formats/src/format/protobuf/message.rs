@@ -1,6 +1,7 @@
 //! Messages: the fields that payloads consist of, whichever way they were declared. Decoders and encoders are made for a
 //! message and the columns of a layout together.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -15,10 +16,10 @@ pub(super) struct Message {
     pub(super) name: String,
     /// The fields in ascending order of their numbers.
     pub(super) fields: Vec<Field>,
-    /// The groups of fields of which a message has one at most.
+    /// The oneofs: sets of fields of which a message has one at most.
     pub(super) unions: Vec<Union>,
-    /// A group that is required. Groups are not among the fields.
-    pub(super) required_group: Option<String>,
+    /// Its groups, a form of fields in proto2. They can be neither read nor written, and are not among the fields.
+    pub(super) groups: Vec<Group>,
     /// The numbers of the fields in the order of their declaration; empty if that is the order of the numbers.
     pub(super) declared: Vec<u32>,
 }
@@ -30,6 +31,14 @@ pub(super) struct Union {
     pub(super) name: String,
     /// The numbers of its fields.
     pub(super) members: Vec<u32>,
+}
+
+/// A group of fields.
+#[derive(Debug, PartialEq)]
+pub(super) struct Group {
+    pub(super) number: u32,
+    pub(super) name: String,
+    pub(super) is_required: bool,
 }
 
 /// A field of a message.
@@ -108,7 +117,7 @@ pub(super) enum Kind {
 #[derive(Debug, PartialEq)]
 pub(super) struct Enum {
     pub(super) name: String,
-    /// In ascending order of the numbers, each of which is there once.
+    /// In ascending order of the numbers; several names of a number are in the order of their declaration.
     pub(super) names: Vec<(i32, String)>,
     /// Whether a value without a name is one of an unknown field, as in proto2.
     pub(super) is_closed: bool,
@@ -221,8 +230,8 @@ impl Message {
     pub(super) fn declared(&self) -> impl Iterator<Item = &Field> {
         let is_numbered = self.declared.is_empty();
         let by_number = self.fields.iter().filter(move |_| is_numbered);
-        let field = |number: &u32| self.fields.iter().find(|field| field.number == *number);
-        self.declared.iter().filter_map(field).chain(by_number)
+        let at = |number: &u32| self.fields.binary_search_by_key(number, |field| field.number).ok();
+        self.declared.iter().filter_map(at).map(|at| &self.fields[at]).chain(by_number)
     }
 
     /// The key and the value, if the message can be the entry of a map: its fields have these names. Kafka Connect
@@ -235,7 +244,8 @@ impl Message {
         };
         let is_single = !matches!(key.label, Label::Repeated { .. } | Label::Map);
         let has_names = key.name == "key" && value.name == "value";
-        (is_key && is_single && has_names && self.unions.is_empty()).then_some((key, value))
+        let has_others = !self.unions.is_empty() || !self.groups.is_empty();
+        (is_key && is_single && has_names && !has_others).then_some((key, value))
     }
 
     /// True if the message is the entry of a map for Kafka Connect.
@@ -255,7 +265,76 @@ impl Kind {
     }
 }
 
+impl Primitive {
+    /// Its name in a file.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+            Self::Uint32 => "uint32",
+            Self::Uint64 => "uint64",
+            Self::Sint32 => "sint32",
+            Self::Sint64 => "sint64",
+            Self::Fixed32 => "fixed32",
+            Self::Fixed64 => "fixed64",
+            Self::Sfixed32 => "sfixed32",
+            Self::Sfixed64 => "sfixed64",
+            Self::Float => "float",
+            Self::Double => "double",
+            Self::String => "string",
+            Self::Bytes => "bytes",
+        }
+    }
+
+    /// The name of the message that wraps it.
+    fn wrapper_name(self) -> &'static str {
+        match self {
+            Self::Bool => "google.protobuf.BoolValue",
+            Self::Int32 => "google.protobuf.Int32Value",
+            Self::Int64 => "google.protobuf.Int64Value",
+            Self::Uint32 => "google.protobuf.UInt32Value",
+            Self::Uint64 => "google.protobuf.UInt64Value",
+            Self::Float => "google.protobuf.FloatValue",
+            Self::Double => "google.protobuf.DoubleValue",
+            Self::String => "google.protobuf.StringValue",
+            Self::Bytes => "google.protobuf.BytesValue",
+            // The other types have none.
+            other => other.name(),
+        }
+    }
+}
+
+impl Kind {
+    /// The name of the type in messages for users.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match self {
+            Self::Primitive(primitive) => primitive.name(),
+            Self::Wrapper(primitive) => primitive.wrapper_name(),
+            Self::Date => "google.type.Date",
+            Self::Time => "google.type.TimeOfDay",
+            Self::Timestamp => "google.protobuf.Timestamp",
+            Self::Decimal { .. } => "confluent.type.Decimal",
+            Self::Enum(names) => return format!("enum {}", names.name).into(),
+            Self::Message(message) => return format!("message {}", message.name).into(),
+            Self::Refused(_) => "message",
+        })
+    }
+}
+
 impl Field {
+    /// The name of its type in messages for users, with what it repeats.
+    pub(super) fn type_name(&self) -> String {
+        match (&self.label, &self.kind) {
+            (Label::Map, Kind::Message(entry)) => match entry.as_entry() {
+                Some((key, value)) => format!("map<{}, {}>", key.kind.name(), value.kind.name()),
+                None => self.kind.name().into_owned(),
+            },
+            (Label::Repeated { .. }, kind) => format!("repeated {}", kind.name()),
+            (_, kind) => kind.name().into_owned(),
+        }
+    }
+
     /// What is read if the field is absent: the bits of a number, or a part of the bytes.
     pub(super) fn default(&self) -> (u64, &[u8]) {
         match (&self.label, &self.kind) {
@@ -271,10 +350,10 @@ impl Field {
 }
 
 impl Enum {
-    /// The name of a value.
+    /// The name of a value: the first one that is declared.
     #[inline]
     pub(super) fn name_of(&self, number: i32) -> Option<&str> {
-        let index = self.names.binary_search_by_key(&number, |(number, _)| *number).ok()?;
-        Some(&self.names[index].1)
+        let index = self.names.partition_point(|(smaller, _)| *smaller < number);
+        self.names.get(index).filter(|(found, _)| *found == number).map(|(_, name)| name.as_str())
     }
 }

@@ -109,12 +109,12 @@ impl Plan {
         let mut fields: Vec<FieldPlan> = Vec::with_capacity(columns.len());
         let (mut unions, mut unknown) = (Vec::new(), Vec::new());
         for (column, place) in columns.iter().zip(places) {
-            let is_free = |field: &&Field| fields.iter().all(|other| other.tag >> 3 != field.number);
-            let field = by_name(&message.fields, column.name(), |field| &field.name).filter(is_free);
-            let union = by_name(&message.unions, column.name(), |union| &union.name);
-            match (field, union, column.data_type()) {
-                (Some(field), ..) => fields.push(FieldPlan::new(field, column.data_type(), *place)?),
-                (None, Some(union), DataType::Struct(children)) => {
+            let is_free = |field: &Field| fields.iter().all(|other| other.tag >> 3 != field.number);
+            match part_of(message, column, columns) {
+                Some(MessagePart::Field(field)) if is_free(field) => {
+                    fields.push(FieldPlan::new(field, column.data_type(), *place)?);
+                }
+                Some(MessagePart::Union(union, children)) => {
                     unions.push((*place, add_members(message, union, children, &mut fields)?));
                 }
                 _ => unknown.extend(*place),
@@ -172,10 +172,52 @@ impl Plan {
     }
 }
 
-/// What has this name, or else what has a name that differs from it in case only.
-pub(super) fn by_name<'a, T>(all: &'a [T], name: &str, name_of: impl Fn(&T) -> &str) -> Option<&'a T> {
-    let folded = || all.iter().find(|one| name_of(one).to_uppercase() == name.to_uppercase());
-    all.iter().find(|one| name_of(one) == name).or_else(folded)
+/// What a column is of a message.
+#[derive(Clone, Copy)]
+pub(super) enum MessagePart<'a> {
+    Field(&'a Field),
+    /// A oneof, for the fields of a STRUCT.
+    Union(&'a Union, &'a [FieldRef]),
+}
+
+/// The field or the oneof that a column is, chosen as its type is inferred (see [`super::infer`]): fields within a oneof
+/// come last, because columns for them are not inferred. A field with exactly the name of another column is for that one.
+pub(super) fn part_of<'a>(message: &'a Message, column: &'a FieldRef, columns: &[FieldRef]) -> Option<MessagePart<'a>> {
+    let is_member = |field: &&Field| message.unions.iter().any(|union| union.members.contains(&field.number));
+    let is_others =
+        |field: &&Field| field.name != *column.name() && columns.iter().any(|other| *other.name() == field.name);
+    let part = |field: &'a Field| (field.name.as_str(), MessagePart::Field(field));
+    let fields = |members: bool| {
+        let fields = message.declared().filter(move |field| is_member(field) == members);
+        fields.filter(|field| !is_others(field)).map(part)
+    };
+    let union = |union: &'a Union| match column.data_type() {
+        DataType::Struct(children) => Some((union.name.as_str(), MessagePart::Union(union, children))),
+        _ => None,
+    };
+    let unions = message.unions.iter().filter_map(union);
+    by_name(unions.chain(fields(false)), column.name()).or_else(|| by_name(fields(true), column.name()))
+}
+
+/// The field of a oneof with this name.
+pub(super) fn member_of<'a>(message: &'a Message, union: &Union, name: &str) -> Option<&'a Field> {
+    let members = message.declared().filter(|field| union.members.contains(&field.number));
+    by_name(members.map(|field| (field.name.as_str(), field)), name)
+}
+
+/// What has this name, or else the first whose name differs from it in case only.
+fn by_name<'a, T>(all: impl Iterator<Item = (&'a str, T)>, name: &str) -> Option<T> {
+    let upper = name.to_uppercase();
+    let mut folded = None;
+    for (one, part) in all {
+        if one == name {
+            return Some(part);
+        }
+        if folded.is_none() && one.to_uppercase() == upper {
+            folded = Some(part);
+        }
+    }
+    folded
 }
 
 /// Adds the fields of a oneof for the fields of its STRUCT. Returns the number of each.
@@ -187,10 +229,8 @@ fn add_members(
 ) -> Result<Vec<Option<u32>>, String> {
     let mut numbers = Vec::with_capacity(columns.len());
     for column in columns {
-        let field = by_name(&message.fields, column.name(), |field| &field.name);
-        let is_member = |field: &&Field| union.members.contains(&field.number);
         let is_free = |field: &&Field| fields.iter().all(|other| other.tag >> 3 != field.number);
-        let field = field.filter(is_member).filter(is_free);
+        let field = member_of(message, union, column.name()).filter(is_free);
         if let Some(field) = field {
             let plan = FieldPlan::new(field, column.data_type(), None)?;
             fields.push(FieldPlan { is_member: true, ..plan });
@@ -234,7 +274,7 @@ impl FieldPlan {
         match (reader, &field.kind) {
             (Some(reader), _) => Ok(Self::of(field, shape, reader.map_err(named)?, column)),
             (None, Kind::Refused(why)) => Err(named(why.clone())),
-            (None, _) => Err(named(format!("the field cannot be read as {}", sql_name(data_type)))),
+            (None, _) => Err(named(format!("{} cannot be read as {}", field.type_name(), sql_name(data_type)))),
         }
     }
 

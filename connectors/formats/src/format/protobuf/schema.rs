@@ -4,7 +4,7 @@
 //!
 //! Compiling is the work of `protox`, a compiler in Rust without `protoc`; here is only what a decoder needs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -18,7 +18,7 @@ use prost_reflect::{
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
-use super::message::{DefaultValue, Enum, Field, Kind, Label, Message, Primitive, Union, Written};
+use super::message::{DefaultValue, Enum, Field, Group, Kind, Label, Message, Primitive, Union, Written};
 use crate::format::inferred::SCHEMA_BYTES_MAX;
 use crate::protobuf_files;
 use crate::schema::{Schema, SchemaKind};
@@ -69,6 +69,13 @@ impl Compiled {
         Ok(message)
     }
 
+    /// The messages that payloads may be, too: those beside the first one of the file that are in no message as a field.
+    pub(super) fn others(&self) -> impl Iterator<Item = String> {
+        let used: HashSet<String> = self.file.messages().flat_map(|message| used_by(&message)).collect();
+        let names = self.file.messages().skip(1).map(|message| message.full_name().to_owned());
+        names.filter(move |name| !used.contains(name))
+    }
+
     /// The message with this full name, or else the first one of the file, with its indexes. The error lists the
     /// messages that there are.
     pub(super) fn named(&self, full_name: Option<&str>) -> Result<(Vec<u32>, Arc<Message>), String> {
@@ -89,6 +96,12 @@ impl Compiled {
             None => Err("the schema has no message".to_owned()),
         }
     }
+}
+
+/// The names of the messages that are types of fields in a message and those within it.
+fn used_by(message: &MessageDescriptor) -> Vec<String> {
+    let own = message.fields().filter_map(|field| Some(field.kind().as_message()?.full_name().to_owned()));
+    own.chain(message.child_messages().flat_map(|child| used_by(&child))).collect()
 }
 
 /// The messages that are declared within another one, with their indexes.
@@ -183,13 +196,17 @@ impl Builder {
         let unions = unions.collect();
         let fields = descriptor.fields().filter(|field| !field.is_group()).map(|field| self.field(&field)).collect();
         self.path.pop();
-        let is_required = |field: &FieldDescriptor| field.is_group() && field.cardinality() == Cardinality::Required;
-        let required_group = descriptor.fields().find(is_required).map(|field| field.name().to_owned());
+        let groups = descriptor.fields().filter(FieldDescriptor::is_group).map(|field| Group {
+            number: field.number(),
+            name: field.name().to_owned(),
+            is_required: field.cardinality() == Cardinality::Required,
+        });
+        let groups = groups.collect();
         let name = descriptor.full_name().to_owned();
         let declared: Vec<u32> =
             descriptor.descriptor_proto().field.iter().map(|field| field.number() as u32).collect();
         let declared = if declared.is_sorted() { Vec::new() } else { declared };
-        let message = Arc::new(Message { name, fields, unions, required_group, declared });
+        let message = Arc::new(Message { name, fields, unions, groups, declared });
         self.done.insert(descriptor.full_name().to_owned(), message.clone());
         message
     }
@@ -310,9 +327,9 @@ fn absence(field: &FieldDescriptor) -> Label {
 
 fn enumeration(descriptor: &EnumDescriptor) -> Enum {
     let is_closed = descriptor.parent_file().syntax() == Syntax::Proto2;
-    let mut names: Vec<_> = descriptor.values().map(|value| (value.number(), value.name().to_owned())).collect();
-    // The first of several names of a number counts.
+    // The values of the descriptor itself are not in the order of their declaration.
+    let values = &descriptor.enum_descriptor_proto().value;
+    let mut names: Vec<_> = values.iter().map(|value| (value.number(), value.name().to_owned())).collect();
     names.sort_by_key(|(number, _)| *number);
-    names.dedup_by_key(|(number, _)| *number);
     Enum { name: descriptor.name().to_owned(), names, is_closed }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef};
 
 use super::message::{Enum, Field, Kind, Label, Message, Primitive, Union, Written};
-use super::plan::by_name;
+use super::plan::{MessagePart, member_of, part_of};
 use super::wire::{BYTES, FIXED32, FIXED64, put_bytes};
 use crate::format::sql_name;
 use crate::format::varint::put_varint;
@@ -115,14 +115,12 @@ impl Form {
     pub(super) fn by_name(message: &Message, columns: &[FieldRef]) -> Result<Self, String> {
         let mut parts: Vec<Part> = Vec::with_capacity(columns.len());
         for (at, column) in columns.iter().enumerate() {
-            let is_free = |field: &&Field| parts.iter().all(|part| part.number != field.number);
-            let field = by_name(&message.fields, column.name(), |field| &field.name).filter(is_free);
-            let union = by_name(&message.unions, column.name(), |union| &union.name);
-            match (field, union, column.data_type()) {
-                (Some(field), ..) => {
+            let is_free = |field: &Field| parts.iter().all(|part| part.number != field.number);
+            match part_of(message, column, columns) {
+                Some(MessagePart::Field(field)) if is_free(field) => {
                     parts.push(Part::new(field, column.data_type(), Source::Column(at), &Self::by_name)?);
                 }
-                (None, Some(union), DataType::Struct(children)) => {
+                Some(MessagePart::Union(union, children)) => {
                     add_members(message, union, at, children, &mut parts)?;
                 }
                 _ => return Err(format!("{} has no field for column \"{}\"", message.title(), column.name())),
@@ -158,10 +156,8 @@ fn add_members(
     parts: &mut Vec<Part>,
 ) -> Result<(), String> {
     for (at, child) in children.iter().enumerate() {
-        let is_free = |field: &&Field| {
-            union.members.contains(&field.number) && parts.iter().all(|part| part.number != field.number)
-        };
-        let field = by_name(&message.fields, child.name(), |field| &field.name).filter(is_free);
+        let is_free = |field: &&Field| parts.iter().all(|part| part.number != field.number);
+        let field = member_of(message, union, child.name()).filter(is_free);
         let field = field.ok_or_else(|| format!("the oneof {} has no field \"{}\"", union.name, child.name()))?;
         parts.push(Part::new(field, child.data_type(), Source::Member(column, at), &Form::by_name)?);
     }
@@ -170,8 +166,8 @@ fn add_members(
 
 /// Adds the required fields without a column, with their defaults.
 fn add_required(message: &Message, parts: &mut Vec<Part>) -> Result<(), String> {
-    if let Some(name) = &message.required_group {
-        return Err(format!("the required field {name} is a group, which cannot be written"));
+    if let Some(group) = message.groups.iter().find(|group| group.is_required) {
+        return Err(format!("the required field {} is a group, which cannot be written", group.name));
     }
     for field in message.fields.iter().filter(|field| field.written == Written::Always) {
         if parts.iter().any(|part| part.number == field.number) {
@@ -217,7 +213,7 @@ impl Part {
                 let value = Value::new(kind, item.data_type(), nested).map_err(within)?;
                 (Shape::Repeated { packed: *packed }, value)
             }
-            (Label::Map | Label::Repeated { .. }, ..) => return Err(within(misfit(column))),
+            (Label::Map | Label::Repeated { .. }, ..) => return Err(within(misfit(column, &field.type_name()))),
             (label, kind, column) => {
                 let is_implicit = *label == Label::Implicit && field.written == Written::ByLabel;
                 let shape = if is_implicit { Shape::Implicit } else { Shape::Optional };
@@ -234,7 +230,7 @@ impl Part {
 }
 
 fn entry_shape(entry: &Message, entries: &FieldRef, nested: Nested<'_>) -> Result<Shape, String> {
-    let refused = || misfit(&DataType::Map(entries.clone(), false));
+    let refused = || misfit(&DataType::Map(entries.clone(), false), &format!("repeated message {}", entry.name));
     let DataType::Struct(pair) = entries.data_type() else { return Err(refused()) };
     let (key, value) = entry.as_entry().filter(|_| pair.len() == 2).ok_or_else(refused)?;
     let (primitive, is_wrapped) = match key.kind {
@@ -247,8 +243,8 @@ fn entry_shape(entry: &Message, entries: &FieldRef, nested: Nested<'_>) -> Resul
     Ok(Shape::Map { key, value })
 }
 
-fn misfit(column: &DataType) -> String {
-    format!("{} cannot be written as the field", sql_name(column))
+fn misfit(column: &DataType, field: &str) -> String {
+    format!("{} cannot be written as {field}", sql_name(column))
 }
 
 impl Value {
@@ -263,7 +259,7 @@ impl Value {
             | (Kind::Decimal { .. }, DataType::Decimal128(..) | DataType::Decimal256(..)) => Self::Known,
             (Kind::Message(message), DataType::Struct(fields)) => Self::Message(nested(message, fields)?),
             (Kind::Refused(why), _) => return Err(why.clone()),
-            _ => return Err(misfit(column)),
+            _ => return Err(misfit(column, &kind.name())),
         })
     }
 }

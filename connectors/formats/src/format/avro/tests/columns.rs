@@ -88,14 +88,14 @@ fn what_no_column_can_hold_is_dropped_and_named() {
         {"name": "VALUE", "type": "int"},
         {"name": "huge", "type": {"type": "bytes", "logicalType": "decimal", "precision": 77}}]}"#;
     let (columns, dropped) = inferred(text);
-    assert_eq!(columns, "VALUE INT, META STRUCT<AGE INT>");
+    assert_eq!(columns, "META STRUCT<AGE INT>, VALUE INT");
     assert_eq!(
         dropped,
         [
+            "value: there are two fields \"VALUE\"",
             "children: record a.Tree contains itself",
             "meta.parent: record a.Tree contains itself",
             "none: a.None has no field that a column can hold",
-            "VALUE: there are two fields \"VALUE\"",
             "huge: a DECIMAL has up to 76 digits, not 77",
         ]
     );

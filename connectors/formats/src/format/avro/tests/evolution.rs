@@ -1,9 +1,11 @@
 //! Records that were written with other versions of a schema.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 
 use super::super::super::testing::{array, layout, record};
-use super::{decode, unhex};
+use super::super::super::{Layout, Names, sql_name};
+use super::super::infer;
+use super::{decode, schema, unhex};
 
 fn record_of(fields: &[(&str, &str)]) -> String {
     let fields = fields.iter().map(|(name, kind)| format!(r#"{{"name": "{name}", "type": {kind}}}"#));
@@ -38,7 +40,31 @@ fn names_match_exactly_or_in_upper_case() {
     assert_eq!(read(&["id", "ID"], "02 04").as_deref(), Ok("1 2"));
     assert_eq!(read(&["id"], "02").as_deref(), Ok("1 1"), "a field may belong to two columns");
     assert_eq!(read(&["Id"], "02").as_deref(), Ok("null 1"));
-    assert_eq!(read(&["Id", "iD"], "02 04").as_deref(), Ok("null 2"), "the last one wins");
+    assert_eq!(read(&["Id", "iD"], "02 04").as_deref(), Ok("null 1"), "the first one wins");
+}
+
+/// What [`infer`] takes a column's type from is what the column is read from.
+#[test]
+fn a_column_is_read_from_the_field_that_it_is_inferred_from() {
+    let inner = record_of(&[("a", "\"int\""), ("A", "\"string\"")]);
+    for (fields, columns, row) in [
+        (&[("a", "\"int\""), ("A", "\"string\"")][..], "A STRING", "x"),
+        (&[("aB", "\"int\""), ("Ab", "\"string\"")], "AB INT", "7"),
+        (&[("A", "\"int\""), ("a", "\"string\"")], "A INT", "7"),
+        (&[("a", "\"int\""), ("A", "\"string\""), ("none", "\"null\"")], "A STRING", "x"),
+    ] {
+        assert_eq!(both(&record_of(fields), "0e 02 78"), (columns.to_owned(), row.to_owned()), "{fields:?}");
+    }
+    let outer = format!(r#"{{"type": "record", "name": "O", "fields": [{{"name": "n", "type": {inner}}}]}}"#);
+    assert_eq!(both(&outer, "0e 02 78"), ("N STRUCT<A STRING>".to_owned(), "{A: x}".to_owned()));
+}
+
+/// The columns that are inferred for a schema, and a payload that is read into them.
+fn both(text: &str, payload: &str) -> (String, String) {
+    let inferred = infer(&schema(text), Names::Upper, "ROWVAL");
+    let column = |field: &FieldRef| format!("{} {}", field.name(), sql_name(field.data_type()));
+    let columns: Vec<_> = inferred.fields.iter().map(column).collect();
+    (columns.join(", "), decode(text, &Layout::of(inferred.fields), &unhex(payload)).unwrap())
 }
 
 #[test]

@@ -65,6 +65,44 @@ fn times_of_debezium_become_columns() {
     }
 }
 
+/// Debezium writes times with a zone as texts.
+#[test]
+fn zoned_times_of_debezium_become_columns() {
+    let read = |name: &str, kind: DataType, text: &str| {
+        let schema = format!(r#"["null", {{"type": "string", "connect.name": "io.debezium.time.{name}"}}]"#);
+        let payload = [&[2, 2 * text.len() as u8], text.as_bytes()].concat();
+        decode(&schema, &bare(kind), &payload)
+    };
+    for (name, kind, text, shown) in [
+        ("ZonedTimestamp", TIMESTAMP, "2024-02-29T10:11:12.123456Z", "2024-02-29T10:11:12.123"),
+        ("ZonedTimestamp", TIMESTAMP, "2024-02-29T10:11:12+02:00", "2024-02-29T08:11:12"),
+        ("ZonedTimestamp", TIMESTAMP, "1969-12-31T23:59:59.9999Z", "1969-12-31T23:59:59.999"),
+        ("ZonedTimestamp", DataType::Utf8, "2024-02-29T10:11:12+02:00", "2024-02-29T10:11:12+02:00"),
+        ("ZonedTime", TIME, "10:11:12.123456Z", "10:11:12.123"),
+        ("ZonedTime", TIME, "01:00:00+02:00", "23:00:00"),
+    ] {
+        assert_eq!(read(name, kind, text).as_deref(), Ok(shown), "{name} {text}");
+    }
+    for (name, kind, text, reason) in [
+        ("ZonedTimestamp", TIMESTAMP, "soon", "$: the text is not a timestamp in ISO 8601 with an offset (byte 1)"),
+        ("ZonedTime", TIME, "10:11:12", "$: the text is not a time in ISO 8601 with an offset (byte 1)"),
+        (
+            "ZonedTime",
+            TIMESTAMP,
+            "10:11Z",
+            "$: string (io.debezium.time.ZonedTime) cannot be read as TIMESTAMP (byte 1)",
+        ),
+    ] {
+        assert_eq!(read(name, kind, text), Err(reason.to_owned()), "{name} {text}");
+    }
+    let infer = super::super::infer(
+        &super::schema(r#"{"type": "string", "connect.name": "io.debezium.time.ZonedTimestamp"}"#),
+        crate::format::Names::Upper,
+        "V",
+    );
+    assert_eq!(infer.fields, bare(DataType::Utf8).fields);
+}
+
 #[test]
 fn logical_types_become_columns() {
     let typed = |encoding: &str, logical: &str| format!(r#"{{"type": "{encoding}", "logicalType": "{logical}"}}"#);

@@ -56,7 +56,7 @@ fn each_type_has_a_column() {
             message TagEntry {{ string key = 1; int32 value = 2; }}
             message Entry {{ string key = 1; int32 other = 2; }}"
         );
-        assert_eq!(inferred(&text, None), Ok((format!("V {column}"), vec![])), "{kind}");
+        assert_eq!(inferred(&text, Some("M")), Ok((format!("V {column}"), vec![])), "{kind}");
     }
 }
 
@@ -107,7 +107,8 @@ fn oneofs_come_first_and_messages_are_found_by_name() {
         message M { int32 z = 1; oneof kind { int32 a = 2; N n = 3; } message N { string x = 1; } }
         message O { M.N b = 1; }";
     let first = "KIND_0 STRUCT<A INT, N STRUCT<X STRING>>, Z INT".to_owned();
-    assert_eq!(inferred(text, None), Ok((first.clone(), vec![])));
+    let other = "p.O: another message, which a SCHEMA_FULL_NAME chooses".to_owned();
+    assert_eq!(inferred(text, None), Ok((first.clone(), vec![other])));
     assert_eq!(inferred(text, Some("p.M")), Ok((first, vec![])));
     assert_eq!(inferred(text, Some("p.O")), Ok(("B STRUCT<X STRING>".to_owned(), vec![])));
     assert_eq!(inferred(text, Some("p.M.N")), Ok(("X STRING".to_owned(), vec![])));
@@ -129,6 +130,41 @@ fn what_no_column_can_hold_is_dropped() {
         "d: a DECIMAL has up to 76 digits, not 77",
     ];
     let columns = "A INT, N STRUCT<X INT, O STRUCT<Y INT>>".to_owned();
+    assert_eq!(inferred(text, None), Ok((columns, dropped.map(str::to_owned).to_vec())));
+}
+
+#[test]
+fn groups_have_no_column() {
+    let text = "syntax = \"proto2\"; message M { optional int32 a = 1; optional group G = 2 { optional int32 x = 1; }
+        oneof o { int32 b = 3; group H = 4 { optional int32 x = 1; } } optional N n = 5; }
+        message N { required int32 y = 1; repeated group R = 2 { optional int32 x = 1; } }";
+    let dropped = [
+        "o_0.h: a group of proto2 cannot be read",
+        "n.r: a group of proto2 cannot be read",
+        "g: a group of proto2 cannot be read",
+    ];
+    let columns = "O_0 STRUCT<B INT>, A INT, N STRUCT<Y INT>".to_owned();
+    assert_eq!(inferred(text, None), Ok((columns, dropped.map(str::to_owned).to_vec())));
+}
+
+#[test]
+fn messages_beside_the_first_are_named() {
+    let text = "syntax = \"proto3\"; package p; message M { int32 a = 1; M again = 2; N n = 3; } message N { O o = 1; }
+        message O { int32 x = 1; } message P { message Q { R r = 1; } map<string, S> s = 1; } message R {} message S {}";
+    let (_, dropped) = inferred(text, None).unwrap();
+    let reason = "another message, which a SCHEMA_FULL_NAME chooses";
+    let dropped: Vec<_> = dropped.iter().filter(|part| part.ends_with(reason)).collect();
+    assert_eq!(dropped, [&format!("p.P: {reason}")]);
+    let (_, dropped) = inferred(text, Some("p.R")).unwrap();
+    assert!(!dropped.iter().any(|part| part.ends_with(reason)), "{dropped:?}");
+}
+
+#[test]
+fn of_fields_that_differ_in_case_only_one_has_a_column() {
+    let text = "syntax = \"proto2\"; message M { optional int32 a = 1; optional string A = 2; optional N n = 3; }
+        message N { optional string Bc = 2; optional int32 bC = 1; }";
+    let dropped = ["a: there are two fields \"A\"", "n.bC: there are two fields \"BC\""];
+    let columns = "A STRING, N STRUCT<BC STRING>".to_owned();
     assert_eq!(inferred(text, None), Ok((columns, dropped.map(str::to_owned).to_vec())));
 }
 

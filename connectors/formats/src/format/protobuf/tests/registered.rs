@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::BinaryArray;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use prost_reflect::prost::Message as _;
@@ -11,7 +11,7 @@ use protox::file::File;
 
 use super::bytes;
 use crate::format::testing::{TIME, TIMESTAMP, array, layout, map, record, show};
-use crate::format::{Decoder, FramedProtobufDecoder, Layout};
+use crate::format::{Decoder, FramedProtobufDecoder, Layout, Names, infer, sql_name};
 use crate::schema::{Reference, Schema, SchemaKind};
 
 fn schema(text: &str, references: &[(&str, &Arc<Schema>)]) -> Arc<Schema> {
@@ -89,6 +89,25 @@ fn enums_are_read_as_names() {
     );
     assert_eq!(read(&closed, &column, "08 01 08 03 10 03 10 04").as_deref(), Ok("HEARTS [CLUBS]"));
     assert_eq!(read(&closed, &column, "").as_deref(), Ok("CLUBS []"));
+}
+
+/// As in Python and Java.
+#[test]
+fn a_value_of_an_enum_has_the_first_of_its_names() {
+    let values = "option allow_alias = true; Z = 0; A = 1; AA = 1; B = 2; BB = 2; ZZ = 0; MINUS = -1; LESS = -1;";
+    let text = format!("enum E {{ {values} }} message M {{ E e = 1; repeated E l = 2; map<string, E> m = 3; }}");
+    let columns = layout(&[("E", DataType::Utf8), ("L", array(DataType::Utf8)), ("M", map(DataType::Utf8))]);
+    let text2 = format!(
+        "syntax = \"proto2\"; enum E {{ {values} }}
+         message M {{ optional E e = 1 [default = BB]; repeated E l = 2; map<string, E> m = 3; }}"
+    );
+    for schema in [proto3(&text), schema(&text2, &[])] {
+        let message = "08 01 12 0d 00 01 02 ff ff ff ff ff ff ff ff ff 01 1a 05 0a 01 'k' 10 02";
+        assert_eq!(read(&schema, &columns, message).as_deref(), Ok("A [Z, A, B, MINUS] {k: B}"));
+    }
+    assert_eq!(read(&schema(&text2, &[]), &columns, "").as_deref(), Ok("B [] {}"));
+    let unknown = "08 03 12 02 01 03";
+    assert_eq!(read(&schema(&text2, &[]), &columns, unknown).as_deref(), Ok("B [A] {}"), "the enum is closed");
 }
 
 #[test]
@@ -203,6 +222,42 @@ fn names_match_in_any_case_and_unknown_columns_are_null() {
     assert_eq!(read(&schema, &columns, "08 01 10 02 18 03 22 01 ff").as_deref(), Ok("1 3 null"));
 }
 
+/// What [`infer`](crate::format::infer) takes a column's type from is what the column is read from.
+#[test]
+fn a_column_is_read_from_the_field_that_it_is_inferred_from() {
+    for (text, message, columns, row) in [
+        ("message M { optional int32 a = 1; optional string A = 2; }", "08 05 12 01 'x'", "A STRING", "x"),
+        ("message M { optional string A = 2; optional int32 a = 1; }", "08 05 12 01 'x'", "A STRING", "x"),
+        ("message M { optional int32 aB = 1; optional string Ab = 2; }", "08 05 12 01 'x'", "AB INT", "5"),
+        ("message M { optional string Ab = 2; optional int32 aB = 1; }", "08 05 12 01 'x'", "AB STRING", "x"),
+        (
+            "message M { optional N n = 1; } message N { optional int32 a = 1; optional string A = 2; }",
+            "0a 05 08 05 12 01 'x'",
+            "N STRUCT<A STRING>",
+            "{A: x}",
+        ),
+        (
+            "message M { optional int32 a = 1; oneof o { string A = 2; int32 x = 3; string X = 4; } }",
+            "08 05 12 01 'x'",
+            "O_0 STRUCT<A STRING, X STRING>, A INT",
+            "{A: x, X: null} 5",
+        ),
+        (
+            "message M { optional int32 a_0 = 1; oneof A { int32 x = 2; } }",
+            "08 05 10 06",
+            "A_0 STRUCT<X INT>",
+            "{X: 6}",
+        ),
+    ] {
+        let schema = schema(&format!("syntax = \"proto2\"; {text}"), &[]);
+        let inferred = infer(&schema, None, Names::Upper, "ROWVAL").unwrap();
+        let column = |field: &FieldRef| format!("{} {}", field.name(), sql_name(field.data_type()));
+        let listed: Vec<_> = inferred.fields.iter().map(column).collect();
+        assert_eq!(listed.join(", "), columns, "{text}");
+        assert_eq!(read(&schema, &Layout::of(inferred.fields), message).as_deref(), Ok(row), "{text}");
+    }
+}
+
 #[test]
 fn messages_are_found_by_their_indexes() {
     let schema = proto3(
@@ -275,9 +330,26 @@ fn what_cannot_be_read_is_named() {
     assert_eq!(read(&proto3(list), &layout(&[("V", node)]), "0a 02 08 05").as_deref(), Ok("{X: 5}"));
     for (schema, column, reason) in [
         (list, cycle, "V: O: N: the message contains itself: Node.o -> Other.n -> Node"),
-        ("message M { int64 v = 1; }", DataType::Int32, "V: the field cannot be read as INT"),
-        ("message M { repeated int32 v = 1; }", DataType::Int32, "V: the field cannot be read as INT"),
-        ("message M { int32 v = 1; }", array(DataType::Int32), "V: the field cannot be read as ARRAY<INT>"),
+        ("message M { int64 v = 1; }", DataType::Int32, "V: int64 cannot be read as INT"),
+        ("message M { repeated int32 v = 1; }", DataType::Int32, "V: repeated int32 cannot be read as INT"),
+        ("message M { int32 v = 1; }", array(DataType::Int32), "V: int32 cannot be read as ARRAY<INT>"),
+        (
+            "message M { map<string, E> v = 1; } enum E { Z = 0; }",
+            TIME,
+            "V: map<string, enum E> cannot be read as TIME",
+        ),
+        ("message M { E v = 1; } enum E { Z = 0; }", TIME, "V: enum E cannot be read as TIME"),
+        ("message M { N v = 1; } message N { int32 x = 1; }", TIME, "V: message N cannot be read as TIME"),
+        (
+            "import \"google/protobuf/wrappers.proto\"; message M { google.protobuf.UInt32Value v = 1; }",
+            DataType::Int32,
+            "V: google.protobuf.UInt32Value cannot be read as INT",
+        ),
+        (
+            "import \"google/type/date.proto\"; message M { google.type.Date v = 1; }",
+            DataType::Int32,
+            "V: google.type.Date cannot be read as INT",
+        ),
     ] {
         let found = read(&proto3(schema), &layout(&[("V", column)]), "").unwrap_err();
         assert_eq!(found.to_uppercase(), format!("the schema with id 7 cannot be used: {reason}").to_uppercase());

@@ -90,6 +90,28 @@ fn every_kind_of_field_is_written() {
 }
 
 #[test]
+fn every_name_of_an_enums_value_is_written() {
+    let values = "option allow_alias = true; Z = 0; A = 1; AA = 1; ZZ = 0;";
+    let text = format!("message M {{ E e = 1; repeated E l = 2; }} enum E {{ {values} }}");
+    let columns = layout(&[("E", DataType::Utf8), ("L", array(DataType::Utf8))]);
+    let json = r#"{"E": "AA", "L": ["Z", "ZZ", "A", "AA"]}"#;
+    for (syntax, label, payload) in
+        [("proto3", "", "08 01 12 04 00 00 01 01"), ("proto2", "optional ", "08 01 10 00 10 00 10 01 10 01")]
+    {
+        let text = format!("syntax = \"{syntax}\"; {}", text.replace("E e", &format!("{label}E e")));
+        assert_eq!(written(&columns, &text, json).as_deref(), Ok(payload), "{syntax}");
+    }
+}
+
+#[test]
+fn columns_are_written_to_the_fields_that_they_are_read_from() {
+    let text = "syntax = \"proto2\"; message M { optional string A = 4; optional int32 a = 1; optional string Xy = 3;
+        optional int32 xY = 2; }";
+    let columns = layout(&[("A", DataType::Utf8), ("XY", DataType::Utf8)]);
+    assert_eq!(written(&columns, text, r#"{"A": "x", "XY": "y"}"#).as_deref(), Ok("1a 01 79 22 01 78"));
+}
+
+#[test]
 fn fields_are_found_by_name_and_written_by_number() {
     let text = "syntax = \"proto3\"; message M { int32 userId = 3; N nested = 1; string unused = 2; }
         message N { int32 b = 2; int32 a = 1; }";
@@ -191,8 +213,8 @@ fn what_a_message_cannot_hold_is_named() {
     let node = record(&[("N", record(&[("X", DataType::Int32)]))]);
     for (column, reason) in [
         (("B", DataType::Int32), "message M has no field for column \"B\""),
-        (("A", DataType::Utf8), "a: STRING cannot be written as the field"),
-        (("M", array(DataType::Int32)), "m: ARRAY<INT> cannot be written as the field"),
+        (("A", DataType::Utf8), "a: STRING cannot be written as int64"),
+        (("M", array(DataType::Int32)), "m: ARRAY<INT> cannot be written as map<int32, int32>"),
         (("N", node), "n: n: the message contains itself: Node.n -> Node"),
         (("O_0", record(&[("Y", DataType::Int32)])), "the oneof o_0 has no field \"Y\""),
     ] {
