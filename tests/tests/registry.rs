@@ -10,6 +10,8 @@ mod http;
 mod outage;
 #[path = "registry/shell.rs"]
 mod shell;
+#[path = "registry/sinks.rs"]
+mod sinks;
 
 use std::net::SocketAddr;
 use std::process::Stdio;

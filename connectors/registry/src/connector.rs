@@ -27,6 +27,17 @@ use crate::tls;
 /// How large an answer may be, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// How OpenSSL names the alerts by which the other side refuses the certificate of this one, or that there is none.
+const CERTIFICATE_ALERTS: [&str; 7] = [
+    "certificate required",
+    "bad certificate",
+    "unsupported certificate",
+    "certificate revoked",
+    "certificate expired",
+    "certificate unknown",
+    "unknown ca",
+];
+
 /// Makes connections.
 pub(crate) struct Connector {
     /// Made only if a URL needs it or files are given: reading the authorities of a system takes a while.
@@ -104,8 +115,7 @@ impl Failure {
 
     /// One that the other side may have caused: with TLS 1.3 it refuses certificates after the handshake.
     fn of_peer(reason: String) -> Self {
-        let refused =
-            ["certificate required", "bad certificate", "unknown ca"].iter().any(|words| reason.contains(words));
+        let refused = CERTIFICATE_ALERTS.iter().any(|alert| reason.contains(alert));
         Self { reason, setting: if refused { CERTIFICATE } else { URL } }
     }
 

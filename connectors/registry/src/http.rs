@@ -84,10 +84,11 @@ impl Http {
             let failure = match self.ask(url, &call).await {
                 Ok(answer) => match unable(&answer) {
                     None => match self.read(url, &answer) {
-                        // It may be no registry, and another one is.
+                        // That may be something else than a registry.
                         Err(error @ RegistryError::Other { .. }) => {
+                            let failure = Failure { reason: error.to_string(), setting: URL };
                             odd.get_or_insert(error);
-                            continue;
+                            failure
                         }
                         answer => {
                             self.preferred.store(i, Ordering::Relaxed);
@@ -102,7 +103,10 @@ impl Http {
             setting = failure.setting;
             attempts.push(Attempt { url: shown(url), reason: failure.reason });
         }
-        Err(odd.unwrap_or(RegistryError::Unavailable { attempts, setting }))
+        match odd {
+            Some(odd) if attempts.len() == 1 => Err(odd),
+            _ => Err(RegistryError::Unavailable { attempts, setting }),
+        }
     }
 
     async fn ask(&self, url: &Url, call: &Call<'_>) -> Result<Answer, Failure> {

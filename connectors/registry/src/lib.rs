@@ -31,6 +31,7 @@ mod registry;
 mod settings;
 mod subject;
 mod tls;
+mod unknown;
 mod wire;
 
 pub use error::{Attempt, Missing, RegistryError, SettingsError};

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use headwater_formats::schema::{Reference, Schema, SchemaId, SchemaKind};
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ use crate::http::{Call, Http};
 use crate::level::Level;
 use crate::settings::Settings;
 use crate::subject::{NewSchema, Registered, SubjectVersion};
+use crate::unknown::Unknown;
 use crate::wire::{
     CompatibilityBody, IdBody, LevelBody, NewBody, NewLevelBody, ReferenceBody, SchemaBody, VersionBody,
 };
@@ -34,6 +36,7 @@ pub struct Registry {
     http: Http,
     by_id: Flight<SchemaId, Arc<Schema>>,
     by_version: Flight<(String, u32), Arc<VersionBody>>,
+    unknown: Unknown,
 }
 
 /// What one schema refers to, by subject and version.
@@ -78,7 +81,12 @@ impl Registry {
     /// # Errors
     /// A file with certificates or a key could not be used, or credentials cannot be sent.
     pub fn connect(settings: Settings) -> Result<Self, SettingsError> {
-        Ok(Self { http: Http::new(settings)?, by_id: Flight::new(SCHEMAS_MAX), by_version: Flight::new(SCHEMAS_MAX) })
+        Ok(Self {
+            http: Http::new(settings)?,
+            by_id: Flight::new(SCHEMAS_MAX),
+            by_version: Flight::new(SCHEMAS_MAX),
+            unknown: Unknown::default(),
+        })
     }
 
     /// The schema with this id, with all that it refers to. One request is sent however many ask at once, and none if
@@ -97,6 +105,23 @@ impl Registry {
             self.resolve(&body).await
         };
         self.by_id.get_or_fetch(id, fetch).await
+    }
+
+    /// The schema with this id, which is in front of a record. That there is none counts for up to a second if it was asked for often.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] if there is no such id.
+    pub async fn schema_of_records(&self, id: SchemaId) -> Result<Arc<Schema>, RegistryError> {
+        let known = self.known_schema(id).map(Ok);
+        if let Some(known) = known.or_else(|| self.unknown.get(id, Instant::now()).map(Err)) {
+            return known;
+        }
+        let found = self.schema(id).await;
+        match &found {
+            Err(error @ RegistryError::NotFound { .. }) => self.unknown.add(id, Instant::now(), error.clone()),
+            _ => self.unknown.forget(id),
+        }
+        found
     }
 
     /// What was sent to register the schema with this id.

@@ -145,7 +145,7 @@ async fn ids_that_no_registry_has_are_not_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_no_registry_is_passed_over() {
+async fn what_answers_otherwise_than_a_registry_is_passed_over() {
     let up = Canned::start(|_| (200, r#"["a"]"#.to_owned())).await;
     for (status, page) in [(200, "<html>a page</html>"), (404, "<html>none</html>"), (500, "oops")] {
         let odd = Canned::start(move |_| (status, page.to_owned())).await;
@@ -153,7 +153,19 @@ async fn what_is_no_registry_is_passed_over() {
         assert_eq!(registry.subjects().await, Ok(vec!["a".to_owned()]), "{status} {page}");
         let error = connect(&odd.url()).subjects().await.expect_err("that is not a registry");
         assert!(matches!(error, RegistryError::Other { .. }), "{error:?}");
+        // The registry may come back.
+        let registry = connect(&format!("{},{}", odd.url(), Canned::closed().await));
+        assert!(registry.subjects().await.expect_err("none answers").is_retryable(), "{status} {page}");
     }
+}
+
+/// A record can be read sooner after its schema than a registry's copy has it.
+#[tokio::test]
+async fn an_unknown_id_of_records_is_asked_for_again() {
+    let server = learning().await;
+    let registry = connect(&server.url());
+    registry.schema_of_records(1).await.expect_err("the first answer");
+    registry.schema_of_records(1).await.expect("the second answer");
 }
 
 #[tokio::test]

@@ -23,6 +23,12 @@ pub trait Schemas: fmt::Debug + Send + Sync {
     /// The schema with this id, with all that it refers to. Known ids need no request.
     fn schema(&self, id: SchemaId) -> Result<Arc<Schema>, RegistryError>;
 
+    /// The same for an id in front of records, among which are bytes that are not an id: that there is none may count for up to a
+    /// second.
+    fn schema_of_records(&self, id: SchemaId) -> Result<Arc<Schema>, RegistryError> {
+        self.schema(id)
+    }
+
     /// The latest version of a subject.
     fn latest(&self, subject: &str) -> Result<Registered, RegistryError>;
 
@@ -81,7 +87,7 @@ pub fn teach(decoder: &mut RecordDecoder, raw: &RawBatch, schemas: &dyn Schemas)
 
 /// The schema with this id of a record, or the reason why there is none. Fails if the registry cannot be asked now.
 pub fn found(schemas: &dyn Schemas, id: SchemaId) -> Result<Result<Arc<Schema>, String>, RegistryError> {
-    match schemas.schema(id) {
+    match schemas.schema_of_records(id) {
         Ok(schema) => Ok(Ok(schema)),
         Err(error @ (RegistryError::NotFound { .. } | RegistryError::Invalid { .. })) => {
             Ok(Err(format!("the schema registry has no usable schema {id}: {error}")))

@@ -40,6 +40,13 @@ impl Schemas for RemoteSchemas {
         }
     }
 
+    fn schema_of_records(&self, id: SchemaId) -> Result<Arc<Schema>, RegistryError> {
+        match self.registry.known_schema(id) {
+            Some(schema) => Ok(schema),
+            None => self.wait(self.registry.schema_of_records(id)),
+        }
+    }
+
     fn latest(&self, subject: &str) -> Result<Registered, RegistryError> {
         self.wait(self.registry.latest(subject))
     }

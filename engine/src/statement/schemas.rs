@@ -172,7 +172,11 @@ fn register_sides(
     let mut errors = Vec::new();
     let theirs = if which == Register::Missing { Vec::new() } else { given(&source) };
     for (side, id, schema) in theirs {
-        errors.extend(register_given(&source, (side, id, schema), span, schemas).err());
+        match register_given(&source, (side, id, schema), span, schemas) {
+            // The registry would say nothing else of the next side.
+            Err(error) if error.unreachable => return Err(vec![error]),
+            registered => errors.extend(registered.err()),
+        }
     }
     for (side, kind) in unregistered(&source) {
         match register_side(&source, (side, kind), which, span, schemas) {
@@ -180,7 +184,6 @@ fn register_sides(
                 Side::Key => source.key.schema = schema,
                 Side::Value => source.value.schema = schema,
             },
-            // The registry would say nothing else of the next side.
             Err(error) if error.unreachable => return Err(vec![error]),
             Err(error) => errors.push(error),
         }

@@ -89,7 +89,7 @@ fn counted(look: &impl Fn(&str) -> String) -> usize {
 }
 
 /// What a shell of its own prints.
-fn shell(setup: &Setup, registry: SocketAddr, sql: &str) -> String {
+pub fn shell(setup: &Setup, registry: SocketAddr, sql: &str) -> String {
     let output = command(setup, registry, "look").args(["--output", "csv", "-e", sql]).output().unwrap();
     assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

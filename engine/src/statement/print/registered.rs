@@ -24,7 +24,7 @@ pub struct Registered {
     known: HashMap<SchemaId, Known>,
     /// When the registry failed last.
     failed: Option<Instant>,
-    /// Its first failure, until somebody is told.
+    /// The failure that ended a time in which it answered, until it is asked for.
     failure: Option<RegistryError>,
 }
 
@@ -90,7 +90,10 @@ impl Registered {
             return;
         }
         match self.schemas.schema(id) {
-            Ok(schema) => drop(self.known.insert(id, Known::Printer(Printer { id, schema, last: None }))),
+            Ok(schema) => {
+                self.failed = None;
+                self.known.insert(id, Known::Printer(Printer { id, schema, last: None }));
+            }
             Err(RegistryError::NotFound { .. } | RegistryError::Invalid { .. } | RegistryError::NotGiven) => {
                 self.known.insert(id, Known::Missing(Instant::now()));
             }

@@ -77,7 +77,7 @@ impl Formats {
                 FormatKind::ALL.into_iter().find(has_kind).map(|format| format.to_string()).unwrap_or_default()
             }
             Err(error) => {
-                self.is_away = !matches!(error, RegistryError::NotFound { .. });
+                self.is_away = !matches!(error, RegistryError::NotFound { .. } | RegistryError::Invalid { .. });
                 String::new()
             }
         }

@@ -48,11 +48,12 @@ fn in_value(documents: &Documents, node: Option<Node<'_>>, column: &DataType) ->
 
 fn in_object(documents: &Documents, object: Node<'_>, columns: &[FieldRef]) -> Ignored {
     let properties = fields(object);
+    let upper: Vec<String> = properties.iter().map(|(name, _)| name.to_uppercase()).collect();
     let mut names = Vec::new();
     let within = columns.iter().map(|column| {
         let exact = properties.iter().find(|(name, _)| name == column.name());
-        let is_folded = |(name, _): &&(&str, Node<'_>)| name.to_uppercase() == *column.name();
-        let folded: Vec<_> = properties.iter().filter(is_folded).collect();
+        let folded = properties.iter().zip(&upper).filter(|(_, upper)| *upper == column.name());
+        let folded: Vec<_> = folded.map(|(property, _)| property).collect();
         let chosen = exact.or_else(|| folded.first().copied());
         let others =
             folded.iter().map(|(name, _)| *name).filter(|name| chosen.is_some_and(|(chosen, _)| chosen != name));

@@ -69,17 +69,25 @@ fn unless_free(rules: Vec<Rule>) -> Vec<Rule> {
 }
 
 fn member_rules(documents: &Documents, object: Node<'_>, members: &[Member], columns: &[FieldRef]) -> Vec<Rule> {
-    let required = object.value.get("required").and_then(Value::as_array).map_or(&[][..], |names| names.as_slice());
+    let required = required(documents, object);
     let rule = |(member, column): (&Member, &FieldRef)| {
         let property = object.members("properties").and_then(|properties| properties.get(&member.name));
         let property = property.map(|value| object.beside(value)).or_else(|| object.member("additionalProperties"));
         let mut rule = value_rule(documents, property, &member.form, column.data_type());
-        if rule.null == Null::Refused && !required.iter().any(|name| *name == member.name) {
+        if rule.null == Null::Refused && !required.contains(&member.name.as_str()) {
             rule.null = Null::LeftOut;
         }
         rule
     };
     members.iter().zip(columns).map(rule).collect()
+}
+
+/// The members that an object must have, also by what `allOf` adds to it.
+fn required<'d>(documents: &'d Documents, object: Node<'d>) -> Vec<&'d str> {
+    let added = object.value.get("allOf").and_then(Value::as_array).into_iter().flatten();
+    let added = added.filter_map(|part| documents.resolve(object.beside(part)).ok());
+    let lists = std::iter::once(object).chain(added).filter_map(|node| node.value.get("required")?.as_array());
+    lists.flatten().filter_map(Value::as_str).collect()
 }
 
 /// The rule for a value whose schema is this one, if it has one.
@@ -207,7 +215,8 @@ impl Allowed {
     /// The values that are in all lists, for a column of this type.
     fn new(limits: &[Vec<&Value>], data_type: &DataType) -> Option<Self> {
         let (first, others) = limits.split_first()?;
-        let values = first.iter().copied().filter(|value| others.iter().all(|other| other.contains(value)));
+        let is_in = |values: &Vec<&Value>, value: &Value| values.iter().any(|other| is_same(other, value));
+        let values = first.iter().copied().filter(|value| others.iter().all(|other| is_in(other, value)));
         Some(match data_type {
             DataType::Utf8 => Self::Texts(values.filter_map(Value::as_str).map(str::to_owned).collect()),
             DataType::Boolean => Self::Booleans(values.filter_map(Value::as_bool).collect()),
@@ -236,6 +245,11 @@ impl Allowed {
             }),
         }
     }
+}
+
+/// Whether two values are equal in JSON Schema, where 1 and 1.0 are.
+fn is_same(one: &Value, other: &Value) -> bool {
+    one == other || one.as_f64().is_some_and(|number| Some(number) == other.as_f64())
 }
 
 /// A number without a fraction, which JSON may write with one.

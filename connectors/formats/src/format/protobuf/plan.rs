@@ -189,7 +189,8 @@ pub(super) fn part_of<'a>(message: &'a Message, column: &'a FieldRef, columns: &
     let part = |field: &'a Field| (field.name.as_str(), MessagePart::Field(field));
     let fields = |members: bool| {
         let fields = message.declared().filter(move |field| is_member(field) == members);
-        fields.filter(|field| !is_others(field)).map(part)
+        // Other columns are looked at only for the few fields that may be this one's.
+        fields.filter(|field| is_alike(&field.name, column.name()) && !is_others(field)).map(part)
     };
     let union = |union: &'a Union| match column.data_type() {
         DataType::Struct(children) => Some((union.name.as_str(), MessagePart::Union(union, children))),
@@ -207,17 +208,21 @@ pub(super) fn member_of<'a>(message: &'a Message, union: &Union, name: &str) -> 
 
 /// What has this name, or else the first whose name differs from it in case only.
 fn by_name<'a, T>(all: impl Iterator<Item = (&'a str, T)>, name: &str) -> Option<T> {
-    let upper = name.to_uppercase();
     let mut folded = None;
     for (one, part) in all {
         if one == name {
             return Some(part);
         }
-        if folded.is_none() && one.to_uppercase() == upper {
+        if folded.is_none() && is_alike(one, name) {
             folded = Some(part);
         }
     }
     folded
+}
+
+/// True for names that differ in case at most.
+fn is_alike(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other) || (!one.is_ascii() && one.to_uppercase() == other.to_uppercase())
 }
 
 /// Adds the fields of a oneof for the fields of its STRUCT. Returns the number of each.

@@ -98,10 +98,11 @@ impl Compiled {
     }
 }
 
-/// The names of the messages that are types of fields in a message and those within it.
+/// The names of the other messages that are types of fields in a message and those within it.
 fn used_by(message: &MessageDescriptor) -> Vec<String> {
-    let own = message.fields().filter_map(|field| Some(field.kind().as_message()?.full_name().to_owned()));
-    own.chain(message.child_messages().flat_map(|child| used_by(&child))).collect()
+    let types = message.fields().filter_map(|field| field.kind().as_message().cloned());
+    let others = types.filter(|other| other != message).map(|other| other.full_name().to_owned());
+    others.chain(message.child_messages().flat_map(|child| used_by(&child))).collect()
 }
 
 /// The messages that are declared within another one, with their indexes.

@@ -1,5 +1,6 @@
-//! Groups by a STRUCT with a PROTOBUF key. Such a key does not tell a field that is NULL from one with its default: 0, '' or
-//! false. Rows whose keys are the same message are one group, as in ksqlDB, which groups by what was written.
+//! Groups by a STRUCT with a PROTOBUF key. Such a key does not tell a field that is NULL from one with its default: 0, '', false or
+//! an empty ARRAY. Rows whose keys are the same message are one group, as in ksqlDB, which groups by what was written. The fields
+//! of STRUCTs in an ARRAY are left as they are.
 
 use headwater_formats::format::{FormatKind, Presence};
 use headwater_language::definition::SideDef;
@@ -35,7 +36,7 @@ pub fn fill(builder: &mut Builder, key: &SideDef) {
     }
 }
 
-/// The expression with defaults in the fields of the STRUCT that it is. `None` if it is no STRUCT.
+/// The expression with defaults in the fields of the STRUCT that it is; `None` if it is of another type.
 fn filled(expr: &str, ty: &SqlType) -> Option<String> {
     let SqlType::Struct(fields) = ty else { return None };
     let field = |StructField { name, ty }: &StructField| {
@@ -51,14 +52,20 @@ fn filled(expr: &str, ty: &SqlType) -> Option<String> {
     Some(format!("CASE WHEN {expr} IS NULL THEN NULL ELSE STRUCT({}) END", fields.join(", ")))
 }
 
-/// What a field without presence is read as. Other types are messages, which can be absent, or repeated.
-fn default(ty: &SqlType) -> Option<&'static str> {
-    match ty {
-        SqlType::Boolean => Some("FALSE"),
-        SqlType::Int | SqlType::BigInt => Some("0"),
-        SqlType::Double => Some("0e0"),
-        SqlType::String => Some("''"),
-        SqlType::Bytes => Some("TO_BYTES('', 'ascii')"),
-        _ => None,
-    }
+/// What a field without presence is read as. Other types are messages, which can be absent, or arrays of them.
+fn default(ty: &SqlType) -> Option<String> {
+    let plain = match ty {
+        SqlType::Boolean => "FALSE",
+        SqlType::Int => "0",
+        SqlType::BigInt => "CAST(0 AS BIGINT)",
+        SqlType::Double => "0e0",
+        SqlType::String => "''",
+        SqlType::Bytes => "TO_BYTES('', 'ascii')",
+        SqlType::Array(item) => {
+            let item = default(item)?;
+            return Some(format!("ARRAY_REMOVE(ARRAY[{item}], {item})"));
+        }
+        _ => return None,
+    };
+    Some(plain.to_owned())
 }
