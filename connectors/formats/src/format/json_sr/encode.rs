@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use super::check::bad_rows;
 use super::documents::{Documents, Node};
-use super::infer::{JsonType, fields, json_type, logical};
+use super::infer::{JsonType, json_type, logical};
+use super::properties::Properties;
 use super::rules::{Rule, rules_of};
 use crate::format::batch::{Payloads, Selected, conform, is_present};
 use crate::format::framing::header;
@@ -124,12 +125,10 @@ fn members_of(documents: &Documents, root: Node<'_>, layout: &Layout) -> Result<
 /// The members of an object for the columns with their names. A column without a property is another member, if the object
 /// may have others.
 fn members(documents: &Documents, object: Node<'_>, columns: &[FieldRef]) -> Result<Vec<Member>, String> {
-    let properties = fields(object);
+    let properties = Properties::of(object);
     let of_column = |column: &FieldRef| {
-        let exact = properties.iter().find(|(name, _)| name == column.name());
-        let found = exact.or_else(|| properties.iter().find(|(name, _)| name.to_uppercase() == *column.name()));
-        let (name, node) = match found {
-            Some((name, node)) => (*name, Some(*node)),
+        let (name, node) = match properties.chosen(column.name()) {
+            Some((name, node)) => (name, Some(node)),
             None if is_closed(object) => return Err(format!("it has no field for column \"{}\"", column.name())),
             None => (column.name().as_str(), object.member("additionalProperties")),
         };

@@ -25,6 +25,7 @@ mod encode;
 mod generate;
 mod infer;
 mod names;
+mod properties;
 mod rules;
 #[cfg(test)]
 mod tests;

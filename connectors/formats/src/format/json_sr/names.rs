@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, FieldRef};
 
 use super::documents::{Documents, Node};
 use super::encode::value_type;
-use super::infer::{JsonType, entry_value, fields, json_type};
+use super::infer::{JsonType, entry_value, json_type};
+use super::properties::Properties;
 use crate::format::Layout;
 use crate::format::json::Ignored;
 
@@ -47,18 +48,13 @@ fn in_value(documents: &Documents, node: Option<Node<'_>>, column: &DataType) ->
 }
 
 fn in_object(documents: &Documents, object: Node<'_>, columns: &[FieldRef]) -> Ignored {
-    let properties = fields(object);
-    let upper: Vec<String> = properties.iter().map(|(name, _)| name.to_uppercase()).collect();
+    let properties = Properties::of(object);
     let mut names = Vec::new();
     let within = columns.iter().map(|column| {
-        let exact = properties.iter().find(|(name, _)| name == column.name());
-        let folded = properties.iter().zip(&upper).filter(|(_, upper)| *upper == column.name());
-        let folded: Vec<_> = folded.map(|(property, _)| property).collect();
-        let chosen = exact.or_else(|| folded.first().copied());
-        let others =
-            folded.iter().map(|(name, _)| *name).filter(|name| chosen.is_some_and(|(chosen, _)| chosen != name));
-        names.extend(others.map(str::to_owned));
-        in_value(documents, chosen.map(|(_, node)| *node), column.data_type())
+        let chosen = properties.chosen(column.name());
+        let is_other = |name: &&str| chosen.is_some_and(|(chosen, _)| chosen != *name);
+        names.extend(properties.folded(column.name()).map(|(name, _)| name).filter(is_other).map(str::to_owned));
+        in_value(documents, chosen.map(|(_, node)| node), column.data_type())
     });
     let within = Ignored::within(within);
     Ignored { names, ..within }
