@@ -184,6 +184,15 @@ impl FormatKind {
         }
     }
 
+    /// The format of payloads whose schemas are in this language.
+    pub fn of_schemas(kind: SchemaKind) -> Self {
+        match kind {
+            SchemaKind::Avro => Self::Avro,
+            SchemaKind::Protobuf => Self::Protobuf,
+            SchemaKind::Json => Self::JsonSr,
+        }
+    }
+
     /// True if the format can be used for this side of a record.
     pub fn supports_side(self, side: Side) -> bool {
         self != Self::None || side == Side::Key
@@ -316,24 +325,22 @@ impl FormatKind {
     /// Such a format reads payloads by the ids in front of them, and gets the schemas by [`Decoder::learn`]; that of the
     /// layout is known from the start. If it has no id, payloads are bare.
     pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
-        self.check_types(layout, "")?;
-        if layout.envelope != Envelope::Bare {
-            let row = |inner: &Layout, all: &[usize]| {
-                self.check_types(inner, "")?;
-                self.bare_decoder(inner, all, Times::Zoned)
-            };
-            return Ok(Box::new(DebeziumDecoder::try_new(layout, projection, row)?));
+        if layout.envelope == Envelope::Bare {
+            return self.bare_decoder(layout, projection, Times::Numbers);
         }
-        self.bare_decoder(layout, projection, Times::Numbers)
+        self.check_types(layout, "")?;
+        let row = |inner: &Layout, all: &[usize]| self.bare_decoder(inner, all, Times::Zoned);
+        Ok(Box::new(DebeziumDecoder::try_new(layout, projection, row)?))
     }
 
-    /// A decoder for fields without an envelope. Only JSON needs to be told what times are.
+    /// A decoder for fields without an envelope. Only JSON has several forms of times.
     fn bare_decoder(
         self,
         layout: &Layout,
         projection: &[usize],
         times: Times,
     ) -> Result<Box<dyn Decoder>, FormatError> {
+        self.check_types(layout, "")?;
         let selected = || Selected::try_new(layout, projection);
         Ok(match self {
             Self::Json => Box::new(JsonDecoder::new(selected()?, layout.is_record(), times)),

@@ -123,7 +123,7 @@ impl Printer {
 
 impl Decoded {
     fn new(id: SchemaId, schema: &Arc<Schema>, payload: &[u8]) -> Option<Self> {
-        let format = FormatKind::ALL.into_iter().find(|format| format.schema_kind() == Some(schema.kind))?;
+        let format = FormatKind::of_schemas(schema.kind);
         let (inferred, start) = infer_of_payload(schema, payload, Names::AsWritten, "value").ok()?;
         let layout = Layout { wrapped: inferred.is_record, ..Layout::of(inferred.fields) };
         let all: Vec<usize> = (0..layout.fields.len()).collect();
@@ -192,8 +192,8 @@ mod tests {
             assert_eq!(registered.show(&[0, 0, 0, 0, id, 2]), None);
         }
         assert_eq!(schemas.0.load(Ordering::Relaxed), 1);
-        let told = registered.failure().expect("it failed");
-        assert!(told.contains("could not reach") && told.contains("schema.registry.url"), "{told}");
+        let failure = registered.failure().expect("it failed");
+        assert!(failure.contains("could not reach") && failure.contains("schema.registry.url"), "{failure}");
         assert_eq!(registered.failure(), None);
     }
 }

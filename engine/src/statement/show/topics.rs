@@ -72,10 +72,7 @@ impl Formats {
             return String::new();
         }
         match self.schemas.latest(&subject(topic, side)) {
-            Ok(found) => {
-                let has_kind = |format: &FormatKind| format.schema_kind() == Some(found.schema.kind);
-                FormatKind::ALL.into_iter().find(has_kind).map(|format| format.to_string()).unwrap_or_default()
-            }
+            Ok(found) => FormatKind::of_schemas(found.schema.kind).to_string(),
             Err(error) => {
                 self.is_away = !matches!(error, RegistryError::NotFound { .. } | RegistryError::Invalid { .. });
                 String::new()
