@@ -138,12 +138,11 @@ impl Check {
                 Some(number) => check_unscaled(number, precision, scale),
                 None => text::check(scalar, text),
             },
-            Scalar::Timestamp if self.times == Times::Zoned && text::check(scalar, text).is_err() => {
-                text::instant(text).map(drop)
-            }
-            Scalar::Time if self.times == Times::Zoned && text::check(scalar, text).is_err() => {
-                text::time_in_utc(text).map(drop)
-            }
+            _ if self.times == Times::Zoned => text::check(scalar, text).or_else(|why| match scalar {
+                Scalar::Timestamp => text::instant(text).map(drop),
+                Scalar::Time => text::time_in_utc(text).map(drop),
+                _ => Err(why),
+            }),
             _ => text::check(scalar, text),
         }
     }

@@ -263,6 +263,21 @@ impl Kind {
             _ => BYTES,
         }
     }
+
+    /// The name of the type in messages for users.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match self {
+            Self::Primitive(primitive) => primitive.name(),
+            Self::Wrapper(primitive) => primitive.wrapper_name(),
+            Self::Date => "google.type.Date",
+            Self::Time => "google.type.TimeOfDay",
+            Self::Timestamp => "google.protobuf.Timestamp",
+            Self::Decimal { .. } => "confluent.type.Decimal",
+            Self::Enum(names) => return format!("enum {}", names.name).into(),
+            Self::Message(message) => return format!("message {}", message.name).into(),
+            Self::Refused(_) => "message",
+        })
+    }
 }
 
 impl Primitive {
@@ -302,23 +317,6 @@ impl Primitive {
             // The other types have none.
             other => other.name(),
         }
-    }
-}
-
-impl Kind {
-    /// The name of the type in messages for users.
-    pub(super) fn name(&self) -> Cow<'_, str> {
-        Cow::Borrowed(match self {
-            Self::Primitive(primitive) => primitive.name(),
-            Self::Wrapper(primitive) => primitive.wrapper_name(),
-            Self::Date => "google.type.Date",
-            Self::Time => "google.type.TimeOfDay",
-            Self::Timestamp => "google.protobuf.Timestamp",
-            Self::Decimal { .. } => "confluent.type.Decimal",
-            Self::Enum(names) => return format!("enum {}", names.name).into(),
-            Self::Message(message) => return format!("message {}", message.name).into(),
-            Self::Refused(_) => "message",
-        })
     }
 }
 
