@@ -76,7 +76,7 @@ impl Http {
 
     /// Sends a request and reads the answer.
     pub(crate) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, RegistryError> {
-        let (mut attempts, mut odd) = (Vec::new(), None);
+        let mut attempts = Vec::new();
         let mut setting = URL;
         let first = self.preferred.load(Ordering::Relaxed);
         for i in (0..self.urls.len()).map(|i| (first + i) % self.urls.len()) {
@@ -84,11 +84,9 @@ impl Http {
             let failure = match self.ask(url, &call).await {
                 Ok(answer) => match unable(&answer) {
                     None => match self.read(url, &answer) {
-                        // That may be something else than a registry.
-                        Err(error @ RegistryError::Other { .. }) => {
-                            let failure = Failure { reason: error.to_string(), setting: URL };
-                            odd.get_or_insert(error);
-                            failure
+                        // That may be something else than a registry, and another URL is one.
+                        Err(error @ RegistryError::Other { .. }) if self.urls.len() > 1 => {
+                            Failure { reason: error.to_string(), setting: URL }
                         }
                         answer => {
                             self.preferred.store(i, Ordering::Relaxed);
@@ -103,10 +101,7 @@ impl Http {
             setting = failure.setting;
             attempts.push(Attempt { url: shown(url), reason: failure.reason });
         }
-        match odd {
-            Some(odd) if attempts.len() == 1 => Err(odd),
-            _ => Err(RegistryError::Unavailable { attempts, setting }),
-        }
+        Err(RegistryError::Unavailable { attempts, setting })
     }
 
     async fn ask(&self, url: &Url, call: &Call<'_>) -> Result<Answer, Failure> {

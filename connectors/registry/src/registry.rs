@@ -186,7 +186,10 @@ impl Registry {
         let path = ["subjects", subject, "versions"];
         let call = Call::post(&path, "", to_json(&NewBody::from(new)));
         match self.http.call::<IdBody>(call).await {
-            Ok(body) => Ok(body.id),
+            Ok(body) => {
+                self.unknown.forget(body.id);
+                Ok(body.id)
+            }
             Err(RegistryError::Incompatible { messages }) => Err(self.explained(subject, new, messages).await),
             Err(error) => Err(error),
         }
