@@ -4,7 +4,7 @@
 
 use headwater_formats::format::{FormatKind, Presence};
 use headwater_language::definition::SideDef;
-use headwater_language::topology::{Action, Builder};
+use headwater_language::topology::{Action, Builder, ResultColumn};
 use headwater_language::types::{SqlType, StructField};
 
 use crate::continuous::scope::ident;
@@ -23,15 +23,13 @@ pub fn fill(builder: &mut Builder, key: &SideDef) {
     });
     let Some(groups) = groups else { return };
     for node in builder.nodes_mut() {
-        if let Action::Project(projection) = &mut node.action
-            && projection.rekeyed
-            && projection.columns.iter().filter(|column| column.key).map(|column| &column.name).eq(&groups)
-        {
-            for column in projection.columns.iter_mut().filter(|column| column.key) {
-                if let Some(expr) = filled(&format!("({})", column.expr), &column.ty) {
-                    column.expr = expr;
-                }
-            }
+        let Action::Project(projection) = &mut node.action else { continue };
+        let mut keys: Vec<&mut ResultColumn> = projection.columns.iter_mut().filter(|column| column.key).collect();
+        if !projection.rekeyed || !keys.iter().map(|key| &key.name).eq(&groups) {
+            continue;
+        }
+        for key in &mut keys {
+            key.expr = filled(&format!("({})", key.expr), &key.ty).unwrap_or_else(|| key.expr.clone());
         }
     }
 }
