@@ -99,9 +99,8 @@ impl<'a> Parser<'a> {
 
     /// The language of a schema, as a registry names it.
     fn kind(&mut self) -> Parsed<SchemaKind> {
-        let kinds = [("avro", SchemaKind::Avro), ("protobuf", SchemaKind::Protobuf), ("json", SchemaKind::Json)];
-        let found = kinds.into_iter().find(|(name, _)| self.takes(name));
-        found.map(|(_, kind)| kind).ok_or_else(|| self.unexpected("AVRO, PROTOBUF or JSON"))
+        let found = SchemaKind::ALL.into_iter().find(|kind| self.takes(&kind.to_string()));
+        found.ok_or_else(|| self.unexpected("AVRO, PROTOBUF or JSON"))
     }
 
     fn record(&mut self) -> Parsed<Record> {
