@@ -39,11 +39,7 @@ fn a_query_waits_for_its_registry() {
     let rows: Vec<_> = (2..=40).map(|id| format!("({id}, 'pear', 'ripe')")).collect();
     let wider = format!("CREATE STREAM wider (id INT KEY, item STRING, note STRING) {ORDERS};");
     look(&format!("{wider} INSERT INTO wider VALUES {};", rows.join(", ")));
-    let tried = Instant::now();
-    while gate.refused() == 0 {
-        assert!(tried.elapsed() < WAIT_MAX, "the query asks for the schema");
-        std::thread::sleep(PAUSE);
-    }
+    await_refusal(&gate, 0, "the query asks for the schema");
     assert_eq!(counted(&look), 1, "no record is written before its schema is known");
 
     gate.open();
@@ -67,20 +63,25 @@ fn an_assertion_waits_for_the_registry() {
         shell.args(["-e", &sql]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
     let ended = assert("1 MILLISECOND").wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert!(!ended.status.success() && told.contains("\"schema.registry.url\""), "{told}");
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && errors.contains("\"schema.registry.url\""), "{errors}");
 
     let before = gate.refused();
     let waiting = assert("60 SECONDS");
-    let begun = Instant::now();
-    while gate.refused() == before {
-        assert!(begun.elapsed() < WAIT_MAX, "the assertion asks the registry");
-        std::thread::sleep(PAUSE);
-    }
+    await_refusal(&gate, before, "the statement asks the registry");
     gate.open();
     let ended = waiting.wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&ended.stdout).into_owned();
-    assert!(ended.status.success() && told.contains("as asserted"), "{told}{}", String::from_utf8_lossy(&ended.stderr));
+    let [answer, errors] = [&ended.stdout, &ended.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(ended.status.success() && answer.contains("as asserted"), "{answer}{errors}");
+}
+
+/// Waits until the closed gate has refused more connections than before.
+fn await_refusal(gate: &Gate, before: usize, expected: &str) {
+    let started = Instant::now();
+    while gate.refused() == before {
+        assert!(started.elapsed() < WAIT_MAX, "{expected}");
+        std::thread::sleep(PAUSE);
+    }
 }
 
 fn counted(look: &impl Fn(&str) -> String) -> usize {
