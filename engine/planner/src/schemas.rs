@@ -178,14 +178,23 @@ impl<'a> Sides<'a> {
     }
 }
 
+/// The schemas of a side.
+#[derive(Default)]
+pub(super) struct SideSchemas {
+    /// What it is written with, if that is given.
+    pub writer: Option<Arc<WriterSchema>>,
+    /// What its columns were taken from, if it is not written with that.
+    pub reader: Option<Arc<WriterSchema>>,
+}
+
 /// A declaration with the columns that its schemas give, and what its sides are written with.
 pub(super) struct Completed {
     /// The declaration.
     pub create: ast::CreateSource,
-    /// What the key is written with, if that is given.
-    pub key: Option<Arc<WriterSchema>>,
-    /// What the value is written with, if that is given.
-    pub value: Option<Arc<WriterSchema>>,
+    /// The schemas of the key.
+    pub key: SideSchemas,
+    /// The schemas of the value.
+    pub value: SideSchemas,
     /// Whether the value is a record, if the schema says so.
     pub wraps_value: Option<bool>,
     /// What is around the rows.
@@ -203,8 +212,14 @@ pub(super) fn complete(
     errors: &mut Vec<Diagnostic>,
 ) -> Completed {
     let envelope = if properties.envelope.is_some() { Envelope::Debezium } else { Envelope::Bare };
-    let mut completed =
-        Completed { create: create.clone(), key: None, value: None, wraps_value: None, envelope, notes: Vec::new() };
+    let mut completed = Completed {
+        create: create.clone(),
+        key: SideSchemas::default(),
+        value: SideSchemas::default(),
+        wraps_value: None,
+        envelope,
+        notes: Vec::new(),
+    };
     for side in Sides::of(create, properties, defaults) {
         let found = if side.side == Side::Key { &found.key } else { &found.value };
         errors.extend(side.without_schemas(properties));
@@ -218,13 +233,10 @@ pub(super) fn complete(
             Ok(inferred) => completed.add(&side, &given, inferred, errors),
             Err(error) => errors.push(error),
         }
-        let written = (given.is_own).then(|| {
-            let full_name = side.schema.full_name.as_ref().map(|name| name.value.clone());
-            Arc::new(WriterSchema { id: given.id, schema: given.schema.clone(), full_name })
-        });
+        let schemas = given.schemas(&side);
         match side.side {
-            Side::Key => completed.key = written,
-            Side::Value => completed.value = written,
+            Side::Key => completed.key = schemas,
+            Side::Value => completed.value = schemas,
         }
     }
     completed
@@ -250,6 +262,18 @@ impl Given {
         let by_id = side.schema.id.as_ref();
         let span = by_id.map_or(whole, |id| id.span);
         Some(Self { id: Some(found.id), schema: found.schema.clone(), is_own: by_id.is_some(), span })
+    }
+
+    /// The schema as the one that payloads are written with, or else as the one that the columns are taken from. Only in Avro
+    /// does that matter to payloads of other versions.
+    fn schemas(&self, side: &Sides<'_>) -> SideSchemas {
+        let full_name = side.schema.full_name.as_ref().map(|name| name.value.clone());
+        let schema = Some(Arc::new(WriterSchema { id: self.id, schema: self.schema.clone(), full_name }));
+        match (self.is_own, self.schema.kind) {
+            (true, _) => SideSchemas { writer: schema, reader: None },
+            (false, SchemaKind::Avro) if !side.has_columns => SideSchemas { writer: None, reader: schema },
+            (false, _) => SideSchemas::default(),
+        }
     }
 
     fn of_another_kind(&self, side: &Sides<'_>) -> Diagnostic {

@@ -1,11 +1,8 @@
 //! The formats of a declaration's keys and values: which they are, what they support, and how a single value is
 //! encoded.
 
-use std::sync::Arc;
-
 use headwater_formats::format::{Envelope, FormatKind, Presence};
 use headwater_formats::record::Side;
-use headwater_formats::schema::WriterSchema;
 use headwater_language::definition::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, FORMAT, PROPERTY_CONFLICT, format_refusal};
 use headwater_language::sql::ast;
@@ -13,7 +10,7 @@ use headwater_language::types::SqlType;
 
 use super::define::{FormatDefaults, missing};
 use super::properties::{KEY_PRESENCE, SchemaProperties, SourceProperties, VALUE_PRESENCE};
-use super::schemas::Completed;
+use super::schemas::{Completed, SideSchemas};
 
 /// The formats of keys and values, if both are known.
 pub(super) fn sides(
@@ -46,13 +43,14 @@ pub(super) fn sides(
     let wrapped = wrapped || envelope != Envelope::Bare;
     let given = Given { side: Side::Value, format: &value, delimiter, presence, wrapped, envelope };
     let value = given.define(columns, errors);
-    let written = |def: SideDef, schema: &Option<Arc<WriterSchema>>, given: &SchemaProperties| SideDef {
-        schema: schema.clone(),
+    let with_schemas = |def: SideDef, schemas: &SideSchemas, given: &SchemaProperties| SideDef {
+        schema: schemas.writer.clone(),
+        reader: schemas.reader.clone(),
         full_name: given.full_name.as_ref().map(|name| name.value.clone()),
         ..def
     };
-    let key = written(key?, &completed.key, &properties.key_schema);
-    Some((key, written(value?, &completed.value, &properties.value_schema)))
+    let key = with_schemas(key?, &completed.key, &properties.key_schema);
+    Some((key, with_schemas(value?, &completed.value, &properties.value_schema)))
 }
 
 /// Whether the value is written as a record with fields.
@@ -145,6 +143,7 @@ impl Given<'_> {
             delimiter: self.delimiter.map_or(b',', |delimiter| delimiter.value),
             presence: self.presence.map_or(Presence::Implicit, |presence| presence.value),
             schema: None,
+            reader: None,
             full_name: None,
             envelope: self.envelope,
         };

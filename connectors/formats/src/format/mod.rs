@@ -136,6 +136,9 @@ pub struct Layout {
     /// What formats with registered schemas write with; ignored by other formats. Where it has no id, payloads are bare,
     /// and are read by it, too.
     pub schema: Option<Arc<WriterSchema>>,
+    /// The schema that the fields were taken from: in AVRO, its defaults and aliases hold for payloads of other versions;
+    /// ignored by other formats.
+    pub reader: Option<Arc<WriterSchema>>,
     /// What is around the fields.
     pub envelope: Envelope,
 }
@@ -149,6 +152,7 @@ impl Layout {
             delimiter: b',',
             presence: Presence::Implicit,
             schema: None,
+            reader: None,
             envelope: Envelope::Bare,
         }
     }

@@ -109,6 +109,9 @@ pub struct SideDef {
     /// What formats with registered schemas write with: known once the schema is registered.
     #[serde(default, with = "super::schema_text", skip_serializing_if = "Option::is_none")]
     pub schema: Option<Arc<WriterSchema>>,
+    /// The schema that its columns were taken from, where records are not written with it: the latest one of the subject.
+    #[serde(default, with = "super::schema_text", skip_serializing_if = "Option::is_none")]
+    pub reader: Option<Arc<WriterSchema>>,
     /// The full name of the record or message in schemas that are generated; left out for the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_name: Option<String>,
@@ -127,6 +130,7 @@ impl SideDef {
             delimiter: b',',
             presence,
             schema: None,
+            reader: None,
             full_name: None,
             envelope: Envelope::Bare,
         }
@@ -251,6 +255,7 @@ impl SourceDef {
             delimiter: side.delimiter,
             presence: side.presence,
             schema: side.schema.clone(),
+            reader: side.reader.clone().or_else(|| side.schema.clone()),
             envelope: match (side.envelope, role) {
                 (Envelope::Debezium, ColumnRole::Key) => Envelope::DebeziumKey,
                 (envelope, _) => envelope,

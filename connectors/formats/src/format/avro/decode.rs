@@ -12,6 +12,7 @@ use super::super::kind::FormatError;
 use super::super::known::Known;
 use super::super::{Decoded, Decoder, Layout};
 use super::program::Program;
+use super::reader::reader_schema;
 use super::schema::AvroSchema;
 use crate::schema::{Schema, SchemaId};
 
@@ -33,12 +34,15 @@ pub fn bare_decoder(
     projection: &[usize],
     schema: Arc<AvroSchema>,
 ) -> Result<Box<dyn Decoder>, FormatError> {
-    let only = |layout: &Layout, by_field: &[Option<usize>]| Programs::Only(Program::new(schema, layout, by_field));
+    let only =
+        |layout: &Layout, by_field: &[Option<usize>]| Programs::Only(Program::new(schema, None, layout, by_field));
     Ok(Box::new(AvroDecoder::try_new(layout, projection, only)?))
 }
 
 struct AvroDecoder {
     layout: Layout,
+    /// The schema that the columns were taken from.
+    reader: Option<Arc<AvroSchema>>,
     by_field: Vec<Option<usize>>,
     columns: Vec<Column>,
     programs: Programs,
@@ -62,7 +66,8 @@ impl AvroDecoder {
         let Selected { columns, by_field, .. } = Selected::try_new(layout, projection)?;
         super::check_types(layout)?;
         let programs = programs(layout, &by_field);
-        Ok(Self { layout: layout.clone(), by_field, columns, programs })
+        let reader = reader_schema(layout);
+        Ok(Self { layout: layout.clone(), reader, by_field, columns, programs })
     }
 }
 
@@ -97,7 +102,8 @@ impl Decoder for AvroDecoder {
         let parsed = schema.and_then(|schema| {
             AvroSchema::parse(&schema).map_err(|error| format!("the schema with id {id} cannot be used: {error}"))
         });
-        known.learn(id, parsed.map(|schema| Program::new(Arc::new(schema), &self.layout, &self.by_field)));
+        let program = |schema| Program::new(Arc::new(schema), self.reader.as_ref(), &self.layout, &self.by_field);
+        known.learn(id, parsed.map(program));
     }
 }
 

@@ -9,7 +9,9 @@
 //! The rules:
 //!
 //! * a column is read from the field with exactly its name, or else from the one whose name in upper case it has, or
-//!   else from one with such an alias; a column without a field is null, and a field without a column is skipped;
+//!   else from one with such an alias; a field without a column is skipped;
+//! * a column without a field is null, or has the default of the schema that the columns were taken from
+//!   ([`Layout::reader`]), whose aliases name fields of other versions, too;
 //! * values are promoted where nothing is lost, and scalars become texts in a STRING column, as in ksqlDB; a value
 //!   that its column cannot hold makes the whole payload bad;
 //! * a union of null and another type is that type; one of several types is a STRUCT with a field for each, as Connect
@@ -57,6 +59,7 @@ mod plan;
 mod program;
 mod quick;
 mod read;
+mod reader;
 mod schema;
 mod skip;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, FieldRef};
 use super::super::types::sql_name;
 use super::matching::field_of;
 use super::quick::Quick;
+use super::reader::{Constant, ReaderType};
 use super::schema::{AvroSchema, Branches, Kind, Logical, NodeId, Record};
 use super::value_type;
 
@@ -107,8 +108,8 @@ pub(super) struct Entries {
 pub(super) struct Fields {
     /// One for each field, in the order of the payload.
     pub(super) steps: Vec<Step>,
-    /// The columns that no field belongs to.
-    pub(super) missing: Vec<usize>,
+    /// The columns that no field belongs to, with the values that they have instead of null.
+    pub(super) missing: Vec<(usize, Option<Constant>)>,
 }
 
 /// What happens to a field.
@@ -145,13 +146,21 @@ impl<'a> Planner<'a> {
     }
 
     /// The plan for the fields of a record. `by_field` has the index of the column of each layout field that is
-    /// requested.
-    pub(super) fn fields(&mut self, record: &Record, columns: &[FieldRef], by_field: &[Option<usize>]) -> Fields {
-        let fields: Vec<_> = columns.iter().map(|column| field_of(record, column.name())).collect();
+    /// requested; `reader` is the type that the columns were taken from.
+    pub(super) fn fields(
+        &mut self,
+        record: &Record,
+        columns: &[FieldRef],
+        by_field: &[Option<usize>],
+        reader: ReaderType<'_>,
+    ) -> Fields {
+        let named = |name: &str| field_of(record, name).or_else(|| reader.aliased(name, record));
+        let fields: Vec<_> = columns.iter().map(|column| named(column.name())).collect();
         let step = |(at, field): (usize, &super::schema::Field)| {
             let matched = (0..columns.len()).filter(|column| fields[*column] == Some(at));
             let action = |column: usize| {
-                let plan = self.value(field.node, columns[column].data_type());
+                let (name, data_type) = (columns[column].name(), columns[column].data_type());
+                let plan = self.value(field.node, data_type, reader.column(name));
                 match by_field[column] {
                     Some(index) => Action::Read(index, plan),
                     None => Action::Check(plan),
@@ -167,9 +176,11 @@ impl<'a> Planner<'a> {
         };
         let mut steps: Vec<_> = record.fields.iter().enumerate().map(step).collect();
         self.collect_quick(&mut steps);
-        let is_missing = |column: &usize| fields[*column].is_none();
-        let missing = (0..columns.len()).filter(is_missing).filter_map(|column| by_field[column]).collect();
-        Fields { steps, missing }
+        let missing = (0..columns.len()).filter(|column| fields[*column].is_none()).filter_map(|column| {
+            let requested = by_field[column]?;
+            Some((requested, reader.default(columns[column].name(), columns[column].data_type())))
+        });
+        Fields { missing: missing.collect(), steps }
     }
 
     /// Gives the first of the fields in a row that can be passed over together the list of them.
@@ -183,8 +194,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The plan for a value of a type that goes into a column of another.
-    pub(super) fn value(&mut self, id: NodeId, column: &DataType) -> Plan {
+    /// The plan for a value of a type that goes into a column of another, which was taken from that of `reader`.
+    pub(super) fn value(&mut self, id: NodeId, column: &DataType, reader: ReaderType<'_>) -> Plan {
         let Some(left) = self.steps_left.checked_sub(1) else {
             return Plan::Misfit("the schema is too large for the columns".to_owned());
         };
@@ -192,22 +203,22 @@ impl<'a> Planner<'a> {
         let schema = self.schema;
         match (schema.kind(id), column) {
             (Kind::Null, _) => Plan::Null,
-            (Kind::Union(branches), _) => self.union(branches, column),
+            (Kind::Union(branches), _) => self.union(branches, column, reader),
             (Kind::Array(item), DataType::List(field)) => {
-                let plan = self.value(*item, field.data_type());
+                let plan = self.value(*item, field.data_type(), reader.items());
                 Plan::Array(Box::new(Items { plan, empty: schema.node(*item).is_empty }))
             }
             (Kind::Map(value), DataType::Map(entries, _)) => match value_type(entries) {
                 Some(data_type) => {
-                    let value = self.value(*value, data_type);
+                    let value = self.value(*value, data_type, reader.items());
                     Plan::Map(Box::new(Entries { key: Plan::String, value, empty: false }))
                 }
                 None => self.misfit(id, column),
             },
-            (Kind::Array(item), DataType::Map(entries, _)) => self.entries(id, *item, entries, column),
+            (Kind::Array(item), DataType::Map(entries, _)) => self.entries((id, *item), entries, column, reader),
             (Kind::Record(record), DataType::Struct(columns)) => {
                 let by_field: Vec<_> = (0..columns.len()).map(Some).collect();
-                Plan::Struct(Box::new(self.fields(record, columns, &by_field)))
+                Plan::Struct(Box::new(self.fields(record, columns, &by_field, reader)))
             }
             _ => self.scalar(id, column).unwrap_or_else(|| self.misfit(id, column)),
         }
@@ -217,10 +228,10 @@ impl<'a> Planner<'a> {
         Plan::Misfit(format!("{} cannot be read as {}", self.schema.name_with_logical(id), sql_name(column)))
     }
 
-    fn union(&mut self, branches: &[NodeId], column: &DataType) -> Plan {
+    fn union(&mut self, branches: &[NodeId], column: &DataType, reader: ReaderType<'_>) -> Plan {
         let split = Branches::of(self.schema, branches);
         if let (Some(null), Some((_, id))) = (split.null, split.optional()) {
-            return Plan::Optional(null, Box::new(self.value(id, column)));
+            return Plan::Optional(null, Box::new(self.value(id, column, reader)));
         }
         let children = match column {
             DataType::Struct(children) => &children[..],
@@ -228,20 +239,32 @@ impl<'a> Planner<'a> {
         };
         let child = |id: NodeId| matching_child(children, self.schema.branch_name(id));
         let by_branch = split.others.iter().any(|(_, id)| child(*id).is_some());
-        let plan = |id: &NodeId| match (self.schema.kind(*id), matching_child(children, self.schema.branch_name(*id))) {
-            (Kind::Null, _) => Plan::Null,
-            (_, Some(child)) => Plan::Branch(child, Box::new(self.value(*id, children[child].data_type()))),
-            (_, None) if by_branch => Plan::Misfit(format!("no field of {} is the branch", sql_name(column))),
-            (_, None) => self.value(*id, column),
+        let plan = |id: &NodeId| {
+            let name = self.schema.branch_name(*id);
+            match (self.schema.kind(*id), matching_child(children, name)) {
+                (Kind::Null, _) => Plan::Null,
+                (_, Some(child)) => {
+                    let plan = self.value(*id, children[child].data_type(), reader.branch(name));
+                    Plan::Branch(child, Box::new(plan))
+                }
+                (_, None) if by_branch => Plan::Misfit(format!("no field of {} is the branch", sql_name(column))),
+                (_, None) => self.value(*id, column, reader),
+            }
         };
         Plan::Union(branches.iter().map(plan).collect())
     }
 
-    fn entries(&mut self, id: NodeId, item: NodeId, entries: &FieldRef, column: &DataType) -> Plan {
+    fn entries(
+        &mut self,
+        (id, item): (NodeId, NodeId),
+        entries: &FieldRef,
+        column: &DataType,
+        reader: ReaderType<'_>,
+    ) -> Plan {
         match (self.schema.map_entry(item), value_type(entries)) {
             (Some((key, value)), Some(data_type)) => Plan::Map(Box::new(Entries {
-                key: self.value(key.node, &DataType::Utf8),
-                value: self.value(value.node, data_type),
+                key: self.value(key.node, &DataType::Utf8, ReaderType::none()),
+                value: self.value(value.node, data_type, reader.entry_values()),
                 empty: self.schema.node(item).is_empty,
             })),
             _ => self.misfit(id, column),

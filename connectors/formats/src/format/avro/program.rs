@@ -8,6 +8,7 @@ use super::check::check;
 use super::cursor::Cursor;
 use super::plan::{Fields, Plan, Planner};
 use super::read::{Run, read, read_fields};
+use super::reader::ReaderType;
 use super::schema::{AvroSchema, Branches, Kind, NodeId};
 use crate::format::fault::Outcome;
 
@@ -34,13 +35,20 @@ enum Root {
 }
 
 impl Program {
-    /// Compiles a schema. `by_field` has the index of the column of each field that is requested.
-    pub(super) fn new(schema: Arc<AvroSchema>, layout: &Layout, by_field: &[Option<usize>]) -> Self {
+    /// Compiles a schema. `by_field` has the index of the column of each field that is requested; `reader` is the schema that
+    /// the columns were taken from.
+    pub(super) fn new(
+        schema: Arc<AvroSchema>,
+        reader: Option<&Arc<AvroSchema>>,
+        layout: &Layout,
+        by_field: &[Option<usize>],
+    ) -> Self {
         let null_branch = match &schema.root().kind {
             Kind::Union(branches) => Branches::of(&schema, branches).null.map(|null| (null, branches.len())),
             _ => None,
         };
-        let root = Compiler { schema: &schema, layout, by_field, planner: Planner::new(&schema) }.root(schema.root);
+        let (reader, planner) = (ReaderType::root(reader), Planner::new(&schema));
+        let root = Compiler { schema: &schema, reader, layout, by_field, planner }.root(schema.root);
         Self { root, null_branch, schema }
     }
 
@@ -92,6 +100,7 @@ impl Root {
 
 struct Compiler<'a> {
     schema: &'a AvroSchema,
+    reader: ReaderType<'a>,
     layout: &'a Layout,
     by_field: &'a [Option<usize>],
     planner: Planner<'a>,
@@ -103,11 +112,13 @@ impl Compiler<'_> {
         match (self.layout.fields.as_slice(), schema.kind(id)) {
             (_, Kind::Null) => Root::Null,
             ([bare], _) if !self.layout.is_record() => {
-                let plan = self.planner.value(id, bare.data_type());
+                let plan = self.planner.value(id, bare.data_type(), self.reader);
                 if self.by_field[0].is_some() { Root::Bare(plan) } else { Root::Unread(plan) }
             }
             (_, Kind::Union(branches)) => Root::Union(branches.iter().map(|branch| self.root(*branch)).collect()),
-            (columns, Kind::Record(record)) => Root::Record(self.planner.fields(record, columns, self.by_field)),
+            (columns, Kind::Record(record)) => {
+                Root::Record(self.planner.fields(record, columns, self.by_field, self.reader))
+            }
             _ => Root::Misfit(format!("the payload is {}, not a record", with_article(&schema.name(id)))),
         }
     }

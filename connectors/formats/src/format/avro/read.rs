@@ -41,8 +41,11 @@ pub(super) fn read_fields(run: &mut Run<'_>, fields: &Fields, columns: &mut [Col
             return Err(fault.in_field(&step.name));
         }
     }
-    for column in &fields.missing {
-        columns[*column].push_null();
+    for (column, default) in &fields.missing {
+        match default {
+            Some(default) => default.push(&mut columns[*column])?,
+            None => columns[*column].push_null(),
+        }
     }
     Ok(())
 }

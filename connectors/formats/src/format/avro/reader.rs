@@ -1,0 +1,124 @@
+//! The schema that the columns were taken from, which Avro's specification calls the reader's: payloads that were written
+//! with other versions get the defaults of fields that they lack, and its aliases name the fields that they have instead.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+
+use super::super::Layout;
+use super::super::column::Column;
+use super::cursor::Cursor;
+use super::default::default_bytes;
+use super::matching::field_of;
+use super::plan::{Plan, Planner};
+use super::read::{Run, read};
+use super::schema::{AvroSchema, Branches, Field, Kind, NodeId, Record};
+use crate::format::fault::Outcome;
+
+/// A type of the reader's schema, or none where there is no such schema or it has another form.
+#[derive(Clone, Copy)]
+pub(super) struct ReaderType<'a>(Option<(&'a Arc<AvroSchema>, NodeId)>);
+
+/// The value of a field that the payload lacks: its default, as the reader's schema would write it.
+#[derive(Debug)]
+pub(super) struct Constant {
+    schema: Arc<AvroSchema>,
+    bytes: Vec<u8>,
+    plan: Plan,
+}
+
+/// The reader's schema of a layout, if it has one.
+pub(super) fn reader_schema(layout: &Layout) -> Option<Arc<AvroSchema>> {
+    let reader = layout.reader.as_ref()?;
+    let schema = AvroSchema::parse(&reader.schema).ok()?;
+    let root = match &reader.full_name {
+        Some(full_name) => schema.named(full_name).ok()?,
+        None => schema.root,
+    };
+    Some(Arc::new(AvroSchema { root, ..schema }))
+}
+
+impl<'a> ReaderType<'a> {
+    /// No type.
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
+    /// The type of whole payloads.
+    pub(super) fn root(schema: Option<&'a Arc<AvroSchema>>) -> Self {
+        Self(schema.map(|schema| (schema, schema.root)))
+    }
+
+    /// Its kind; that of the other type for a union with null.
+    fn kind(self) -> Option<&'a Kind> {
+        let (schema, id) = self.0?;
+        match schema.kind(id) {
+            Kind::Union(branches) => {
+                let (_, other) = Branches::of(schema, branches).optional()?;
+                Some(schema.kind(other))
+            }
+            kind => Some(kind),
+        }
+    }
+
+    fn at(self, id: Option<NodeId>) -> Self {
+        Self(self.0.zip(id).map(|((schema, _), id)| (schema, id)))
+    }
+
+    /// The type of the items of an array, or of the values of a map.
+    pub(super) fn items(self) -> Self {
+        self.at(match self.kind() {
+            Some(Kind::Array(item) | Kind::Map(item)) => Some(*item),
+            _ => None,
+        })
+    }
+
+    /// The type of the values of a map that is an array of records.
+    pub(super) fn entry_values(self) -> Self {
+        let item = self.items();
+        self.at(item.0.and_then(|(schema, id)| Some(schema.map_entry(id)?.1.node)))
+    }
+
+    /// The branch of a union with this name.
+    pub(super) fn branch(self, name: &str) -> Self {
+        let branch = |(schema, id): (&'a Arc<AvroSchema>, NodeId)| match schema.kind(id) {
+            Kind::Union(branches) => branches.iter().copied().find(|branch| schema.branch_name(*branch) == name),
+            _ => None,
+        };
+        self.at(self.0.and_then(branch))
+    }
+
+    /// The type of a column.
+    pub(super) fn column(self, column: &str) -> Self {
+        self.at(self.field(column).map(|field| field.node))
+    }
+
+    /// The field of the writer that an alias names.
+    pub(super) fn aliased(self, column: &str, written: &Record) -> Option<usize> {
+        let aliases = &self.field(column)?.aliases;
+        aliases.iter().find_map(|alias| written.fields.iter().position(|field| field.name == *alias))
+    }
+
+    fn field(self, column: &str) -> Option<&'a Field> {
+        let Some(Kind::Record(record)) = self.kind() else { return None };
+        field_of(record, column).map(|at| &record.fields[at])
+    }
+
+    /// The default of a column, if it has one other than null that the column can hold.
+    pub(super) fn default(self, column: &str, data_type: &DataType) -> Option<Constant> {
+        let (schema, field) = (self.0?.0, self.field(column)?);
+        let default = field.default.as_ref().filter(|default| !default.is_null())?;
+        let bytes = default_bytes(schema, field.node, default).ok()?;
+        let plan = Planner::new(schema).value(field.node, data_type, Self::none());
+        let constant = Constant { schema: schema.clone(), bytes, plan };
+        constant.push(&mut Column::try_new(data_type).ok()?).ok()?;
+        Some(constant)
+    }
+}
+
+impl Constant {
+    /// Adds the value to a column.
+    pub(super) fn push(&self, column: &mut Column) -> Outcome<()> {
+        read(&mut Run { cursor: Cursor::new(&self.bytes, 0), schema: &self.schema }, &self.plan, column)
+    }
+}
