@@ -71,6 +71,8 @@ pub enum Facts {
         topics: Vec<TopicListing>,
         /// The offsets were requested too.
         extended: bool,
+        /// Why formats of topics are missing.
+        remark: Option<String>,
     },
     /// SHOW TYPES.
     Types(Vec<TypeListing>),

@@ -75,6 +75,24 @@ fn an_assertion_waits_for_the_registry() {
     assert!(ended.status.success() && answer.contains("as asserted"), "{answer}{errors}");
 }
 
+/// Goal: a list of topics is complete without the registry, and says what it lacks.
+#[test]
+fn topics_are_listed_without_the_registry() {
+    let setup = Setup::new();
+    let _broker = setup.start();
+    let gate = Gate::to(setup.registry);
+    setup.register("orders-value", super::avro(super::ID));
+    let create =
+        "CREATE STREAM s (id INT) WITH (KAFKA_TOPIC = 'orders', VALUE_FORMAT = 'JSON', PARTITIONS = 1); DROP STREAM s;";
+    shell(&setup, setup.registry, create);
+    let list = || shell(&setup, gate.address, "SHOW TOPICS EXTENDED;");
+    let listed = list();
+    assert!(listed.contains("orders,1,1,0,\"\",AVRO") && !listed.contains("not shown"), "{listed}");
+    gate.close();
+    let listed = list();
+    assert!(listed.contains("orders,1,1,0,\"\",\"\"\n") && listed.contains("\"schema.registry.url\""), "{listed}");
+}
+
 /// Waits until the closed gate has refused more connections than before.
 fn await_refusal(gate: &Gate, before: usize, expected: &str) {
     let started = Instant::now();

@@ -22,19 +22,25 @@ const HIDDEN: [&str; 4] = [OWN_TOPICS, "_confluent", "__", "_schemas"];
 pub(super) async fn run(all: bool, extended: bool, context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {
     let transport = context.process.transport().clone();
     let formats = if extended { Some(Formats::new(&*context.catalog().await?, transport.schemas())) } else { None };
-    let topics = blocking(move || listed(transport.admin(), all, formats)).await?.map_err(refused)?;
-    Ok(Facts::Topics { topics, extended })
+    let (topics, remark) = blocking(move || listed(transport.admin(), all, formats)).await?.map_err(refused)?;
+    Ok(Facts::Topics { topics, extended, remark })
 }
 
-/// Blocks.
-fn listed(admin: &dyn Admin, all: bool, mut formats: Option<Formats>) -> Result<Vec<TopicListing>, TransportError> {
+/// The topics, and why formats may be missing. Blocks.
+fn listed(
+    admin: &dyn Admin,
+    all: bool,
+    mut formats: Option<Formats>,
+) -> Result<(Vec<TopicListing>, Option<String>), TransportError> {
     let is_hidden = |topic: &TopicInfo| HIDDEN.iter().any(|hidden| topic.name.starts_with(hidden));
     let listing = |TopicInfo { name, partitions, replicas }| {
         let offsets = if formats.is_some() { Some(offsets(admin, &name)?) } else { None };
         let formats = formats.as_mut().map(|formats| formats.of(&name));
         Ok(TopicListing { name, partitions, replicas, offsets, formats })
     };
-    admin.topics()?.into_iter().filter(|topic| all || !is_hidden(topic)).map(listing).collect()
+    let topics = admin.topics()?.into_iter().filter(|topic| all || !is_hidden(topic)).map(listing);
+    let topics = topics.collect::<Result<_, TransportError>>()?;
+    Ok((topics, formats.and_then(|formats| formats.remark())))
 }
 
 fn offsets(admin: &dyn Admin, topic: &str) -> Result<i64, TransportError> {
@@ -47,8 +53,8 @@ struct Formats {
     /// The formats of key and value that a stream or table declares.
     declared: HashMap<String, [String; 2]>,
     schemas: Arc<dyn Schemas>,
-    /// Whether the registry has failed; then it is not asked for every other topic.
-    is_away: bool,
+    /// How the registry failed; then it is not asked for every other topic.
+    failure: Option<RegistryError>,
 }
 
 impl Formats {
@@ -57,7 +63,7 @@ impl Formats {
             let formats = [&source.key, &source.value].map(|side| side.format.clone());
             (source.topic.clone(), formats)
         });
-        Self { declared: formats.collect(), schemas, is_away: false }
+        Self { declared: formats.collect(), schemas, failure: None }
     }
 
     fn of(&mut self, topic: &str) -> [String; 2] {
@@ -68,15 +74,23 @@ impl Formats {
     }
 
     fn registered(&mut self, topic: &str, side: Side) -> String {
-        if self.is_away {
+        if self.failure.is_some() {
             return String::new();
         }
         match self.schemas.latest(&subject(topic, side)) {
             Ok(found) => FormatKind::of_schemas(found.schema.kind).to_string(),
             Err(error) => {
-                self.is_away = !matches!(error, RegistryError::NotFound { .. } | RegistryError::Invalid { .. });
+                let is_answer = matches!(error, RegistryError::NotFound { .. } | RegistryError::Invalid { .. });
+                self.failure = Some(error).filter(|_| !is_answer);
                 String::new()
             }
         }
+    }
+
+    /// Why the formats of some topics are not known: the registry failed. Nothing if there is none.
+    fn remark(&self) -> Option<String> {
+        let failure = self.failure.as_ref().filter(|failure| !matches!(failure, RegistryError::NotGiven))?;
+        let setting = failure.setting().map(|setting| format!(" (setting \"{setting}\")")).unwrap_or_default();
+        Some(format!("Formats that only the schema registry knows are not shown: {failure}{setting}"))
     }
 }

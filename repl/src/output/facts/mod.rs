@@ -23,7 +23,7 @@ use super::section::Section;
 pub fn sections(facts: &Facts) -> Vec<Section> {
     match facts {
         Facts::Sources(kind, listed) => sources::sections(*kind, listed),
-        Facts::Topics { topics, extended } => topics::sections(topics, *extended),
+        Facts::Topics { topics, extended, remark } => topics::sections(topics, *extended, remark.as_deref()),
         Facts::Types(listed) => types::sections(listed),
         Facts::Functions(listed) => functions::sections(listed),
         Facts::Variables(listed) => variables::sections(listed),
