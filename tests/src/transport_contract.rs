@@ -14,6 +14,9 @@ mod transactions;
 mod waiting;
 mod writing;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use headwater_connectors::transport::Transport;
 use headwater_formats::record::TopicPartition;
 
@@ -25,21 +28,21 @@ pub struct Subject<'a> {
     pub prefix: String,
     /// Deletes the records of a partition below an offset: not a part of the transport, but something that happens to
     /// it.
-    pub delete_records: &'a dyn Fn(&TopicPartition, i64),
+    pub delete_records: &'a (dyn Fn(&TopicPartition, i64) + Sync),
     /// Adds partitions to a topic until it has the given number.
-    pub add_partitions: &'a dyn Fn(&str, i32),
+    pub add_partitions: &'a (dyn Fn(&str, i32) + Sync),
     /// Compacts a partition up to its last record; `None` for a cluster that does not compact.
-    pub compact: Option<&'a dyn Fn(&TopicPartition)>,
+    pub compact: Option<&'a (dyn Fn(&TopicPartition) + Sync)>,
     /// The same cluster for another process, whose group members lose their sessions when they are silent.
     pub doomed: &'a dyn Transport,
     /// Makes them lose their sessions, if silence alone is not enough.
-    pub doom: &'a dyn Fn(),
+    pub doom: &'a (dyn Fn() + Sync),
     /// Opens a transaction that contains an offset of a group; `None` for a cluster that commits in one step.
     pub pend_offset: Option<&'a PendOffset>,
 }
 
 /// Opens a transaction that contains an offset of a group.
-pub type PendOffset = dyn Fn(&str, &TopicPartition, i64) -> EndTransaction;
+pub type PendOffset = dyn Fn(&str, &TopicPartition, i64) -> EndTransaction + Sync;
 
 /// Ends a transaction: commits it if true, otherwise aborts it.
 pub type EndTransaction = Box<dyn FnOnce(bool) + Send>;
@@ -97,12 +100,34 @@ pub const CONTRACT: &[(&str, Check)] = &[
     ("records are deleted up to an offset", topics::records_deleted),
 ];
 
-/// Runs every check, printing its name first. A check that the subject does not support (`None`) prints that it is
-/// skipped.
+/// How many checks run at the same time: most of them wait for the cluster.
+const AT_ONCE: usize = 8;
+
+/// Runs every check, each in a thread with its name, which is said if it panics. A check that the subject does not
+/// support (`None`) prints that it is skipped. Panics if one did, after all have run.
 pub fn check_all(subject: &Subject<'_>) {
-    for (number, (name, check)) in CONTRACT.iter().enumerate() {
-        println!("transport contract: {name}");
-        let prefix = format!("{}-{number}", subject.prefix);
-        check(&Subject { prefix, ..*subject });
-    }
+    let next = AtomicUsize::new(0);
+    let work = || -> Vec<&str> {
+        let mut broken = Vec::new();
+        while let Some((number, (name, check))) = CONTRACT.iter().enumerate().nth(next.fetch_add(1, Ordering::Relaxed))
+        {
+            let subject = Subject { prefix: format!("{}-{number}", subject.prefix), ..*subject };
+            let run = || {
+                println!("transport contract: {name}");
+                check(&subject);
+            };
+            let ended = thread::scope(|scope| {
+                thread::Builder::new().name((*name).to_owned()).spawn_scoped(scope, run).unwrap().join()
+            });
+            if ended.is_err() {
+                broken.push(*name);
+            }
+        }
+        broken
+    };
+    let broken: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    assert!(broken.is_empty(), "the transport does not keep its promises: {broken:?}");
 }
