@@ -9,6 +9,7 @@
 //! * [`optimizer`]: random queries, and whether their answers are correct;
 //! * [`readme`]: the commands of a Markdown page, and whether their output is still correct;
 //! * [`scratch`]: names and topics that are deleted afterwards;
+//! * [`seeds`]: runs of many seeds on all processors;
 //! * [`simulation`]: the whole engine on a cluster in memory, with faults from a seed;
 //! * [`transport_contract`]: what every transport must do, run for each of them;
 //! * [`usage`]: the cost of a command.
@@ -23,6 +24,7 @@ pub mod optimizer;
 mod random;
 pub mod readme;
 pub mod scratch;
+pub mod seeds;
 pub mod simulation;
 pub mod transport_contract;
 pub mod usage;

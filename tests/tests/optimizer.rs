@@ -6,17 +6,17 @@
 //! rules without which the query would be correct.
 
 use headwater_tests::optimizer::{QUERIES, run};
+use headwater_tests::seeds::each_seed;
 
 /// Number of seeds in every test run.
 const SEEDS: u64 = 25;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rules_change_nothing() {
+#[test]
+fn rules_change_nothing() {
     let given = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let (first, seeds) = (given("HEADWATER_FUZZ_SEED").unwrap_or(1), given("HEADWATER_FUZZ").unwrap_or(SEEDS));
     let (mut checked, mut refused, mut failures) = (0, 0, Vec::new());
-    for seed in first..first + seeds {
-        let (tally, wrong) = run(seed, QUERIES).await;
+    for (tally, wrong) in each_seed(first..first + seeds, |seed| run(seed, QUERIES)) {
         checked += tally.checked;
         refused += tally.refused;
         failures.extend(wrong);

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use headwater_connectors::transport::faults::{Call, Fault};
+use headwater_tests::seeds::each_seed;
 use headwater_tests::simulation::{Guarantee, Outcome, Simulation, Threads};
 
 /// Number of seeds in every test run.
@@ -17,24 +18,26 @@ const SEEDS_IN_THREADS: u64 = 10;
 /// tests of `belongings` and `purge` let them fail.
 const UNUSED: [Call; 3] = [Call::Groups, Call::DeleteGroup, Call::DeleteRecords];
 
+/// The outcomes of some seeds, from 0 on.
+fn run(seeds: u64, guarantee: Guarantee, threads: Threads) -> Vec<Outcome> {
+    each_seed(0..seeds, |seed| Simulation { seed, guarantee, threads }.run())
+}
+
 /// Runs some seeds, none of which may fail.
-async fn run(seeds: u64, threads: Threads) -> Vec<Outcome> {
-    let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
-    for seed in 0..seeds {
-        let outcome = Simulation { seed, guarantee: Guarantee::ExactlyOnce, threads }.run().await;
-        failures.extend(outcome.result.as_ref().err().map(|error| format!("seed {seed}: {error}")));
-        outcomes.push(outcome);
-    }
+fn run_well(seeds: u64, threads: Threads) -> Vec<Outcome> {
+    let outcomes = run(seeds, Guarantee::ExactlyOnce, threads);
+    let failure = |(seed, outcome): (usize, &Outcome)| Some(format!("seed {seed}: {}", outcome.result.as_ref().err()?));
+    let failures: Vec<_> = outcomes.iter().enumerate().filter_map(failure).collect();
     let more = if threads == Threads::Own { " --threads" } else { "" };
     let replay = format!("cargo run --release -p headwater-tests --bin simulate -- --seed SEED{more}");
     assert!(failures.is_empty(), "{}\nreplay with {replay}", failures.join("\n"));
     outcomes
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_few_seeds_write_each_row_once_and_every_call_fails_in_them() {
+#[test]
+fn a_few_seeds_write_each_row_once_and_every_call_fails_in_them() {
     let mut faults: BTreeMap<_, u64> = BTreeMap::new();
-    for outcome in run(SEEDS, Threads::Stepped).await {
+    for outcome in run_well(SEEDS, Threads::Stepped) {
         outcome.trace.faults().into_iter().for_each(|(fault, count)| *faults.entry(fault).or_default() += count);
     }
     let is_unused = |(call, _): &(Call, Fault)| UNUSED.contains(call);
@@ -43,10 +46,10 @@ async fn a_few_seeds_write_each_row_once_and_every_call_fails_in_them() {
     assert!(never.is_empty(), "these never failed in this way: {never:?}\nof {faults:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_few_seeds_with_threads_write_each_row_once() {
+#[test]
+fn a_few_seeds_with_threads_write_each_row_once() {
     let mut calls: BTreeMap<String, u64> = BTreeMap::new();
-    for outcome in run(SEEDS_IN_THREADS, Threads::Own).await {
+    for outcome in run_well(SEEDS_IN_THREADS, Threads::Own) {
         outcome.calls_by_thread.into_iter().for_each(|(thread, count)| *calls.entry(thread).or_default() += count);
     }
     for thread in ["reader", "writer"] {
@@ -66,11 +69,11 @@ async fn a_seed_gives_the_same_run_each_time() {
 }
 
 /// Without transactions the same faults duplicate rows and lose none: the checks detect duplicates.
-#[tokio::test(flavor = "multi_thread")]
-async fn at_least_once_doubles_and_is_seen() {
+#[test]
+fn at_least_once_doubles_and_is_seen() {
     let mut doubled = 0;
-    for seed in 0..SEEDS {
-        if let Err(error) = Simulation::stepped(seed, Guarantee::AtLeastOnce).run().await.result {
+    for (seed, outcome) in run(SEEDS, Guarantee::AtLeastOnce, Threads::Stepped).into_iter().enumerate() {
+        if let Err(error) = outcome.result {
             assert!(error.contains(": 0 rows lost,"), "seed {seed}: {error}");
             doubled += 1;
         }

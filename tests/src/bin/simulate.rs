@@ -9,6 +9,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use headwater_tests::seeds::each_seed;
 use headwater_tests::simulation::{Guarantee, Simulation, Threads};
 
 /// Run the whole engine on a cluster in memory, with faults from a seed.
@@ -28,22 +29,18 @@ struct Arguments {
     threads: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let seeds = match arguments.seed {
         Some(seed) => seed..seed + 1,
         None => arguments.from..arguments.from + arguments.seeds,
     };
     let threads = if arguments.threads { Threads::Own } else { Threads::Stepped };
-    let mut failed = 0;
-    for seed in seeds.clone() {
-        let simulation = Simulation { seed, guarantee: Guarantee::ExactlyOnce, threads };
-        if let Err(error) = simulation.run().await.result {
-            println!("seed {seed}: {error}");
-            failed += 1;
-        }
-    }
+    let has_failed = each_seed(seeds.clone(), async |seed| {
+        let result = Simulation { seed, guarantee: Guarantee::ExactlyOnce, threads }.run().await.result;
+        result.inspect_err(|error| println!("seed {seed}: {error}")).is_err()
+    });
+    let failed = has_failed.into_iter().filter(|failed| *failed).count();
     println!("{} simulations, {failed} failed", seeds.end - seeds.start);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
