@@ -40,9 +40,11 @@ pub(crate) async fn run(insert: &ast::InsertValues, context: &mut Context<'_>) -
     check_target(&source, insert.target.span)?;
     let columns = target_columns(&source, insert)?;
     let table = evaluate(&catalog, context.settings(), insert, &columns)?;
+    check_primary_key(&source, &table, insert)?;
+    let timestamps_ms = timestamps(&table, insert)?;
     schemas::check_written(&source, insert.target.span)?;
     let source = schemas::register(SourceDef::clone(&source), Register::Inserted, insert.target.span, context).await?;
-    let batch = encode(&source, &table, insert)?;
+    let batch = OutBatch { timestamps_ms, ..encode(&source, &table, insert)? };
     let (writer, rows) = (context.process.writer().clone(), insert.rows.len());
     blocking(move || writer.write(&batch, PATIENCE)).await?.map_err(refused)?;
     let plural = if rows == 1 { "row" } else { "rows" };
@@ -181,23 +183,17 @@ fn cell(
 }
 
 fn encode(source: &SourceDef, table: &RecordBatch, insert: &ast::InsertValues) -> Result<OutBatch, Vec<Diagnostic>> {
-    let rows = table.num_rows();
-    check_primary_key(source, table, insert)?;
     let given = |name: &str| table.column_by_name(name);
     let tombstones = given(ROWTOMBSTONE).map(|c| no_tombstone(c.as_boolean()));
     let key_nulls = keyless_rows(source, table);
     let keys = encode_side(source, &source.key, &ColumnRole::Key, table, key_nulls.as_ref(), insert)?;
     let values = encode_side(source, &source.value, &ColumnRole::Value, table, tombstones.as_ref(), insert)?;
-    let timestamps_ms = match given(ROWTIME) {
-        Some(times) => Some(row_times(times, rows, insert)?),
-        None => None,
-    };
     Ok(OutBatch {
         topic: Arc::from(source.topic.as_str()),
         partitions: None,
         keys,
         values,
-        timestamps_ms,
+        timestamps_ms: None,
         headers: given(ROWHEADERS).map(|h| h.as_list().clone()),
     })
 }
@@ -254,13 +250,13 @@ fn encode_side(
     if encoded.bad.is_empty() { Ok(encoded.payloads) } else { Err(encoded.bad.iter().map(bad).collect()) }
 }
 
-/// The timestamps of the records: ROWTIME, or the current time where it is NULL.
-fn row_times(times: &ArrayRef, rows: usize, insert: &ast::InsertValues) -> Result<ScalarBuffer<i64>, Vec<Diagnostic>> {
-    let times = times.as_primitive::<Int64Type>();
+/// The timestamps of the records if ROWTIME is given: its values, or the current time where it is NULL.
+fn timestamps(table: &RecordBatch, insert: &ast::InsertValues) -> Result<Option<ScalarBuffer<i64>>, Vec<Diagnostic>> {
+    let Some(times) = table.column_by_name(ROWTIME) else { return Ok(None) };
     let now = chrono::Utc::now().timestamp_millis();
-    let all: Vec<i64> = (0..rows).map(|row| if times.is_valid(row) { times.value(row) } else { now }).collect();
-    match all.iter().position(|t| *t < 0) {
+    let all: Vec<i64> = times.as_primitive::<Int64Type>().iter().map(|time| time.unwrap_or(now)).collect();
+    match all.iter().position(|time| *time < 0) {
         Some(row) => Err(vec![Diagnostic::new(INSERT, "ROWTIME cannot be before 1970").at(insert.rows[row].span)]),
-        None => Ok(all.into()),
+        None => Ok(Some(all.into())),
     }
 }
