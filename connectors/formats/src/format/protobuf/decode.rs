@@ -269,6 +269,7 @@ impl FieldPlan {
     fn finish(&mut self, found: Found, input: &Input<'_>, column: Option<&mut Column>) -> Outcome<()> {
         match (self.shape, found.state) {
             (Shape::Optional | Shape::Implicit, State::Present) => self.reader.read(found.value, input, column),
+            (Shape::Optional | Shape::Implicit, State::Absent) if self.is_required => Err(missing(input)),
             (Shape::Implicit, State::Absent) => {
                 self.reader.read(self.default, &Input::detached(&self.default_bytes), column)
             }
@@ -345,6 +346,11 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+#[cold]
+fn missing(message: &Input<'_>) -> Box<Fault> {
+    message.fault("the required field is missing")
 }
 
 /// Why a column has the type that its reader expects.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
 
-use super::message::{Enum, Field, Kind, Label, Message, Primitive, Union};
+use super::message::{Enum, Field, Kind, Label, Message, Primitive, Union, Written};
 use crate::format::sql_name;
 
 /// Field numbers below this are looked up in a table, higher ones by binary search.
@@ -42,6 +42,8 @@ pub(super) struct FieldPlan {
     /// The column that its values go to; none if they are only checked.
     pub(super) column: Option<usize>,
     pub(super) shape: Shape,
+    /// Whether a message without it is bad: a required field of proto2.
+    pub(super) is_required: bool,
     pub(super) reader: Reader,
     /// What is read if an implicit field is absent: the bits of a number, or a part of the bytes.
     pub(super) default: u64,
@@ -290,6 +292,7 @@ impl FieldPlan {
             tag: field.number << 3 | field.kind.wire(),
             column,
             shape,
+            is_required: field.written == Written::Always,
             reader,
             default,
             default_bytes: default_bytes.to_vec(),

@@ -141,11 +141,33 @@ fn absence_is_null_where_the_schema_can_tell() {
     let both = "int32 a = 1; optional string b = 2; N m = 3; } message N { int32 x = 1; }";
     assert_eq!(read(&proto3(&format!("message M {{ {both}")), &columns, "").as_deref(), Ok("0 null null"));
     let old = schema(
-        "syntax = \"proto2\"; message M { required int32 a = 1 [default = -5]; optional string b = 2 [default = 'x']; }",
+        "syntax = \"proto2\"; message M { optional int32 a = 1 [default = -5]; optional string b = 2 [default = 'x']; }",
         &[],
     );
     assert_eq!(read(&old, &columns, "").as_deref(), Ok("-5 x null"));
     assert_eq!(read(&old, &columns, "08 00 12 00").as_deref(), Ok("0  null"));
+}
+
+/// As in Google's libraries.
+#[test]
+fn a_message_without_a_required_field_is_bad() {
+    let schema = schema(
+        "syntax = \"proto2\"; message M { required int32 a = 1; optional N n = 2; repeated N more = 3; }
+        message N { required string x = 1 [default = 'd']; optional int32 y = 2; }",
+        &[],
+    );
+    let inner = record(&[("X", DataType::Utf8), ("Y", DataType::Int32)]);
+    let columns = layout(&[("A", DataType::Int32), ("N", inner.clone()), ("MORE", array(inner))]);
+    for (message, shown) in [
+        ("08 00", Ok("0 null []")),
+        ("08 00 12 02 0a 00", Ok("0 {X: , Y: 0} []")),
+        ("", Err("$.a: the required field is missing (byte 6)")),
+        ("12 02 0a 00", Err("$.a: the required field is missing (byte 10)")),
+        ("08 00 12 02 10 01", Err("$.n.x: the required field is missing (byte 12)")),
+        ("08 00 1a 02 0a 00 1a 00", Err("$.more[1].x: the required field is missing (byte 14)")),
+    ] {
+        assert_eq!(read(&schema, &columns, message).as_deref().map_err(String::as_str), shown, "{message}");
+    }
 }
 
 #[test]
