@@ -14,8 +14,21 @@ pub(super) fn of(kind: &Kind, object: &Map<String, Value>) -> Option<Logical> {
     let text = |name: &str| object.get(name).and_then(Value::as_str);
     match text("logicalType") {
         Some(name) => named(kind, name, object),
-        None => named(kind, of_connect(text("connect.name")?)?, object),
+        None => match (of_connect(text("connect.name")?)?, object.get("connect.parameters")) {
+            ("decimal", Some(Value::Object(parameters))) => named(kind, "decimal", &parameters_of_decimal(parameters)),
+            (name, _) => named(kind, name, object),
+        },
     }
+}
+
+/// The attributes that Avro has for a decimal of Connect, whose parameters are texts.
+fn parameters_of_decimal(parameters: &Map<String, Value>) -> Map<String, Value> {
+    let names = [("precision", "connect.decimal.precision"), ("scale", "scale")];
+    let attribute = |(avro, connect): (&str, &str)| {
+        let digits: u32 = parameters.get(connect)?.as_str()?.parse().ok()?;
+        Some((avro.to_owned(), digits.into()))
+    };
+    names.into_iter().filter_map(attribute).collect()
 }
 
 fn named(kind: &Kind, name: &str, object: &Map<String, Value>) -> Option<Logical> {

@@ -46,6 +46,16 @@ fn columns_are_inferred() {
             r#"{"type": "fixed", "name": "F", "size": 9, "logicalType": "decimal", "precision": 39, "scale": 3}"#,
             "DECIMAL(39, 3)",
         ),
+        (
+            r#"{"type": "bytes", "connect.name": "org.apache.kafka.connect.data.Decimal",
+                "connect.parameters": {"scale": "2", "connect.decimal.precision": "7"}}"#,
+            "DECIMAL(7, 2)",
+        ),
+        (
+            r#"{"type": "bytes", "connect.name": "org.apache.kafka.connect.data.Decimal",
+                "connect.parameters": {"scale": "2"}}"#,
+            "DECIMAL(64, 2)",
+        ),
         (r#"["null", "int"]"#, "INT"),
         (r#"["string", "null"]"#, "STRING"),
         (r#"["int", "string", "null"]"#, "STRUCT<INT INT, STRING STRING>"),
