@@ -18,6 +18,9 @@ pub(super) type Outcome<T> = Result<T, Box<Fault>>;
 /// What is wrong with a null in a field that its schema requires.
 pub(super) const NULL_REFUSED: &str = "the value is null, but the schema requires one and has no default";
 
+/// How many steps of a long path are shown, from the outermost one.
+const STEPS_SHOWN: usize = 16;
+
 impl Fault {
     /// An error at a byte of a payload, if that is known.
     #[cold]
@@ -63,6 +66,10 @@ impl Fault {
     pub(super) fn reason(&self, whole: &str) -> String {
         let path: String = match self.path.as_slice() {
             [] => whole.to_owned(),
+            [inner @ .., _, _] if inner.len() > STEPS_SHOWN => {
+                let outer = self.path[self.path.len() - STEPS_SHOWN..].iter().rev();
+                format!("${}…{}", outer.map(String::as_str).collect::<String>(), self.path[0])
+            }
             steps => std::iter::once("$").chain(steps.iter().rev().map(String::as_str)).collect(),
         };
         let at = self.at.map(|at| format!(" (byte {at})"));

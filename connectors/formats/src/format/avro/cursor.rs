@@ -272,6 +272,15 @@ impl<'a> Cursor<'a> {
         Ok(Some(Block { items, bytes }))
     }
 
+    /// The bytes of the next block of items that take none, however many it has; `None` after the last one.
+    pub(super) fn empty_block(&mut self) -> Outcome<Option<usize>> {
+        Ok(match self.long()? {
+            0 => None,
+            ..0 => Some(self.block_bytes()?),
+            _ => Some(0),
+        })
+    }
+
     fn block_bytes(&mut self) -> Outcome<usize> {
         let start = self.place();
         let bytes = self.long()?;

@@ -48,12 +48,16 @@ fn skip_blocks(
     cursor: &mut Cursor<'_>,
     mut skip_item: impl FnMut(&mut Cursor<'_>) -> Outcome<()>,
 ) -> Outcome<()> {
-    let is_empty = schema.node(item).is_empty;
+    if schema.node(item).is_empty {
+        while let Some(bytes) = cursor.empty_block()? {
+            cursor.take(bytes)?;
+        }
+        return Ok(());
+    }
     let mut index = 0;
-    while let Some(block) = cursor.block(is_empty)? {
+    while let Some(block) = cursor.block(false)? {
         match block.bytes {
             Some(bytes) => cursor.take(bytes).map(drop)?,
-            None if is_empty => {}
             None => {
                 for at in index..index + block.items {
                     skip_item(cursor).map_err(|fault| fault.in_item(at))?;
