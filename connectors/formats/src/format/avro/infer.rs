@@ -44,7 +44,7 @@ fn infer_from(schema: &AvroSchema, root: NodeId, names: Names, bare_name: &str) 
 }
 
 /// The other type of a union with null.
-fn optional(schema: &AvroSchema, id: NodeId) -> NodeId {
+pub(super) fn optional(schema: &AvroSchema, id: NodeId) -> NodeId {
     match schema.kind(id) {
         Kind::Union(branches) => Branches::of(schema, branches).optional().map_or(id, |(_, other)| other),
         _ => id,

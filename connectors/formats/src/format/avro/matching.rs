@@ -1,5 +1,5 @@
 //! Which field of a record belongs to a column: as in JSON, the one with exactly its name, or else the one whose name
-//! in upper case it has; and if there is none, one with such an alias.
+//! in upper case it has.
 
 use super::schema::{Field, Record};
 
@@ -7,9 +7,5 @@ use super::schema::{Field, Record};
 /// is the one that the column's type is inferred from.
 pub(super) fn field_of(record: &Record, column: &str) -> Option<usize> {
     let first = |matches: &dyn Fn(&Field) -> bool| record.fields.iter().position(matches);
-    let folds = |name: &str| name.to_uppercase() == column;
-    first(&|field| &*field.name == column)
-        .or_else(|| first(&|field| folds(&field.name)))
-        .or_else(|| first(&|field| field.aliases.iter().any(|alias| &**alias == column)))
-        .or_else(|| first(&|field| field.aliases.iter().any(|alias| folds(alias))))
+    first(&|field| &*field.name == column).or_else(|| first(&|field| field.name.to_uppercase() == column))
 }

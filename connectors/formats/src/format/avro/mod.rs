@@ -8,10 +8,10 @@
 //!
 //! The rules:
 //!
-//! * a column is read from the field with exactly its name, or else from the one whose name in upper case it has, or
-//!   else from one with such an alias; a field without a column is skipped;
-//! * a column without a field is null, or has the default of the schema that the columns were taken from
-//!   ([`Layout::reader`]), whose aliases name fields of other versions, too;
+//! * a column is read from the field with exactly its name, or else from the one whose name in upper case it has; a
+//!   field without a column is skipped;
+//! * a column without a field is null. If it was taken from a schema ([`Layout::reader`]), it is read from a field with
+//!   one of its aliases, or has its default; what is a union there is resolved by the specification;
 //! * values are promoted where nothing is lost, and scalars become texts in a STRING column, as in ksqlDB; a value
 //!   that its column cannot hold makes the whole payload bad;
 //! * a union of null and another type is that type; one of several types is a STRUCT with a field for each, as Connect

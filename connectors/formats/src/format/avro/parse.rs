@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::logical;
-use super::schema::{AvroSchema, Enum, Field, Fixed, Kind, Node, NodeId, Record};
+use super::schema::{Aliases, AvroSchema, Enum, Field, Fixed, Kind, Node, NodeId, Record};
 use crate::format::inferred::{REFERENCES_DEEP, SCHEMA_BYTES_MAX};
 use crate::schema::{Reference, Schema, SchemaKind, is_avro_name};
 
@@ -161,7 +161,7 @@ impl Parser {
         if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(format!("\"{}\" appears twice in enum {full_name}", twice[0]));
         }
-        let id = self.push(Kind::Enum(Enum { full_name: full_name.clone(), symbols }));
+        let id = self.push(Kind::Enum(Enum { full_name: full_name.clone(), aliases: aliases(object), symbols }));
         self.define(full_name, id)
     }
 
@@ -169,7 +169,7 @@ impl Parser {
         let (full_name, _) = declared_name(object, namespace, "fixed")?;
         let size = object.get("size").and_then(Value::as_u64).and_then(|size| i32::try_from(size).ok());
         let size = size.ok_or_else(|| format!("fixed {full_name} has no valid \"size\""))? as usize;
-        let id = self.push(Kind::Fixed(Fixed { full_name: full_name.clone(), size }));
+        let id = self.push(Kind::Fixed(Fixed { full_name: full_name.clone(), aliases: aliases(object), size }));
         self.define(full_name, id)
     }
 
@@ -183,7 +183,8 @@ impl Parser {
     fn record(&mut self, object: &Map<String, Value>, namespace: &str) -> Result<NodeId, String> {
         let (full_name, namespace) = declared_name(object, namespace, "record")?;
         // Fields may refer to their record.
-        let empty = Record { full_name: full_name.clone(), fields: Vec::new(), is_map_entry: false };
+        let empty =
+            Record { full_name: full_name.clone(), aliases: Vec::new(), fields: Vec::new(), is_map_entry: false };
         let id = self.push(Kind::Record(empty));
         self.nodes[id.0 as usize].is_empty = false;
         self.define(full_name.clone(), id)?;
@@ -201,22 +202,27 @@ impl Parser {
         let is_map_entry = object.get("connect.internal.type").is_some_and(|kind| kind == "MapEntry")
             || full_name == "io.confluent.connect.avro.MapEntry";
         let is_empty = record.iter().all(|field| self.nodes[field.node.0 as usize].is_empty);
-        let kind = Kind::Record(Record { full_name, fields: record, is_map_entry });
+        let kind = Kind::Record(Record { full_name, aliases: aliases(object), fields: record, is_map_entry });
         self.nodes[id.0 as usize] = Node { kind, logical: None, is_empty };
         Ok(id)
     }
 
     fn field(&mut self, field: &Value, namespace: &str) -> Result<Field, String> {
+        let field = field.as_object().ok_or("a field has no \"name\"")?;
         let name = field.get("name").and_then(Value::as_str).ok_or("a field has no \"name\"")?;
         if !is_avro_name(name) {
             return Err(format!("\"{name}\" is not a valid name"));
         }
         let node = field.get("type").ok_or_else(|| format!("field \"{name}\" has no \"type\""))?;
         let node = self.schema(node, namespace).map_err(|error| within(&format!("field \"{name}\""), &error))?;
-        let aliases = field.get("aliases").and_then(Value::as_array);
-        let aliases = aliases.into_iter().flatten().filter_map(Value::as_str).map(Box::from).collect();
-        Ok(Field { name: name.into(), aliases, node, default: field.get("default").cloned() })
+        Ok(Field { name: name.into(), aliases: aliases(field), node, default: field.get("default").cloned() })
     }
+}
+
+/// The aliases of a field or a type.
+fn aliases(object: &Map<String, Value>) -> Aliases {
+    let aliases = object.get("aliases").and_then(Value::as_array);
+    aliases.into_iter().flatten().filter_map(Value::as_str).map(Box::from).collect()
 }
 
 fn within(what: &str, error: &str) -> String {

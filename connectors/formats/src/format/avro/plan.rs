@@ -154,6 +154,7 @@ impl<'a> Planner<'a> {
         by_field: &[Option<usize>],
         reader: ReaderType<'_>,
     ) -> Fields {
+        let reader = reader.of_record(record);
         let named = |name: &str| field_of(record, name).or_else(|| reader.aliased(name, record));
         let fields: Vec<_> = columns.iter().map(|column| named(column.name())).collect();
         let step = |(at, field): (usize, &super::schema::Field)| {
@@ -204,6 +205,9 @@ impl<'a> Planner<'a> {
         match (schema.kind(id), column) {
             (Kind::Null, _) => Plan::Null,
             (Kind::Union(branches), _) => self.union(branches, column, reader),
+            (_, DataType::Struct(children)) if reader.is_of_several() == Some(true) => {
+                self.branch(id, children, column, reader)
+            }
             (Kind::Array(item), DataType::List(field)) => {
                 let plan = self.value(*item, field.data_type(), reader.items());
                 Plan::Array(Box::new(Items { plan, empty: schema.node(*item).is_empty }))
@@ -234,24 +238,35 @@ impl<'a> Planner<'a> {
             return Plan::Optional(null, Box::new(self.value(id, column, reader)));
         }
         let children = match column {
-            DataType::Struct(children) => &children[..],
+            DataType::Struct(children) => children.as_ref(),
             _ => &[],
         };
-        let child = |id: NodeId| matching_child(children, self.schema.branch_name(id));
-        let by_branch = split.others.iter().any(|(_, id)| child(*id).is_some());
-        let plan = |id: &NodeId| {
-            let name = self.schema.branch_name(*id);
-            match (self.schema.kind(*id), matching_child(children, name)) {
-                (Kind::Null, _) => Plan::Null,
-                (_, Some(child)) => {
-                    let plan = self.value(*id, children[child].data_type(), reader.branch(name));
-                    Plan::Branch(child, Box::new(plan))
-                }
-                (_, None) if by_branch => Plan::Misfit(format!("no field of {} is the branch", sql_name(column))),
-                (_, None) => self.value(*id, column, reader),
-            }
+        let is_child = |id: &NodeId| matching_child(children, self.schema.branch_name(*id)).is_some();
+        let by_branch = reader.is_of_several().unwrap_or_else(|| split.others.iter().any(|(_, id)| is_child(id)));
+        let plan = |id: &NodeId| match self.schema.kind(*id) {
+            Kind::Null => Plan::Null,
+            _ if by_branch => self.branch(*id, children, column, reader),
+            _ => self.value(*id, column, reader),
         };
         Plan::Union(branches.iter().map(plan).collect())
+    }
+
+    /// The plan for a value that is a branch of a union: the one with its name, or with its name as an alias, or else the first
+    /// one that it can be promoted to.
+    fn branch(&mut self, id: NodeId, children: &[FieldRef], column: &DataType, reader: ReaderType<'_>) -> Plan {
+        let name = self.schema.branch_name(id);
+        let renamed = || matching_child(children, reader.renamed(name)?);
+        let promoted = || {
+            let wider = promotions(self.schema.kind(id));
+            children.iter().position(|child| wider.iter().any(|wider| is_column_of(child, wider)))
+        };
+        match matching_child(children, name).or_else(renamed).or_else(promoted) {
+            Some(child) => {
+                let reader = reader.branch(children[child].name());
+                Plan::Branch(child, Box::new(self.value(id, children[child].data_type(), reader)))
+            }
+            None => Plan::Misfit(format!("no field of {} is the branch", sql_name(column))),
+        }
     }
 
     fn entries(
@@ -330,8 +345,25 @@ fn text(kind: &Kind, logical: Option<Logical>) -> Option<Plan> {
     })
 }
 
+/// The types that a value may be promoted to, by Avro's specification.
+fn promotions(kind: &Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Int => &["long", "float", "double"],
+        Kind::Long => &["float", "double"],
+        Kind::Float => &["double"],
+        Kind::String => &["bytes"],
+        Kind::Bytes => &["string"],
+        _ => &[],
+    }
+}
+
 /// The child of a STRUCT that is a branch of a union.
 pub(super) fn matching_child(children: &[FieldRef], branch: &str) -> Option<usize> {
     let exact = children.iter().position(|child| child.name() == branch);
-    exact.or_else(|| children.iter().position(|child| *child.name() == branch.to_uppercase()))
+    exact.or_else(|| children.iter().position(|child| is_column_of(child, branch)))
+}
+
+/// Whether a column has the name of a branch, or that name in upper case.
+fn is_column_of(column: &FieldRef, branch: &str) -> bool {
+    column.name() == branch || *column.name() == branch.to_uppercase()
 }

@@ -9,10 +9,12 @@ use super::super::Layout;
 use super::super::column::Column;
 use super::cursor::Cursor;
 use super::default::default_bytes;
+use super::infer::optional;
 use super::matching::field_of;
 use super::plan::{Plan, Planner};
 use super::read::{Run, read};
-use super::schema::{AvroSchema, Branches, Field, Kind, NodeId, Record};
+
+use super::schema::{AvroSchema, Field, Kind, NodeId, Record, short_name};
 use crate::format::fault::Outcome;
 
 /// A type of the reader's schema, or none where there is no such schema or it has another form.
@@ -52,13 +54,7 @@ impl<'a> ReaderType<'a> {
     /// Its kind; that of the other type for a union with null.
     fn kind(self) -> Option<&'a Kind> {
         let (schema, id) = self.0?;
-        match schema.kind(id) {
-            Kind::Union(branches) => {
-                let (_, other) = Branches::of(schema, branches).optional()?;
-                Some(schema.kind(other))
-            }
-            kind => Some(kind),
-        }
+        Some(schema.kind(optional(schema, id)))
     }
 
     fn at(self, id: Option<NodeId>) -> Self {
@@ -79,13 +75,34 @@ impl<'a> ReaderType<'a> {
         self.at(item.0.and_then(|(schema, id)| Some(schema.map_entry(id)?.1.node)))
     }
 
-    /// The branch of a union with this name.
-    pub(super) fn branch(self, name: &str) -> Self {
-        let branch = |(schema, id): (&'a Arc<AvroSchema>, NodeId)| match schema.kind(id) {
-            Kind::Union(branches) => branches.iter().copied().find(|branch| schema.branch_name(*branch) == name),
-            _ => None,
-        };
-        self.at(self.0.and_then(branch))
+    /// The same type, if it is a record that has or had the name of the writer's: others have nothing to do with each other.
+    pub(super) fn of_record(self, written: &Record) -> Self {
+        let name = short_name(&written.full_name);
+        Self(self.0.filter(|(schema, id)| schema.is_called(optional(schema, *id), name)))
+    }
+
+    /// Whether it is a union of several types, if it is known.
+    pub(super) fn is_of_several(self) -> Option<bool> {
+        let (schema, id) = self.0?;
+        Some(matches!(schema.kind(optional(schema, id)), Kind::Union(_)))
+    }
+
+    /// The branch of a union that a column belongs to.
+    pub(super) fn branch(self, column: &str) -> Self {
+        let exact = self.find_branch(|schema, id| schema.branch_name(id) == column);
+        self.at(exact.or_else(|| self.find_branch(|schema, id| schema.branch_name(id).to_uppercase() == column)))
+    }
+
+    /// The name of the branch that had this one.
+    pub(super) fn renamed(self, name: &str) -> Option<&'a str> {
+        let branch = self.find_branch(|schema, id| schema.is_called(id, name))?;
+        Some(self.0?.0.branch_name(branch))
+    }
+
+    fn find_branch(self, is: impl Fn(&AvroSchema, NodeId) -> bool) -> Option<NodeId> {
+        let (schema, id) = self.0?;
+        let Kind::Union(branches) = schema.kind(id) else { return None };
+        branches.iter().copied().find(|branch| is(schema, *branch))
     }
 
     /// The type of a column.

@@ -75,21 +75,27 @@ pub(super) enum Unit {
     Nanos,
 }
 
+/// The names that a field or a type had in earlier versions.
+pub(super) type Aliases = Vec<Box<str>>;
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fixed {
     pub(super) full_name: String,
+    pub(super) aliases: Aliases,
     pub(super) size: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Enum {
     pub(super) full_name: String,
+    pub(super) aliases: Aliases,
     pub(super) symbols: Vec<Box<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Record {
     pub(super) full_name: String,
+    pub(super) aliases: Aliases,
     pub(super) fields: Vec<Field>,
     /// True for the entry of a map that Connect wrote as an array of records.
     pub(super) is_map_entry: bool,
@@ -99,7 +105,7 @@ pub(super) struct Record {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Field {
     pub(super) name: Box<str>,
-    pub(super) aliases: Vec<Box<str>>,
+    pub(super) aliases: Aliases,
     pub(super) node: NodeId,
     pub(super) default: Option<Value>,
 }
@@ -195,9 +201,20 @@ impl AvroSchema {
         match &self.node(id).kind {
             Kind::Fixed(Fixed { full_name, .. })
             | Kind::Enum(Enum { full_name, .. })
-            | Kind::Record(Record { full_name, .. }) => full_name.rsplit('.').next().unwrap_or(full_name),
+            | Kind::Record(Record { full_name, .. }) => short_name(full_name),
             plain => plain.type_name(),
         }
+    }
+
+    /// Whether a type has or had this name, without the namespace: types of two versions are the same by these.
+    pub(super) fn is_called(&self, id: NodeId, name: &str) -> bool {
+        let aliases: &[_] = match &self.node(id).kind {
+            Kind::Fixed(Fixed { aliases, .. })
+            | Kind::Enum(Enum { aliases, .. })
+            | Kind::Record(Record { aliases, .. }) => aliases,
+            _ => &[],
+        };
+        self.branch_name(id) == name || aliases.iter().any(|alias| short_name(alias) == name)
     }
 
     /// The entry of a map that Connect wrote as an array of records: its key and its value.
@@ -254,4 +271,9 @@ impl Branches {
             _ => None,
         }
     }
+}
+
+/// A full name without its namespace.
+pub(super) fn short_name(full_name: &str) -> &str {
+    full_name.rsplit('.').next().unwrap_or(full_name)
 }

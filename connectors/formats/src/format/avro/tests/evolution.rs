@@ -70,13 +70,16 @@ fn both(text: &str, payload: &str) -> (String, String) {
     (columns.join(", "), decode(text, &Layout::of(inferred.fields), &unhex(payload)).unwrap())
 }
 
+/// Aliases are for readers of a schema: those of the writer say nothing of the columns.
 #[test]
-fn renamed_fields_keep_their_columns() {
-    let schema = r#"{"type": "record", "name": "R", "fields": [
+fn aliases_of_the_writer_are_not_columns() {
+    let later = r#"{"type": "record", "name": "R", "fields": [
         {"name": "fullName", "aliases": ["name"], "type": "string"}, {"name": "id", "type": "int"}]}"#;
-    let payload = unhex("02 61 02");
     let columns = layout(&[("NAME", DataType::Utf8), ("FULLNAME", DataType::Utf8), ("ID", DataType::Int32)]);
-    assert_eq!(decode(schema, &columns, &payload).as_deref(), Ok("a a 1"));
+    assert_eq!(decode(later, &columns, &unhex("02 61 02")).as_deref(), Ok("null a 1"));
+    let earlier = r#"{"type": "record", "name": "R", "fields": [
+        {"name": "name", "type": "string", "default": "none"}, {"name": "id", "type": "int"}]}"#;
+    assert_eq!(decode_as(earlier, later, "02 61 02"), "none 1");
 }
 
 #[test]
@@ -183,7 +186,7 @@ fn aliases_of_later_versions_name_earlier_fields() {
 /// A key that is a record as one column.
 #[test]
 fn defaults_hold_in_a_bare_value() {
-    let later = r#"{"type": "record", "name": "K", "fields": [{"name": "a", "type": "int"},
+    let later = r#"{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"},
         {"name": "b", "type": "string", "default": "x"}]}"#;
     let schema = |text: &str| Schema { kind: SchemaKind::Avro, text: text.into(), references: Vec::new() };
     let taken_from = WriterSchema { id: Some(1), schema: Arc::new(schema(later)), full_name: None };
@@ -192,4 +195,48 @@ fn defaults_hold_in_a_bare_value() {
     let mut decoder = decoder(&layout, &[0]).unwrap();
     decoder.learn(7, Ok(Arc::new(schema(&record_of(&[("a", "\"int\"")])))));
     assert_eq!(row(&mut *decoder, &unhex("00 00 00 00 07 02")).as_deref(), Ok("{A: 1, B: x}"));
+}
+
+/// A record with one field `v`.
+fn with_v(kind: &str) -> String {
+    record_of(&[("v", kind)])
+}
+
+#[test]
+fn a_branch_of_a_union_is_resolved_by_the_reader() {
+    let named = |name: &str, aliases: &str, more: &str| {
+        format!(
+            r#"{{"type": "record", "name": "{name}", "aliases": [{aliases}],
+            "fields": [{{"name": "q", "type": "int"}}{more}]}}"#
+        )
+    };
+    let (old, added) = (named("Old", "", ""), r#", {"name": "n", "type": "int", "default": 8}"#);
+    let renamed = format!(r#"["null", "string", {}]"#, named("New", r#""x.Old""#, added));
+    for (reader, writer, payload, shown) in [
+        (r#"["long", "string", "boolean"]"#, r#"["int", "string"]"#, "00 0a", "{LONG: 5, STRING: null, BOOLEAN: null}"),
+        (r#"["double", "long"]"#, r#"["int", "long"]"#, "00 0a", "{DOUBLE: 5.0, LONG: null}"),
+        (r#"["double", "long"]"#, r#"["int", "long"]"#, "02 0a", "{DOUBLE: null, LONG: 5}"),
+        (r#"["int", "string"]"#, r#""string""#, "02 73", "{INT: null, STRING: s}"),
+        (r#"["int", "bytes"]"#, r#"["null", "string"]"#, "02 02 73", "{INT: null, BYTES: 73}"),
+        (r#"["int", "bytes"]"#, r#"["null", "string"]"#, "00", "null"),
+        (&renamed, &format!(r#"["null", "string", {old}]"#), "04 02", "{STRING: null, NEW: {Q: 1, N: 8}}"),
+        (&renamed, &old, "02", "{STRING: null, NEW: {Q: 1, N: 8}}"),
+        // A union of the writer, a single type of the reader.
+        (r#""double""#, r#"["int", "double"]"#, "00 0a", "5.0"),
+        (&named("Old", "", added), &format!(r#"["int", {old}]"#), "02 02", "{Q: 1, N: 8}"),
+    ] {
+        assert_eq!(decode_as(&with_v(reader), &with_v(writer), payload), shown, "{reader} of {writer}");
+    }
+}
+
+/// Records of other types may be in a topic: they are read by the names of their fields, and defaults are not theirs.
+#[test]
+fn defaults_are_for_records_of_the_same_name() {
+    let record = |name: &str, more: &str| {
+        format!(r#"{{"type": "record", "name": "{name}", "fields": [{{"name": "id", "type": "int"}}{more}]}}"#)
+    };
+    let reader = record("n.A", r#", {"name": "x", "type": "string", "default": "ax"}"#);
+    assert_eq!(decode_as(&reader, &record("A", ""), "02"), "1 ax");
+    assert_eq!(decode_as(&reader, &record("m.A", ""), "02"), "1 ax", "namespaces do not count");
+    assert_eq!(decode_as(&reader, &record("n.B", ""), "02"), "1 null");
 }
