@@ -6,6 +6,7 @@ use headwater_formats::decode::{
     ColumnOrigin, ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, header_column_type,
 };
 use headwater_formats::format::FormatKind;
+use headwater_formats::record::Side;
 use headwater_language::catalog::{Catalog, owner_of};
 use headwater_language::config::Settings;
 use headwater_language::definition::{ColumnDef, ColumnRole, EventTimeDef, SourceDef, SourceKind, WindowDef};
@@ -117,9 +118,10 @@ pub fn define_made(
     let kind = source_kind(create.kind);
     let properties = properties::read(&create.properties, &mut errors);
     let completed = schemas::complete(create, &properties, defaults, found, &mut errors);
+    let is_declared = |name: &ast::Name| create.columns.iter().any(|column| column.name.span == name.span);
     let create = &completed.create;
     check_name(create, catalog, &mut errors);
-    check_columns(create, kind, natural, &mut errors);
+    check_columns(create, kind, natural, &is_declared, &mut errors);
     check_declared(create, &properties, &mut errors);
     if let Some(topic) = properties.topic.as_ref().filter(|_| !create.read_only) {
         errors.extend(owned(topic, "Use CREATE SOURCE STREAM to read it, or choose another topic."));
@@ -198,19 +200,31 @@ fn check_name(create: &ast::CreateSource, catalog: &Catalog, errors: &mut Vec<Di
     errors.push(Diagnostic::new(EXISTS, message).at(create.name.span).hint(hint));
 }
 
-fn check_columns(create: &ast::CreateSource, kind: SourceKind, natural: &[&str], errors: &mut Vec<Diagnostic>) {
+/// Checks the columns of a declaration; those that it does not declare itself come from schemas.
+fn check_columns(
+    create: &ast::CreateSource,
+    kind: SourceKind,
+    natural: &[&str],
+    is_declared: &dyn Fn(&ast::Name) -> bool,
+    errors: &mut Vec<Diagnostic>,
+) {
     let mut seen: Vec<&str> = Vec::new();
     for column in &create.columns {
-        let name = column.name.as_str();
+        let (name, side) = (column.name.as_str(), if is_key(column) { Side::Key } else { Side::Value });
         if RESERVED.contains(&name) && !natural.contains(&name) {
             let message = format!("column name \"{name}\" is reserved");
             let detail = format!("These names have a meaning of their own: {}.", RESERVED.join(", "));
-            errors.push(Diagnostic::new(RESERVED_NAME, message).at(column.name.span).detail(detail));
+            let error = Diagnostic::new(RESERVED_NAME, message).at(column.name.span).detail(detail);
+            let hint = format!("It is in the schema of the {side}: declare the other columns.");
+            errors.push(if is_declared(&column.name) { error } else { error.hint(hint) });
         }
         if seen.contains(&name) {
-            errors.push(
-                Diagnostic::new(DUPLICATE_COLUMN, format!("column \"{name}\" is declared twice")).at(column.name.span),
-            );
+            let error = |message: String| Diagnostic::new(DUPLICATE_COLUMN, message).at(column.name.span);
+            errors.push(match is_declared(&column.name) {
+                true => error(format!("column \"{name}\" is declared twice")),
+                false => error(format!("column \"{name}\" is also in the schema of the {side}"))
+                    .hint(format!("Give the key column another name, or declare the columns of the {side}.")),
+            });
         }
         seen.push(name);
         check_role(column, kind, errors);
@@ -230,9 +244,12 @@ fn check_columns(create: &ast::CreateSource, kind: SourceKind, natural: &[&str],
     }
 }
 
+fn is_key(column: &ast::ColumnDef) -> bool {
+    matches!(column.role.value, ast::ColumnRole::Key | ast::ColumnRole::PrimaryKey)
+}
+
 /// Checks that columns are declared, or inferred from schemas.
 fn check_declared(create: &ast::CreateSource, properties: &SourceProperties, errors: &mut Vec<Diagnostic>) {
-    let is_key = |c: &ast::ColumnDef| matches!(c.role.value, ast::ColumnRole::Key | ast::ColumnRole::PrimaryKey);
     let is_value = |c: &ast::ColumnDef| c.role.value == ast::ColumnRole::Value;
     let left_out = |format: &Option<ast::Spanned<String>>, is: &dyn Fn(&ast::ColumnDef) -> bool| {
         let registered = format.as_ref().filter(|format| FormatKind::is_registered(&format.value));

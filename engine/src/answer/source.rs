@@ -48,6 +48,8 @@ pub enum SchemaPlace {
         latest: Result<(SchemaId, u32), String>,
         /// The id of the schema that records are written with here, if that is known.
         written_with: Option<SchemaId>,
+        /// The id of the schema that the columns were taken from, if records are not written with it.
+        read_by: Option<SchemaId>,
     },
     /// In the declaration, as this text: payloads are bare.
     Declared(Arc<str>),

@@ -137,7 +137,8 @@ pub(super) fn described(source: &SourceDef, schemas: &dyn Schemas) -> Vec<Schema
                 let subject = subject(&source.topic, side);
                 let latest = schemas.latest(&subject).map(|found| (found.id, found.version));
                 let latest = latest.map_err(|error| error.to_string());
-                SchemaPlace::Registered { subject, latest, written_with: schema.as_ref().and_then(|schema| schema.id) }
+                let id = |schema: &Option<Arc<WriterSchema>>| schema.as_ref().and_then(|schema| schema.id);
+                SchemaPlace::Registered { subject, latest, written_with: id(schema), read_by: id(&def.reader) }
             }
         };
         SchemaDescription { side, place }

@@ -58,19 +58,22 @@ fn facts(source: &SourceDef, topic: &TopicDescription) -> Section {
     Section::pairs(["Property", "Value"], facts.into_iter().chain(schemas))
 }
 
-/// `orders-value, version 2, id 7; written with id 5`, or the text of the schema of bare payloads.
+/// `orders-value, version 2, id 7; written with id 5; columns of id 4`, or the text of the schema of bare payloads.
 fn described(schema: &SchemaDescription) -> String {
-    let (subject, latest, written_with) = match &schema.place {
-        SchemaPlace::Registered { subject, latest, written_with } => (subject, latest, written_with),
+    let (subject, latest, other) = match &schema.place {
+        SchemaPlace::Registered { subject, latest, written_with, read_by } => {
+            (subject, latest, [("written with", written_with), ("columns of", read_by)])
+        }
         SchemaPlace::Declared(text) => return format!("declared, no id in front of payloads: {text}"),
     };
     let newest = match latest {
         Ok((id, version)) => format!("version {version}, id {id}"),
         Err(why) => why.clone(),
     };
-    let newer = |id: &&u32| latest.as_ref().map_or(true, |(latest, _)| latest != *id);
-    let written = written_with.as_ref().filter(newer).map(|id| format!("; written with id {id}"));
-    format!("{subject}, {newest}{}", written.unwrap_or_default())
+    let is_newer = |id: &u32| latest.as_ref().map_or(true, |(latest, _)| latest != id);
+    let others = other.into_iter().filter_map(|(what, id)| Some((what, id.filter(is_newer)?)));
+    let others: String = others.map(|(what, id)| format!("; {what} id {id}")).collect();
+    format!("{subject}, {newest}{others}")
 }
 
 fn offsets(topic: &TopicDescription) -> Section {
