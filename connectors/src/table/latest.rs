@@ -138,7 +138,10 @@ impl ExecutionPlan for LatestPerKeyExec {
                     &scan.context,
                     &metrics,
                     &|| !tx.is_closed(),
-                    &mut |raw, decoded| latest.add(raw, &decoded).map(|()| Flow::More),
+                    &mut |raw, decoded| {
+                        scan.context.progress.add_keyless(latest.add(raw, &decoded)?);
+                        Ok(Flow::More)
+                    },
                 )?;
             }
             latest.emit(batch_size, &mut |rows| tx.blocking_send(Ok(rows)).is_ok())
@@ -179,16 +182,18 @@ impl Latest {
         Ok(Self { converter, width, partitions: BTreeMap::new(), batches: Vec::new(), rows_stored: 0, reservation })
     }
 
-    fn add(&mut self, raw: &RawBatch, decoded: &DecodedRows) -> Result<()> {
+    /// Adds the records of a batch. Returns how many have no key.
+    fn add(&mut self, raw: &RawBatch, decoded: &DecodedRows) -> Result<u64> {
         let rows = &decoded.rows;
         let keys: Vec<ArrayRef> = rows.columns()[self.width..].to_vec();
         let encoded = self.converter.convert_columns(&keys)?;
         let columns: Vec<usize> = (0..self.width).collect();
         let stored = rows.project(&columns)?;
-        let (at, mut key_bytes) = (self.batches.len(), 0);
+        let (at, mut key_bytes, mut keyless) = (self.batches.len(), 0, 0);
         let entries = self.partitions.entry(raw.origin.partition).or_default();
         for (row, record) in record_indices(raw.len(), decoded.kept.as_ref()).enumerate() {
             if keys.iter().all(|k| k.is_null(row)) {
+                keyless += 1;
                 continue;
             }
             let place = (!decoded.is_tombstone(raw, record)).then_some((at, row));
@@ -205,7 +210,8 @@ impl Latest {
         self.reservation.try_grow(key_bytes + stored.get_array_memory_size())?;
         self.rows_stored += stored.num_rows();
         self.batches.push(stored);
-        self.compact_when_stale()
+        self.compact_when_stale()?;
+        Ok(keyless)
     }
 
     fn entries(&self) -> usize {

@@ -21,6 +21,7 @@ pub struct Progress {
     offsets_total: AtomicU64,
     rejects: AtomicU64,
     valueless: AtomicU64,
+    keyless: AtomicU64,
     failures: AtomicU64,
     first_failure: OnceLock<String>,
     kept: Mutex<Vec<Reject>>,
@@ -42,6 +43,8 @@ pub struct Snapshot {
     pub rejects: u64,
     /// Records of streams that are not rows because they have no value.
     pub valueless: u64,
+    /// Records of tables that are not rows because they have no key.
+    pub keyless: u64,
     /// Values that are NULL because an expression could not be computed.
     pub failures: u64,
 }
@@ -71,6 +74,11 @@ impl Progress {
     /// Adds records of a stream that have no value.
     pub fn add_valueless(&self, records: u64) {
         self.valueless.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Adds records of a table that have no key.
+    pub fn add_keyless(&self, records: u64) {
+        self.keyless.fetch_add(records, Ordering::Relaxed);
     }
 
     /// Adds values that could not be computed; the reason of the first one is kept, as text for the user.
@@ -107,6 +115,7 @@ impl Progress {
             offsets_total: read(&self.offsets_total),
             rejects: read(&self.rejects),
             valueless: read(&self.valueless),
+            keyless: read(&self.keyless),
             failures: read(&self.failures),
         }
     }

@@ -27,9 +27,11 @@ pub fn summary(
         let verb = if read.rejects == 1 { "was" } else { "were" };
         lines.push(format!("{} {verb} rejected; SHOW REJECTS; lists them", counted(read.rejects, "record")));
     }
-    if read.valueless > 0 {
-        let verb = if read.valueless == 1 { "is not a row" } else { "are not rows" };
-        lines.push(format!("{} without a value {verb} of a stream", counted(read.valueless, "record")));
+    for (records, part, of) in [(read.valueless, "value", "stream"), (read.keyless, "key", "table")] {
+        if records > 0 {
+            let verb = if records == 1 { "is not a row" } else { "are not rows" };
+            lines.push(format!("{} without a {part} {verb} of a {of}", counted(records, "record")));
+        }
     }
     if let Some(reason) = first_failure.filter(|_| read.failures > 0) {
         let (failed, verb) = (counted(read.failures, "value"), if read.failures == 1 { "is" } else { "are" });
@@ -81,7 +83,8 @@ mod tests {
     fn a_summary_in_words() {
         let partition = TopicPartition::new("orders", 2);
         let lost = Lost { partition, cause: LossCause::Deleted, from: 40, to: 100 };
-        let read = Snapshot { records_read: 50_000, rejects: 3, valueless: 1, failures: 2, ..Snapshot::default() };
+        let read =
+            Snapshot { records_read: 50_000, rejects: 3, valueless: 1, keyless: 2, failures: 2, ..Snapshot::default() };
         assert_eq!(
             summary(1, Duration::from_millis(500), read, Some("division by zero"), &[lost]),
             [
@@ -89,6 +92,7 @@ mod tests {
                 "incomplete result: 60 offsets of orders[2] lost (40 to 99): deleted before being read",
                 "3 records were rejected; SHOW REJECTS; lists them",
                 "1 record without a value is not a row of a stream",
+                "2 records without a key are not rows of a table",
                 "2 values could not be computed and are NULL; the first: division by zero"
             ]
         );

@@ -32,6 +32,21 @@ async fn fruit(world: &World) -> SessionContext {
     ctx
 }
 
+/// A record without a key is no row of a table, which is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_without_a_key_are_counted() {
+    let world = World::new().await;
+    let shelves = world.json("shelves").key_column("item", DataType::Utf8).value_column("shelf", DataType::Int32);
+    world.create("shelves", 1);
+    let value = br#"{"shelf": 1}"#.as_slice();
+    let records = [(Some(b"apple".as_slice()), Some(value)), (None, Some(value)), (None, None)];
+    world.produce("shelves", 1_000, &records);
+    let table = shelves.latest_per_key().build().await.unwrap();
+    let ctx = context([("shelves", &table)]);
+    assert_eq!(ask(&ctx, "SELECT item, shelf FROM shelves").await, ["| item  | shelf |", "| apple | 1     |"]);
+    assert_eq!(table.progress().snapshot().keyless, 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sql_filters_groups_and_joins() {
     let world = World::new().await;
