@@ -50,6 +50,8 @@ pub struct Show<'a> {
     pub settings: Settings,
     /// When the statement started.
     pub started: Instant,
+    /// What it waits for, as it was said.
+    pub waits_for: Option<String>,
 }
 
 impl Show<'_> {
@@ -177,6 +179,11 @@ impl Show<'_> {
     fn show_progress(&mut self, progress: Option<&Progress>) -> io::Result<()> {
         self.screen.release_when_slow()?;
         let Some(progress) = progress else { return Ok(()) };
+        let waits_for = progress.waits_for();
+        if let Some(what) = waits_for.as_ref().filter(|_| self.waits_for.is_none()) {
+            self.screen.note(&format!("waiting: {what}"));
+        }
+        self.waits_for = waits_for;
         if let Some(line) = progress::line(progress.snapshot(), self.started.elapsed()) {
             self.screen.show_progress(&line);
         }

@@ -355,7 +355,13 @@ impl Session {
     }
 
     fn show(&mut self, started: Instant) -> Show<'_> {
-        Show { screen: &mut self.screen, interrupt: &mut self.interrupt, settings: self.settings, started }
+        Show {
+            screen: &mut self.screen,
+            interrupt: &mut self.interrupt,
+            settings: self.settings,
+            started,
+            waits_for: None,
+        }
     }
 
     /// Ends a result that was written at once.

@@ -26,6 +26,7 @@ pub struct Progress {
     first_failure: OnceLock<String>,
     kept: Mutex<Vec<Reject>>,
     lost: Mutex<Vec<Lost>>,
+    waits_for: Mutex<Option<String>>,
 }
 
 /// The counters of a [`Progress`] at one moment.
@@ -93,6 +94,16 @@ impl Progress {
         if !all.contains(&lost) {
             all.push(lost);
         }
+    }
+
+    /// Says what the query waits for, or that it goes on.
+    pub fn wait_for(&self, what: Option<String>) {
+        *self.waits_for.lock() = what;
+    }
+
+    /// What the query waits for, as text for the user.
+    pub fn waits_for(&self) -> Option<String> {
+        self.waits_for.lock().clone()
     }
 
     /// The lost offsets, in the order in which they were noticed.

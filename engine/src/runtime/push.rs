@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -15,7 +16,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_connectors::transport::{
     Extent, Glance, Isolation, LossCause, Lost, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError,
-    Watermarks,
+    TransportErrorKind, Watermarks,
 };
 use headwater_dataflow::{
     Command, CompileOptions, Compiled, Complaint, Epoch, Event, Exchanged, InputTopic, Placement, TaskId,
@@ -41,6 +42,8 @@ const WAITING_MAX: usize = 2;
 const BATCH_RECORDS_MAX: usize = 8_192;
 /// How long a poll waits before the reader checks whether its rows are still wanted.
 const POLL: Duration = Duration::from_millis(100);
+/// The longest pause before a registry that cannot be asked is asked again.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The longest time after which groups that have changed are shown while more records arrive.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
 
@@ -215,7 +218,8 @@ impl PushReader {
             return self.handle(event, rows);
         }
         let admin = self.opened.transport.admin();
-        if let Some(run) = merge.released(&mut self.tasks, admin).map_err(external)? {
+        let released = waiting(&self.progress, rows, || merge.released(&mut self.tasks, admin))?;
+        if let Some(run) = released.flatten() {
             self.process(run.reader.0, rows)?;
             let merge = self.merge.as_mut().expect("it was there above");
             merge.done(run, &mut self.tasks).map_err(external)?;
@@ -264,7 +268,9 @@ impl PushReader {
     fn records(&mut self, raw: &RawBatch, rows: &Show) -> DataFusionResult<()> {
         self.progress.add_read(raw.len() as u64, raw.payload_bytes, 0);
         let (id, port) = self.tasks.reader(&raw.origin).map_err(external)?;
-        self.tasks.teach(id, port, raw).map_err(external)?;
+        if waiting(&self.progress, rows, || self.tasks.teach(id, port, raw))?.is_none() {
+            return Ok(());
+        }
         self.tasks.get(id).map_err(external)?.handle(&Event::Records(port, raw))?;
         self.process(id, rows)?;
         if let Some(last) = raw.offsets.last() {
@@ -327,6 +333,30 @@ impl PushReader {
         self.changed_at = None;
         Ok(())
     }
+}
+
+/// Does what needs the registry or the cluster, again and again while that cannot be reached, which users are told. Returns
+/// nothing if nobody wants rows any more.
+fn waiting<T>(
+    progress: &Progress,
+    rows: &Show,
+    mut act: impl FnMut() -> Result<T, TransportError>,
+) -> DataFusionResult<Option<T>> {
+    let mut pause = POLL;
+    while !rows.is_closed() {
+        match act() {
+            Err(error) if error.kind == TransportErrorKind::Unreachable => {
+                progress.wait_for(Some(error.to_string()));
+                thread::sleep(pause);
+                pause = (2 * pause).min(PAUSE_MAX);
+            }
+            done => {
+                progress.wait_for(None);
+                return done.map(Some).map_err(external);
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn external(error: TransportError) -> DataFusionError {

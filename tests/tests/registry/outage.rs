@@ -1,6 +1,6 @@
 //! A registry that is away: under a continuous query, and under statements.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -73,6 +73,30 @@ fn an_assertion_waits_for_the_registry() {
     let ended = waiting.wait_with_output().unwrap();
     let [answer, errors] = [&ended.stdout, &ended.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(ended.status.success() && answer.contains("as asserted"), "{answer}{errors}");
+}
+
+/// Goal: a push query waits for the registry, too, and says so. Method: the registry is away when it begins.
+#[test]
+fn a_push_query_waits_for_the_registry() {
+    let setup = Setup::new();
+    let _broker = setup.start();
+    let gate = Gate::to(setup.registry);
+    let create = "CREATE STREAM orders (id INT KEY, item STRING)";
+    shell(&setup, setup.registry, &format!("{create} {ORDERS}; INSERT INTO orders VALUES (1, 'apple');"));
+    gate.close();
+    let source =
+        "CREATE SOURCE STREAM theirs (id INT KEY, item STRING) WITH (KAFKA_TOPIC = 'orders', VALUE_FORMAT = 'AVRO');";
+    let push = "SET 'auto.offset.reset' = 'earliest'; SELECT id, item FROM theirs EMIT CHANGES LIMIT 1;";
+    let mut query = command(&setup, gate.address, "push");
+    query.args(["--output", "csv", "-e", &format!("{source} {push}")]);
+    let mut query = query.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let notes = BufReader::new(query.stderr.take().unwrap()).lines();
+    let said = notes.map(Result::unwrap).find(|line| line.starts_with("waiting: "));
+    assert!(said.is_some_and(|said| said.contains("schema registry")), "it says what it waits for");
+    gate.open();
+    let ended = query.wait_with_output().unwrap();
+    let rows = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && rows.ends_with("1,apple\n"), "{rows}");
 }
 
 /// Goal: a list of topics is complete without the registry, and says what it lacks.
