@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     InvalidLevel(String),
     /// What can be changed in a registry, but not in this one.
     NotPermitted(&'static str),
+    /// An id or a version was chosen for a new schema of this subject.
+    NotInImportMode(String),
     Referenced(Vec<String>),
     Store(String),
     /// A fault of the registry itself.
@@ -93,6 +95,10 @@ impl Fault {
                 (42203, format!("Invalid compatibility level \"{level}\". Valid values are {names}"))
             }
             Self::NotPermitted(what) => (42205, format!("Operation not permitted: {what}")),
+            Self::NotInImportMode(subject) => {
+                let text = "the embedded registry chooses ids and versions itself";
+                (42205, format!("Subject {subject} is not in import mode: {text}"))
+            }
             Self::Referenced(places) => {
                 let text = "One or more references exist to the schema";
                 (42206, format!("{text} {{{}}}.", places.join(", ")))

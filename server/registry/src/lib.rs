@@ -34,7 +34,8 @@
 //! # What it does not do
 //!
 //! There is one writer, and no authentication, so it listens on loopback only. Contexts, modes other than READWRITE,
-//! data contracts (metadata, rules) and aliases are not supported; what a client sends of them is ignored.
+//! data contracts (metadata, rules) and aliases are not supported; what a client sends of them is ignored. Ids and
+//! versions cannot be chosen.
 //!
 //! # Differences from Confluent's registry
 //!

@@ -224,6 +224,41 @@ async fn ids_are_given_once() {
 }
 
 #[tokio::test]
+async fn ids_and_versions_cannot_be_chosen() {
+    check(
+        r#"
+        POST /subjects/a/versions {"schema": "\"int\"", "id": 500}
+        → 422 {"error_code":42205,"message":"Subject a is not in import mode: the embedded registry chooses ids and versions itself"}
+        POST /subjects/a/versions {"schema": "\"int\"", "version": 1}
+        → 422 {"error_code":42205,"message":"Subject a is not in import mode: the embedded registry chooses ids and versions itself"}
+        GET /subjects
+        → 200 []
+        POST /subjects/a/versions {"schema": "\"int\"", "id": -1, "version": 0}
+        → 200 {"id":1}
+        POST /subjects/a/versions {"schema": "\"int\"", "id": 1, "version": 1}
+        → 200 {"id":1}
+        POST /subjects/a/versions {"schema": "\"int\"", "id": 1, "version": -1}
+        → 200 {"id":1}
+        POST /subjects/a/versions {"schema": "\"int\"", "id": null, "version": 1}
+        → 200 {"id":1}
+        POST /subjects/a/versions {"schema": "\"int\"", "id": 0}
+        → 422 {"error_code":42205,"message":"Subject a is not in import mode: the embedded registry chooses ids and versions itself"}
+        POST /subjects/a/versions {"schema": "\"int\"", "id": 1, "version": 2}
+        → 422 {"error_code":42205,"message":"Subject a is not in import mode: the embedded registry chooses ids and versions itself"}
+        POST /subjects/a/versions {"schema": "\"long\"", "version": 2}
+        → 422 {"error_code":42205,"message":"Subject a is not in import mode: the embedded registry chooses ids and versions itself"}
+        POST /subjects/b/versions {"schema": "\"int\"", "id": 1}
+        → 422 {"error_code":42205,"message":"Subject b is not in import mode: the embedded registry chooses ids and versions itself"}
+        GET /subjects
+        → 200 ["a"]
+        GET /subjects/a/versions
+        → 200 [1]
+        "#,
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn levels_are_inherited() {
     check(
         r#"

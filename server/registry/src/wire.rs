@@ -2,7 +2,7 @@
 //!
 //! Separate because several requests share them.
 
-use headwater_formats::schema::SchemaKind;
+use headwater_formats::schema::{SchemaId, SchemaKind};
 use headwater_registry::SubjectVersion;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +38,15 @@ fn latest() -> i64 {
     -1
 }
 
+/// The id and the version that a client chooses for a schema. The id -1 and the versions -1 and 0 choose none.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PlaceBody {
+    #[serde(default)]
+    id: Option<i64>,
+    #[serde(default)]
+    version: Option<i64>,
+}
+
 /// A level that is to be set.
 #[derive(Debug, Deserialize)]
 pub(crate) struct LevelBody {
@@ -56,6 +65,28 @@ pub(crate) struct Sent {
 
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(body).map_err(|error| Fault::BadBody(error.to_string()))
+}
+
+impl PlaceBody {
+    /// Whether no id and no version is chosen.
+    pub(crate) fn is_any(&self) -> bool {
+        self.chosen_id().is_none() && self.chosen_version().is_none()
+    }
+
+    /// Whether a version of a subject has what is chosen.
+    pub(crate) fn is_at(&self, id: SchemaId, version: u32) -> bool {
+        let is = |chosen: Option<i64>, known: u32| chosen.is_none_or(|chosen| chosen == i64::from(known));
+        is(self.chosen_id(), id) && is(self.chosen_version(), version)
+    }
+
+    /// 0 is an id to Confluent's registry, and no version.
+    fn chosen_id(&self) -> Option<i64> {
+        self.id.filter(|id| *id != -1)
+    }
+
+    fn chosen_version(&self) -> Option<i64> {
+        self.version.filter(|version| !matches!(version, -1 | 0))
+    }
 }
 
 impl SchemaBody {
