@@ -295,6 +295,8 @@ async fn levels_are_inherited() {
         → 422 {"error_code":42203,"message":"Invalid compatibility level \"SIDEWAYS\". Valid values are NONE, BACKWARD, BACKWARD_TRANSITIVE, FORWARD, FORWARD_TRANSITIVE, FULL, FULL_TRANSITIVE"}
         DELETE /config/a
         → 200 {"compatibilityLevel":"FORWARD"}
+        DELETE /config/a
+        → 404 {"error_code":40401,"message":"Subject 'a' not found."}
         GET /config/a
         → 404 {"error_code":40408,"message":"Subject 'a' does not have subject-level compatibility configured"}
         DELETE /config

@@ -23,10 +23,11 @@ impl Ask<'_> {
         Outcome::with(vec![change], json!({ "compatibility": level.to_string() }))
     }
 
-    /// The subject has the level of all others again, and all others have the usual one.
+    /// The subject has the level of all others again, and all others have the usual one. Confluent's registry says that a
+    /// subject without a level of its own is not found, unlike where the level is read.
     pub(super) fn unset_level(self, subject: Option<&str>) -> Handled {
         let level = self.state.own_level(subject);
-        let level = level.ok_or_else(|| Fault::NoLevel(subject.unwrap_or_default().to_owned()))?;
+        let level = level.ok_or_else(|| Fault::SubjectNotFound(subject.unwrap_or_default().to_owned()))?;
         let change = Change::Level { subject: subject.map(str::to_owned), level: None };
         Outcome::with(vec![change], body(level))
     }
