@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::error::RegistryError;
 
-/// How long an answer counts for each time that it was given before.
+/// How long the second answer counts: the first one not at all, and each later one twice as long as the one before.
 const COUNTS_FOR: Duration = Duration::from_millis(10);
 /// How long an answer counts at most.
 const COUNTS_FOR_MAX: Duration = Duration::from_secs(1);
@@ -25,7 +25,8 @@ pub(crate) struct Unknown(Mutex<HashMap<SchemaId, Answer>>);
 struct Answer {
     error: RegistryError,
     until: Instant,
-    times: u32,
+    /// How long the next one counts.
+    next_for: Duration,
 }
 
 impl Unknown {
@@ -40,9 +41,11 @@ impl Unknown {
         if unknown.len() >= IDS_MAX {
             unknown.clear();
         }
-        let times = unknown.get(&id).map_or(0, |answer| answer.times.saturating_add(1));
-        let until = now + COUNTS_FOR.saturating_mul(times).min(COUNTS_FOR_MAX);
-        unknown.insert(id, Answer { error, until, times });
+        let (counts_for, next_for) = match unknown.get(&id) {
+            None => (Duration::ZERO, COUNTS_FOR),
+            Some(last) => (last.next_for, (last.next_for * 2).min(COUNTS_FOR_MAX)),
+        };
+        unknown.insert(id, Answer { error, until: now + counts_for, next_for });
     }
 
     /// Forgets an id that is known.
@@ -62,12 +65,29 @@ mod tests {
         let counts = |for_ms: u64| unknown.get(1, start + Duration::from_millis(for_ms)).is_some();
         add(1);
         assert!(!counts(0), "the first answer may be about a schema that is just being registered");
-        add(3);
-        assert!(counts(29) && !counts(30));
+        for for_ms in [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000] {
+            add(1);
+            assert!(counts(for_ms - 1) && !counts(for_ms), "{for_ms}");
+        }
         add(1_000);
         assert!(counts(999) && !counts(1_000));
         unknown.forget(1);
         assert!(!counts(0));
+    }
+
+    /// Goal: a topic with an id that nobody knows costs few requests. Method: a reader that never waits, and looks
+    /// every millisecond.
+    #[test]
+    fn an_id_is_asked_for_about_once_a_second() {
+        let (unknown, start) = (Unknown::default(), Instant::now());
+        let mut asked = 0;
+        for now in (0..6_000).map(|ms| start + Duration::from_millis(ms)) {
+            if unknown.get(1, now).is_none() {
+                unknown.add(1, now, RegistryError::NotGiven);
+                asked += 1;
+            }
+        }
+        assert_eq!(asked, 13);
     }
 
     #[test]
