@@ -53,10 +53,13 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// Why there is no answer, and the setting to look at.
+/// Why a registry did not serve a call.
 pub(crate) struct Failure {
     pub(crate) reason: String,
-    pub(crate) setting: &'static str,
+    /// The setting to look at, if one may be the reason.
+    pub(crate) setting: Option<&'static str>,
+    /// Whether it answered.
+    pub(crate) answered: bool,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -109,21 +112,26 @@ impl Connector {
 }
 
 impl Failure {
-    fn at_url(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), setting: URL }
+    pub(crate) fn at_url(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), setting: Some(URL), answered: false }
+    }
+
+    /// An answer that does not serve the call. Unless more is known, it says nothing of settings.
+    pub(crate) fn answered(status: u16, message: &str) -> Self {
+        Self { reason: format!("answered {status} ({message})"), setting: None, answered: true }
     }
 
     /// One that the other side may have caused: with TLS 1.3 it refuses certificates after the handshake.
     fn of_peer(reason: String) -> Self {
         let refused = CERTIFICATE_ALERTS.iter().any(|alert| reason.contains(alert));
-        Self { reason, setting: if refused { CERTIFICATE } else { URL } }
+        Self { setting: Some(if refused { CERTIFICATE } else { URL }), ..Self::at_url(reason) }
     }
 
     fn in_handshake(stream: &SslStream<TcpStream>, error: &openssl::ssl::Error) -> Self {
         let verified = stream.ssl().verify_result();
         if verified != openssl::x509::X509VerifyResult::OK {
             let reason = format!("TLS handshake failed: the certificate could not be verified: {verified}");
-            return Self { reason, setting: CA };
+            return Self { setting: Some(CA), ..Self::at_url(reason) };
         }
         Self::of_peer(format!("TLS handshake failed: {error}"))
     }

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::settings::URL;
+
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
@@ -11,11 +13,11 @@ pub enum RegistryError {
     #[error("there is no schema registry")]
     NotGiven,
     /// No registry answered, or those that did could not serve anyone: retry later.
-    #[error("could not reach the schema registry: {}", Listed(attempts))]
+    #[error("{}: {}", summary(attempts), Listed(attempts))]
     Unavailable {
         /// What was tried, in this order.
         attempts: Vec<Attempt>,
-        /// The setting to look at.
+        /// The setting to look at, if one may be the reason of an attempt.
         setting: &'static str,
     },
     /// There is no such thing in the registry.
@@ -59,6 +61,8 @@ pub enum RegistryError {
         status: u16,
         /// The registry's own words.
         message: String,
+        /// The setting to look at, unless it is a registry that has a fault.
+        setting: Option<&'static str>,
     },
 }
 
@@ -73,20 +77,29 @@ impl RegistryError {
     #[must_use]
     pub fn setting(&self) -> Option<&'static str> {
         match self {
-            Self::Unavailable { setting, .. } | Self::Unauthorized { setting, .. } => Some(setting),
-            Self::Other { .. } | Self::NotGiven => Some("schema.registry.url"),
+            Self::Unavailable { attempts, setting } => {
+                let may_be_wrong = attempts.is_empty() || attempts.iter().any(|attempt| attempt.by_setting);
+                may_be_wrong.then_some(setting)
+            }
+            Self::Unauthorized { setting, .. } => Some(setting),
+            Self::Other { setting, .. } => *setting,
+            Self::NotGiven => Some(URL),
             _ => None,
         }
     }
 }
 
-/// One registry that did not answer.
+/// One registry that did not serve a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Its URL, without credentials.
     pub url: String,
-    /// Why.
+    /// What it answered, or why it did not.
     pub reason: String,
+    /// Whether it answered.
+    pub answered: bool,
+    /// Whether a setting may be the reason.
+    pub by_setting: bool,
 }
 
 /// What a registry has none of.
@@ -118,13 +131,23 @@ impl SettingsError {
     }
 }
 
+/// What attempts come to: who answers was reached.
+fn summary(attempts: &[Attempt]) -> &'static str {
+    if attempts.iter().any(|attempt| attempt.answered) {
+        "the schema registry cannot be used now"
+    } else {
+        "could not reach the schema registry"
+    }
+}
+
 struct Listed<'a>(&'a [Attempt]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, Attempt { url, reason }) in self.0.iter().enumerate() {
+        for (i, Attempt { url, reason, answered, .. }) in self.0.iter().enumerate() {
             let separator = if i == 0 { "" } else { "; " };
-            write!(f, "{separator}{url}: {reason}")?;
+            let colon = if *answered { "" } else { ":" };
+            write!(f, "{separator}{url}{colon} {reason}")?;
         }
         Ok(())
     }

@@ -85,27 +85,28 @@ impl Http {
                 Ok(answer) => match unable(&answer) {
                     None => match self.read(url, &answer) {
                         // That may be something else than a registry, and another URL is one.
-                        Err(error @ RegistryError::Other { .. }) if self.urls.len() > 1 => {
-                            Failure { reason: error.to_string(), setting: URL }
+                        Err(RegistryError::Other { status, message, setting, .. }) if self.urls.len() > 1 => {
+                            Failure { setting, ..Failure::answered(status, &message) }
                         }
                         answer => {
                             self.preferred.store(i, Ordering::Relaxed);
                             return answer;
                         }
                     },
-                    Some(reason) => Failure { reason, setting: URL },
+                    Some(failure) => failure,
                 },
                 Err(failure) => failure,
             };
-            tracing::debug!(url = %shown(url), reason = failure.reason, "a schema registry did not answer");
-            setting = failure.setting;
-            attempts.push(Attempt { url: shown(url), reason: failure.reason });
+            let Failure { reason, setting: to_look_at, answered } = failure;
+            tracing::debug!(url = %shown(url), reason, "a schema registry cannot be used");
+            setting = to_look_at.unwrap_or(setting);
+            attempts.push(Attempt { url: shown(url), reason, answered, by_setting: to_look_at.is_some() });
         }
         Err(RegistryError::Unavailable { attempts, setting })
     }
 
     async fn ask(&self, url: &Url, call: &Call<'_>) -> Result<Answer, Failure> {
-        let request = self.request(url, call).map_err(|error| Failure { reason: error.to_string(), setting: URL })?;
+        let request = self.request(url, call).map_err(|error| Failure::at_url(error.to_string()))?;
         self.connector.exchange(url, request).await
     }
 
@@ -143,12 +144,13 @@ impl Http {
             url: shown(url),
             status: answer.status.as_u16(),
             message: format!("the answer is not that of a schema registry: {error}"),
+            setting: Some(URL),
         })
     }
 }
 
 /// Why this registry cannot serve anyone now, if it says so. Others, or the same one later, may.
-fn unable(answer: &Answer) -> Option<String> {
+fn unable(answer: &Answer) -> Option<Failure> {
     let status = answer.status.as_u16();
     if !matches!(status, 408 | 429 | 500 | 502..=504) {
         return None;
@@ -156,7 +158,7 @@ fn unable(answer: &Answer) -> Option<String> {
     let refusal = Refusal::read(answer.status, &answer.body);
     // The log could not be reached, did not answer in time, or the leader is not known.
     let is_passing = status != 500 || matches!(refusal.code, 50001..=50004);
-    is_passing.then(|| format!("answered {status}: {}", refusal.message))
+    is_passing.then(|| Failure::answered(status, &refusal.message))
 }
 
 fn authorization(credentials: &Credentials) -> Result<HeaderValue, SettingsError> {

@@ -155,8 +155,15 @@ impl Refusal {
             (_, Some(missing)) if status == 404 => RegistryError::NotFound { missing, message },
             (409, _) if code == 409 || code == 0 => RegistryError::Incompatible { messages: vec![message] },
             (422, _) => RegistryError::Invalid { code, message },
-            (404, _) => RegistryError::Other { url, status, message: format!("{message}; is {URL} right?") },
-            _ => RegistryError::Other { url, status, message },
+            (404, _) => {
+                let message = format!("{message}; is {URL} right?");
+                RegistryError::Other { url, status, message, setting: Some(URL) }
+            }
+            // A code is that of a registry, so the URL is right.
+            _ => {
+                let has_fault = status >= 500 && code != 0;
+                RegistryError::Other { url, status, message, setting: (!has_fault).then_some(URL) }
+            }
         }
     }
 }

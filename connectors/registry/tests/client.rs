@@ -183,8 +183,33 @@ async fn registries_are_tried_in_turn() {
     let error = registry.subjects().await.expect_err("none answers");
     assert!(error.is_retryable() && error.setting() == Some("schema.registry.url"), "{error:?}");
     let text = error.to_string();
-    assert!(text.starts_with("could not reach the schema registry: http://127.0.0.1:"), "{text}");
-    assert!(text.contains("connection refused") && text.contains("answered 503: try later"), "{text}");
+    assert!(text.starts_with("the schema registry cannot be used now: http://127.0.0.1:"), "{text}");
+    assert!(text.contains(": connection refused; ") && text.contains(" answered 503 (try later)"), "{text}");
+    let error = connect(&down).subjects().await.expect_err("nobody listens");
+    assert_eq!(error.to_string(), format!("could not reach the schema registry: {down}: connection refused"));
+    assert_eq!(error.setting(), Some("schema.registry.url"));
+}
+
+/// Whoever answers that it is busy has been reached, and is where the settings say.
+#[tokio::test]
+async fn a_busy_registry_is_not_a_wrong_setting() {
+    for (status, body, reason) in [
+        (429, r#"{"error_code":429,"message":"too many"}"#, "too many"),
+        (500, r#"{"error_code":50003,"message":"no leader"}"#, "no leader"),
+        (503, "", "Service Unavailable"),
+    ] {
+        let busy = Canned::start(move |_| (status, body.to_owned())).await;
+        let error = connect(&busy.url()).subjects().await.expect_err("it is busy");
+        let text = format!("the schema registry cannot be used now: {} answered {status} ({reason})", busy.url());
+        assert_eq!((error.to_string(), error.setting(), error.is_retryable()), (text, None, true));
+        // The one that cannot be reached may have another address.
+        let error = connect(&format!("{},{}", Canned::closed().await, busy.url())).subjects().await;
+        assert_eq!(error.expect_err("none serves").setting(), Some("schema.registry.url"));
+    }
+    let fault = error(500, r#"{"error_code":500,"message":"a fault"}"#).await;
+    assert!(fault.setting().is_none() && !fault.is_retryable(), "{fault:?}");
+    let odd = error(500, "oops").await;
+    assert!(odd.setting() == Some("schema.registry.url") && !odd.is_retryable(), "{odd:?}");
 }
 
 #[tokio::test]
