@@ -14,6 +14,7 @@ use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use openssl::ssl::SslConnector;
+use openssl::x509::X509VerifyResult;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -21,7 +22,7 @@ use tokio_openssl::SslStream;
 use url::Url;
 
 use crate::error::SettingsError;
-use crate::settings::{CA, CERTIFICATE, Settings, TlsFiles, URL};
+use crate::settings::{CA, CERTIFICATE, Settings, TlsFiles, URL, VERIFY};
 use crate::tls;
 
 /// How large an answer may be, in bytes.
@@ -37,6 +38,12 @@ const CERTIFICATE_ALERTS: [&str; 7] = [
     "certificate unknown",
     "unknown ca",
 ];
+
+/// Results of OpenSSL's verification that have nothing to do with the authorities.
+const NOT_YET_VALID: i32 = 9;
+const EXPIRED: i32 = 10;
+const OTHER_HOST: i32 = 62;
+const OTHER_ADDRESS: i32 = 64;
 
 /// Makes connections.
 pub(crate) struct Connector {
@@ -96,7 +103,7 @@ impl Connector {
         let mut tls = self.handshake(connector, bare, tcp).map_err(|error| Failure::at_url(error.to_string()))?;
         match Pin::new(&mut tls).connect().await {
             Ok(()) => Ok(Box::new(tls)),
-            Err(error) => Err(Failure::in_handshake(&tls, &error)),
+            Err(error) => Err(Failure::in_handshake(&tls, bare, &error)),
         }
     }
 
@@ -127,13 +134,23 @@ impl Failure {
         Self { setting: Some(if refused { CERTIFICATE } else { URL }), ..Self::at_url(reason) }
     }
 
-    fn in_handshake(stream: &SslStream<TcpStream>, error: &openssl::ssl::Error) -> Self {
+    fn in_handshake(stream: &SslStream<TcpStream>, host: &str, error: &openssl::ssl::Error) -> Self {
         let verified = stream.ssl().verify_result();
-        if verified != openssl::x509::X509VerifyResult::OK {
-            let reason = format!("TLS handshake failed: the certificate could not be verified: {verified}");
-            return Self { setting: Some(CA), ..Self::at_url(reason) };
+        if verified == X509VerifyResult::OK {
+            return Self::of_peer(format!("TLS handshake failed: {error}"));
         }
-        Self::of_peer(format!("TLS handshake failed: {error}"))
+        let (problem, setting) = unverified(verified, host);
+        Self { setting, ..Self::at_url(format!("TLS handshake failed: {problem}")) }
+    }
+}
+
+/// Why the certificate of a registry is not accepted, and the setting to look at.
+fn unverified(result: X509VerifyResult, host: &str) -> (String, Option<&'static str>) {
+    match result.as_raw() {
+        OTHER_HOST | OTHER_ADDRESS => (format!("the certificate is not for the host \"{host}\""), Some(VERIFY)),
+        EXPIRED => ("the certificate, or one that signed it, has expired".to_owned(), None),
+        NOT_YET_VALID => ("the certificate, or one that signed it, is not valid yet".to_owned(), None),
+        _ => (format!("the certificate could not be verified: {result}"), Some(CA)),
     }
 }
 
@@ -157,7 +174,11 @@ async fn converse(stream: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Res
 /// An error with what is behind it.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        // Some errors say what is behind them themselves, those of OpenSSL for one.
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }
 
 /// The usual words for the usual failures, without Rust's "(os error 111)".

@@ -20,7 +20,7 @@ pub(crate) const KEY: &str = "schema.registry.ssl.key.location";
 pub(crate) const KEY_PASSWORD: &str = "schema.registry.ssl.key.password";
 const BASIC_SOURCE: &str = "basic.auth.credentials.source";
 const BEARER_SOURCE: &str = "bearer.auth.credentials.source";
-const VERIFY: &str = "schema.registry.ssl.endpoint.identification.algorithm";
+pub(crate) const VERIFY: &str = "schema.registry.ssl.endpoint.identification.algorithm";
 const TIMEOUT: &str = "schema.registry.request.timeout.ms";
 const CONNECT_TIMEOUT: &str = "schema.registry.connect.timeout.ms";
 /// Files of Java's clients, whose formats are not supported, and what to use instead.

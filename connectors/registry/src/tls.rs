@@ -2,6 +2,7 @@
 //!
 //! Separate because it reads files and has errors of its own.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use openssl::pkey::{PKey, Private};
@@ -25,7 +26,10 @@ pub(crate) fn connector(files: &TlsFiles) -> Result<SslConnector, SettingsError>
     let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(fault)?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(fault)?;
     match &files.authorities {
-        Some(path) => builder.set_ca_file(path).map_err(|error| unusable(CA, path, &error))?,
+        Some(path) => {
+            must_exist(CA, path)?;
+            builder.set_ca_file(path).map_err(|error| unusable(CA, path, &error))?;
+        }
         None => trust_system(&mut builder),
     }
     if let Some(certificate) = &files.certificate {
@@ -47,6 +51,7 @@ fn trust_system(builder: &mut SslConnectorBuilder) {
 
 /// Has the client show its certificate.
 fn show(builder: &mut SslConnectorBuilder, certificate: &Path, files: &TlsFiles) -> Result<(), SettingsError> {
+    must_exist(CERTIFICATE, certificate)?;
     builder.set_certificate_chain_file(certificate).map_err(|error| unusable(CERTIFICATE, certificate, &error))?;
     let path = files.key.as_deref().unwrap_or(certificate);
     let key = read_key(path, files.key_password.as_ref().map(Secret::text))?;
@@ -55,11 +60,36 @@ fn show(builder: &mut SslConnectorBuilder, certificate: &Path, files: &TlsFiles)
 }
 
 fn read_key(path: &Path, password: Option<&str>) -> Result<PKey<Private>, SettingsError> {
-    let pem = std::fs::read(path).map_err(|error| unusable(KEY, path, &error))?;
+    let pem = std::fs::read(path).map_err(|error| unreadable(KEY, path, &error))?;
+    let mut is_encrypted = false;
     // Without a password, OpenSSL would ask for one on the terminal.
-    let key = PKey::private_key_from_pem_passphrase(&pem, password.unwrap_or_default().as_bytes());
-    let setting = if password.is_some() { KEY_PASSWORD } else { KEY };
-    key.map_err(|_| SettingsError::new(setting, format!("could not read a private key from {}", path.display())))
+    let key = PKey::private_key_from_pem_callback(&pem, |buffer| {
+        is_encrypted = true;
+        let password = password.unwrap_or_default().as_bytes();
+        // One that is too long for OpenSSL is not the right one.
+        let Some(space) = buffer.get_mut(..password.len()) else { return Ok(0) };
+        space.copy_from_slice(password);
+        Ok(password.len())
+    });
+    let file = path.display();
+    key.map_err(|_| match (is_encrypted, password) {
+        (false, _) => SettingsError::new(KEY, format!("could not read a private key from {file}")),
+        (true, None) => SettingsError::new(KEY_PASSWORD, format!("is needed for the key in {file}")),
+        (true, Some(_)) => SettingsError::new(KEY_PASSWORD, format!("could not decrypt the key in {file}")),
+    })
+}
+
+/// Looks for a file that OpenSSL reads, whose own words for a missing one are not plain. It is not opened: what is in a
+/// pipe can be read once.
+fn must_exist(setting: &str, path: &Path) -> Result<(), SettingsError> {
+    std::fs::metadata(path).map(drop).map_err(|error| unreadable(setting, path, &error))
+}
+
+fn unreadable(setting: &str, path: &Path, error: &std::io::Error) -> SettingsError {
+    match error.kind() {
+        ErrorKind::NotFound => SettingsError::new(setting, format!("the file {} does not exist", path.display())),
+        _ => unusable(setting, path, error),
+    }
 }
 
 fn unusable(setting: &str, path: &Path, error: &dyn std::fmt::Display) -> SettingsError {

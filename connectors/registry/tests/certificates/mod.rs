@@ -31,8 +31,14 @@ impl Authority {
 
     /// A certificate for a host.
     pub fn issue(&self, host: &str) -> Identity {
+        self.issue_until(host, &Asn1Time::days_from_now(1).expect("a time"))
+    }
+
+    /// The same with another end.
+    pub fn issue_until(&self, host: &str, end: &Asn1Time) -> Identity {
         let key = new_key();
         let mut builder = builder(&named(host), self.identity.certificate.subject_name(), &key);
+        builder.set_not_after(end).expect("a time");
         let context = builder.x509v3_context(Some(&self.identity.certificate), None);
         let hosts = SubjectAlternativeName::new().dns(host).build(&context).expect("an extension");
         builder.append_extension(hosts).expect("it is added");

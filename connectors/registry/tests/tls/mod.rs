@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::canned;
 use crate::certificates::{Authority, Identity};
 use headwater_registry::{Registry, RegistryError, Settings, SettingsError};
+use openssl::asn1::Asn1Time;
 use openssl::ssl::{Ssl, SslAcceptor, SslMethod, SslVerifyMode};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -23,7 +24,19 @@ impl Setup {
     /// A server whose certificate is for `host`, and that wants one of its clients if `mutual`.
     async fn start(host: &str, mutual: bool) -> Self {
         let authority = Authority::new("authority");
-        let (server, client) = (authority.issue(host), authority.issue("client"));
+        let server = authority.issue(host);
+        Self::with(&authority, &server, mutual).await
+    }
+
+    /// A server whose certificate has expired.
+    async fn expired() -> Self {
+        let authority = Authority::new("authority");
+        let server = authority.issue_until("localhost", &Asn1Time::from_unix(1).expect("a time"));
+        Self::with(&authority, &server, false).await
+    }
+
+    async fn with(authority: &Authority, server: &Identity, mutual: bool) -> Self {
+        let client = authority.issue("client");
         let folder = TempDir::new().expect("a folder");
         let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).expect("a file");
         write("ca.pem", &authority.identity.certificate_pem());
@@ -33,7 +46,7 @@ impl Setup {
         write("secret.key", &client.key_pem(Some("secret")));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("https://localhost:{}", listener.local_addr().expect("it is bound").port());
-        tokio::spawn(serve(listener, acceptor(&server, &authority, mutual)));
+        tokio::spawn(serve(listener, acceptor(server, authority, mutual)));
         Self { folder, url }
     }
 
@@ -77,6 +90,8 @@ async fn serve(listener: TcpListener, acceptor: SslAcceptor) {
 
 const CA: &str = "schema.registry.ssl.ca.location";
 const CERTIFICATE: &str = "schema.registry.ssl.certificate.location";
+const PASSWORD: &str = "schema.registry.ssl.key.password";
+const VERIFY: &str = "schema.registry.ssl.endpoint.identification.algorithm";
 const KEY: &str = "schema.registry.ssl.key.location";
 
 #[tokio::test]
@@ -89,9 +104,20 @@ async fn a_certificate_must_be_signed_and_for_the_host() {
 
     let setup = Setup::start("elsewhere", false).await;
     let error = setup.subjects(&[(CA, &setup.file("ca.pem"))]).await.expect_err("another host");
-    assert!(error.to_string().to_lowercase().contains("hostname mismatch"), "{error}");
-    let off = ("schema.registry.ssl.endpoint.identification.algorithm", Path::new(""));
+    let reason = ": TLS handshake failed: the certificate is not for the host \"localhost\"";
+    assert!(error.to_string().ends_with(reason), "{error}");
+    assert_eq!(error.setting(), Some(VERIFY));
+    let off = (VERIFY, Path::new(""));
     assert_eq!(setup.subjects(&[(CA, &setup.file("ca.pem")), off]).await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn a_certificate_must_not_have_expired() {
+    let setup = Setup::expired().await;
+    let error = setup.subjects(&[(CA, &setup.file("ca.pem"))]).await.expect_err("it has expired");
+    let reason = ": TLS handshake failed: the certificate, or one that signed it, has expired";
+    assert!(error.to_string().ends_with(reason), "{error}");
+    assert_eq!(error.setting(), None);
 }
 
 #[tokio::test]
@@ -99,22 +125,42 @@ async fn a_registry_may_want_a_certificate() {
     let setup = Setup::start("localhost", true).await;
     let (ca, certificate, key) = (setup.file("ca.pem"), setup.file("client.pem"), setup.file("client.key"));
     let error = setup.subjects(&[(CA, &ca)]).await.expect_err("it shows none");
-    assert_eq!(error.setting(), Some("schema.registry.ssl.certificate.location"), "{error}");
+    assert_eq!(error.setting(), Some(CERTIFICATE), "{error}");
+    assert_eq!(error.to_string().matches("certificate required").count(), 1, "{error}");
     assert_eq!(setup.subjects(&[(CA, &ca), (CERTIFICATE, &certificate), (KEY, &key)]).await, Ok(vec![]));
-    let password = ("schema.registry.ssl.key.password", Path::new("secret"));
+    let password = (PASSWORD, Path::new("secret"));
     let secret = setup.file("secret.key");
     let with_password = [(CA, &*ca), (CERTIFICATE, &*certificate), (KEY, &*secret), password];
     assert_eq!(setup.subjects(&with_password).await, Ok(vec![]));
-    let error = setup.connect(&with_password[..3]).expect_err("the password is missing");
-    assert!(error.to_string().starts_with("schema.registry.ssl.key.location: could not read a private key"), "{error}");
+}
+
+#[tokio::test]
+async fn the_password_of_a_key_is_asked_for() {
+    let setup = Setup::start("localhost", true).await;
+    let (certificate, secret) = (setup.file("client.pem"), setup.file("secret.key"));
+    let problem = |key: &Path, password: &[(&str, &Path)]| {
+        let properties = [&[(CERTIFICATE, &*certificate), (KEY, key)], password].concat();
+        setup.connect(&properties).expect_err("the key cannot be read").to_string()
+    };
+    let file = secret.display();
+    assert_eq!(problem(&secret, &[]), format!("{PASSWORD}: is needed for the key in {file}"));
+    let wrong = (PASSWORD, Path::new("wrong"));
+    assert_eq!(problem(&secret, &[wrong]), format!("{PASSWORD}: could not decrypt the key in {file}"));
+    let no_key = setup.file("ca.pem");
+    let text = format!("{KEY}: could not read a private key from {}", no_key.display());
+    assert_eq!((problem(&no_key, &[]), problem(&no_key, &[wrong])), (text.clone(), text));
 }
 
 #[tokio::test]
 async fn files_that_cannot_be_used_are_named() {
     let setup = Setup::start("localhost", false).await;
     let none = setup.file("none.pem");
-    let error = setup.connect(&[(CA, &none)]).expect_err("there is no such file");
-    assert!(error.to_string().starts_with("schema.registry.ssl.ca.location: could not use /"), "{error}");
+    let certificate = setup.file("client.pem");
+    let with_key = [(CERTIFICATE, &*certificate), (KEY, &*none)];
+    for (name, properties) in [(CA, &[(CA, &*none)][..]), (CERTIFICATE, &[(CERTIFICATE, &*none)]), (KEY, &with_key)] {
+        let error = setup.connect(properties).expect_err("there is no such file");
+        assert_eq!(error.to_string(), format!("{name}: the file {} does not exist", none.display()));
+    }
     let error = setup.connect(&[(CERTIFICATE, &setup.file("ca.pem")), (KEY, &setup.file("client.key"))]);
     let error = error.expect_err("the key of another certificate");
     assert_eq!(error.setting, "schema.registry.ssl.key.location");
