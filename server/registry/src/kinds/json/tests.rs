@@ -18,6 +18,29 @@ fn check(writer: &str, reader: &str, expected: &[(&str, &str)]) {
     assert_eq!(found, expected, "{writer} read by {reader}");
 }
 
+/// The types that the reader is said to lack, which must be the only difference.
+fn check_lacking(writer: &str, reader: &str, types: &str) {
+    let found = differences(&parse(reader), &parse(writer));
+    let text = format!("The reader does not accept the type {types} at path '#/properties/a', which the writer does");
+    assert_eq!(found.iter().map(|difference| &*difference.description).collect::<Vec<_>>(), [text]);
+}
+
+#[test]
+fn only_types_that_the_writer_accepts_are_lacking() {
+    let of = |a: &str| format!(r##"{{"type":"object","properties":{{"a":{a}}},"$defs":{{"n":{{"type":"null"}}}}}}"##);
+    let integer = of(r#"{"type":"integer"}"#);
+    check_lacking(&of(r#"{"oneOf":[{"type":"null"},{"type":"integer"}]}"#), &integer, "null");
+    check_lacking(&of(r##"{"anyOf":[{"$ref":"#/$defs/n"},{"type":["string","integer"]}]}"##), &integer, "null, string");
+    check_lacking(&of(r#"{"allOf":[{"type":["boolean","integer"]},{}]}"#), &integer, "boolean");
+    check_lacking(
+        &of(r#"{"type":"number","oneOf":[{"type":"integer"},{"type":"null"}]}"#),
+        &of(r#"{"type":"string"}"#),
+        "integer",
+    );
+    check_lacking(&of(r#"{"enum":["a",1,"b"]}"#), &integer, "string");
+    check_lacking(&of("{}"), &of(r#"{"type":["object","array","string","number"]}"#), "null, boolean");
+}
+
 #[test]
 fn texts_are_kept_without_white_space() {
     assert_eq!(parse("{ \"b\" : 1.0,\n\"a\": { } }").canonical(), r#"{"b":1.0,"a":{}}"#);

@@ -55,7 +55,10 @@ impl<'a> Comparison<'a> {
                 return;
             }
         }
-        self.found.extend(own);
+        // Nobody would find types in the writer that its parts rule out.
+        let types = self.types_of_parts(writer);
+        let of_types = self.attempt(|this| _ = this.lacks_types(reader, &types, path));
+        self.found.extend(if of_types.is_empty() { own } else { of_types });
     }
 
     fn own_part_of(&mut self, reader: Place<'a>, part: Place<'a>, path: &str) {

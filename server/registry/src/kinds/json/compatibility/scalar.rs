@@ -32,18 +32,8 @@ impl<'a> Comparison<'a> {
 
     /// The same for some of those types.
     pub(super) fn typed_as(&mut self, reader: Place<'a>, writer: Place<'a>, written: &[&str], path: &str) {
-        if reader.value.get("type").is_some() {
-            let accepted = types(reader.value);
-            let reads =
-                |name: &&&str| accepted.contains(*name) || (**name == "integer" && accepted.contains(&"number"));
-            let missing: Vec<_> = written.iter().filter(|name| !reads(name)).copied().collect();
-            if !missing.is_empty() {
-                let kind = if missing.len() == written.len() { "TYPE_CHANGED" } else { "TYPE_NARROWED" };
-                let list = missing.join(", ");
-                let text =
-                    format!("The reader does not accept the type {list} at path '{path}', which the writer does");
-                return self.add(kind, path, text);
-            }
+        if self.lacks_types(reader, written, path) {
+            return;
         }
         if written.contains(&"string") {
             self.strings(reader, writer, path);
@@ -57,6 +47,39 @@ impl<'a> Comparison<'a> {
         if written.contains(&"object") {
             self.objects(reader, writer, path);
         }
+    }
+
+    /// Adds those of the types that the reader does not accept, and says whether there are any.
+    pub(super) fn lacks_types(&mut self, reader: Place<'a>, written: &[&str], path: &str) -> bool {
+        if reader.value.get("type").is_none() {
+            return false;
+        }
+        let accepted = types(reader.value);
+        let missing: Vec<_> = written.iter().filter(|name| !includes(&accepted, name)).copied().collect();
+        if missing.is_empty() {
+            return false;
+        }
+        let kind = if missing.len() == written.len() { "TYPE_CHANGED" } else { "TYPE_NARROWED" };
+        let list = missing.join(", ");
+        let text = format!("The reader does not accept the type {list} at path '{path}', which the writer does");
+        self.add(kind, path, text);
+        true
+    }
+
+    /// The types that the writer accepts, without those that its own `allOf`, `anyOf` and `oneOf` rule out. What those
+    /// have inside their elements is not looked at.
+    pub(super) fn types_of_parts(&self, writer: Place<'a>) -> Vec<&'a str> {
+        let of = |part| self.writer.target(part).map_or_else(|| TYPES.to_vec(), |part: Place<'a>| types(part.value));
+        let mut accepted = types(writer.value);
+        for part in writer.list("allOf") {
+            accepted = common(&accepted, &of(part));
+        }
+        for keyword in ["anyOf", "oneOf"] {
+            if writer.value.get(keyword).is_some() {
+                accepted = common(&accepted, &each_once(writer.list(keyword).flat_map(of)));
+            }
+        }
+        accepted
     }
 
     fn strings(&mut self, reader: Place<'a>, writer: Place<'a>, path: &str) {
@@ -110,17 +133,42 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The types that a schema accepts: without any, those of the values that it lists, or all.
+/// The types that a schema accepts, each once: without any, those of the values that it lists, or all.
 fn types(schema: &Value) -> Vec<&str> {
     match schema.get("type") {
         Some(Value::String(name)) => vec![name],
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        Some(Value::Array(names)) => each_once(names.iter().filter_map(Value::as_str)),
         _ => match (schema.get("const"), schema.get("enum")) {
             (Some(value), _) => vec![type_of(value)],
-            (None, Some(Value::Array(values))) => values.iter().map(type_of).collect(),
+            (None, Some(Value::Array(values))) => each_once(values.iter().map(type_of)),
             _ => TYPES.to_vec(),
         },
     }
+}
+
+/// There may be many names, of few types.
+fn each_once<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    names.fold(Vec::new(), |mut types, name| {
+        if !types.contains(&name) {
+            types.push(name);
+        }
+        types
+    })
+}
+
+/// Whether a type is among others, of which `number` includes `integer`.
+fn includes(types: &[&str], name: &str) -> bool {
+    types.contains(&name) || (name == "integer" && types.contains(&"number"))
+}
+
+/// The types that both accept, in the order of the first ones.
+fn common<'a>(some: &[&'a str], others: &[&'a str]) -> Vec<&'a str> {
+    let both = |name: &&'a str| match *name {
+        name if includes(others, name) => Some(name),
+        "number" if others.contains(&"integer") => Some("integer"),
+        _ => None,
+    };
+    some.iter().filter_map(both).collect()
 }
 
 fn type_of(value: &Value) -> &'static str {
