@@ -2,6 +2,7 @@
 
 mod guess;
 mod registered;
+mod shown;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 
 use self::guess::Guess;
 use self::registered::Registered;
+use self::shown::Shown;
 use super::{Answered, Context};
 use crate::answer::Answer;
 use crate::failure::transport as diagnose;
@@ -47,7 +49,8 @@ pub(crate) async fn run(print: &ast::Print, context: &mut Context<'_>) -> Answer
     };
     let (tx, mut rx) = mpsc::channel(LINES_AHEAD_MAX);
     let (interval, limit) = (print.interval.map_or(1, |i| i.value), print.limit.map(|l| l.value));
-    let mut printer = Printer::new(interval, limit, Registered::new(transport.schemas()));
+    let declared = Shown::declared(&*context.catalog().await?, &print.topic.value);
+    let mut printer = Printer::new(interval, limit, declared, Registered::new(transport.schemas()));
     let source = blocking(move || transport.open_sources(vec![plan])).await?.map_err(refused)?.pop();
     if let Some(mut source) = source {
         tokio::task::spawn_blocking(move || printer.run(source.as_mut(), &tx));
@@ -94,13 +97,15 @@ struct Printer {
     seen: u64,
     keys: Guess,
     values: Guess,
+    /// How keys and values are shown that are declared to be bare.
+    declared: [Option<Shown>; 2],
     registered: Registered,
 }
 
 impl Printer {
-    fn new(interval: u64, left: Option<u64>, registered: Registered) -> Self {
+    fn new(interval: u64, left: Option<u64>, declared: [Option<Shown>; 2], registered: Registered) -> Self {
         let (keys, values) = (Guess::default(), Guess::default());
-        Self { interval: interval.max(1), left, seen: 0, keys, values, registered }
+        Self { interval: interval.max(1), left, seen: 0, keys, values, declared, registered }
     }
 
     fn run(&mut self, source: &mut dyn Source, tx: &mpsc::Sender<Line>) {
@@ -145,8 +150,12 @@ impl Printer {
             column.as_ref().filter(|c| c.is_valid(row)).map(|c| c.value(row).to_vec())
         };
         let (key, value) = (payload(&batch.keys), payload(&batch.values));
-        let mut by_schema = |payload: &Option<Vec<u8>>| self.registered.show(payload.as_deref()?);
-        let (key_shown, value_shown) = (by_schema(&key), by_schema(&value));
+        let mut by_schema = |payload: &Option<Vec<u8>>, declared: Option<&mut Shown>| {
+            let payload = payload.as_deref()?;
+            declared.and_then(|declared| declared.show(payload)).or_else(|| self.registered.show(payload))
+        };
+        let [key_declared, value_declared] = self.declared.each_mut().map(Option::as_mut);
+        let (key_shown, value_shown) = (by_schema(&key, key_declared), by_schema(&value, value_declared));
         let keys = self.keys.learn(key.as_deref(), key_shown.as_ref().map(|(format, _)| *format));
         let values = self.values.learn(value.as_deref(), value_shown.as_ref().map(|(format, _)| *format));
         let news = [("Key format", keys), ("Value format", values)];

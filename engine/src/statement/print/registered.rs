@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array as _, BinaryArray};
 use headwater_connectors::schemas::{RegistryError, Schemas};
-use headwater_formats::format::{Decoder, Encoder, FormatKind, HEADER_LEN, Layout, Names, infer_of_payload, schema_id};
+use headwater_formats::format::{FormatKind, HEADER_LEN, Layout, Names, infer_of_payload, schema_id};
 use headwater_formats::schema::{Schema, SchemaId, SchemaKind};
 use serde::de::IgnoredAny;
+
+use super::shown::Shown;
 
 /// The number of schemas that are remembered; payloads that only look as if they had one do not fill the memory.
 const SCHEMAS_MAX: usize = 10_000;
@@ -46,9 +47,7 @@ struct Printer {
 /// How payloads with these bytes in front are shown.
 struct Decoded {
     front: Vec<u8>,
-    format: FormatKind,
-    decoder: Box<dyn Decoder>,
-    encoder: Box<dyn Encoder>,
+    shown: Shown,
 }
 
 impl Registered {
@@ -117,7 +116,7 @@ impl Printer {
         if self.last.as_ref().is_none_or(|last| !payload.starts_with(&last.front)) {
             self.last = Decoded::new(self.id, &self.schema, payload);
         }
-        self.last.as_mut()?.show(payload)
+        self.last.as_mut()?.shown.show(payload)
     }
 }
 
@@ -126,18 +125,9 @@ impl Decoded {
         let format = FormatKind::of_schemas(schema.kind);
         let (inferred, start) = infer_of_payload(schema, payload, Names::AsWritten, "value").ok()?;
         let layout = Layout { wrapped: inferred.is_record, ..Layout::of(inferred.fields) };
-        let all: Vec<usize> = (0..layout.fields.len()).collect();
-        let mut decoder = format.decoder(&layout, &all).ok()?;
-        decoder.learn(id, Ok(schema.clone()));
-        let encoder = FormatKind::Json.encoder(&layout).ok()?;
-        Some(Self { front: payload[..start].to_vec(), format, decoder, encoder })
-    }
-
-    fn show(&mut self, payload: &[u8]) -> Option<(FormatKind, String)> {
-        let decoded = self.decoder.decode(&BinaryArray::from_vec(vec![payload]));
-        let json = self.encoder.encode(&decoded.columns, 1, None).payloads;
-        let is_good = decoded.bad.is_empty() && json.is_valid(0);
-        is_good.then(|| (self.format, String::from_utf8_lossy(json.value(0)).into_owned()))
+        let mut shown = Shown::of(format, &layout).ok()?;
+        shown.decoder.learn(id, Ok(schema.clone()));
+        Some(Self { front: payload[..start].to_vec(), shown })
     }
 }
 
