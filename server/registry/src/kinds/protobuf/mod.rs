@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use headwater_formats::protobuf_files;
 use prost_reflect::prost::Message;
-use prost_reflect::{DescriptorPool, FileDescriptor};
+use prost_reflect::{DescriptorPool, FileDescriptor, MessageDescriptor};
 use prost_types::FileDescriptorProto;
 
 pub(crate) use compatibility::differences;
@@ -46,6 +46,7 @@ impl Protobuf {
                 NAME.to_owned()
             }
         };
+        check_entries(&pool)?;
         let file = pool.get_file_by_name(&file).ok_or_else(|| invalid("the file was not linked"))?;
         Ok(Self { file })
     }
@@ -93,6 +94,22 @@ fn descriptor(text: &str) -> Option<Result<Vec<u8>, InvalidSchema>> {
     let text = text.trim();
     let looks_so = !text.is_empty() && text.bytes().all(is_base64);
     looks_so.then(|| BASE64_STANDARD.decode(text).map_err(|_| invalid("it is neither a .proto file nor base64")))
+}
+
+/// What says that it is the entry of a map has a key and a value, as protoc makes it: the linker takes that for granted.
+fn check_entries(pool: &DescriptorPool) -> Result<(), InvalidSchema> {
+    let is_entry = |message: &MessageDescriptor| {
+        let is_field = |number, name| message.get_field(number).is_some_and(|field| field.name() == name);
+        message.fields().len() == 2 && is_field(1, "key") && is_field(2, "value")
+    };
+    match pool.all_messages().find(|message| message.is_map_entry() && !is_entry(message)) {
+        Some(other) => {
+            let problem =
+                "it is the entry of a map, and has not just a key with the number 1 and a value with the number 2";
+            Err(invalid(format!("message \"{}\": {problem}", other.name())))
+        }
+        None => Ok(()),
+    }
 }
 
 fn parse_file(name: &str, text: &str) -> Result<FileDescriptorProto, InvalidSchema> {

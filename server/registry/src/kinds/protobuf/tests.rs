@@ -3,6 +3,8 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use prost_reflect::DescriptorPool;
+use prost_reflect::prost::Message;
+use prost_types::FileDescriptorProto;
 
 use super::{Protobuf, descriptor};
 use crate::kinds::Referenced;
@@ -174,6 +176,20 @@ fn what_is_wrong_is_said() {
     check_error("AAA", "it is neither a .proto file nor base64");
     check_error(&format!("message A {{ {} }}", "message B { ".repeat(70)), "nested more than 64 levels deep");
     assert!(descriptor("syntax = \"proto3\";").is_none());
+}
+
+/// The linker would panic where it takes them for granted.
+#[test]
+fn entries_of_maps_have_a_key_and_a_value() {
+    let map = parse("syntax = \"proto3\"; message M { map<string, int32> counts = 1; }").serialized();
+    let mut file = FileDescriptorProto::decode(BASE64_STANDARD.decode(&map).unwrap().as_slice()).unwrap();
+    file.message_type[0].nested_type[0].field[1].number = Some(44);
+    check_error(&BASE64_STANDARD.encode(file.encode_to_vec()), "message \"CountsEntry\": it is the entry of a map");
+    file.message_type[0].nested_type[0].field.truncate(1);
+    check_error(&BASE64_STANDARD.encode(file.encode_to_vec()), "message \"CountsEntry\": it is the entry of a map");
+    let declared =
+        "syntax = \"proto3\"; message M { option map_entry = true; int32 a = 1; } message N { repeated M m = 1; }";
+    check_error(declared, "it is the entry of a map");
 }
 
 #[test]
