@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use url::Url;
+
 /// The number of a schema in a registry, which is in front of each payload written with it.
 pub type SchemaId = u32;
 
@@ -71,4 +73,9 @@ pub fn is_avro_name(name: &str) -> bool {
     let mut letters = name.chars();
     let is_first = |letter: char| letter.is_alphabetic() || letter == '_';
     letters.next().is_some_and(is_first) && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
+}
+
+/// A name in a JSON Schema with this `$id`, which completes a relative one. `None` if the `$id` is no URL.
+pub fn completed(id: &str, name: &str) -> Option<String> {
+    Some(Url::parse(id).ok()?.join(name).ok()?.into())
 }

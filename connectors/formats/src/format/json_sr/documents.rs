@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::format::inferred::{REFERENCES_DEEP, SCHEMA_BYTES_MAX};
-use crate::schema::{Reference, Schema, SchemaKind};
+use crate::schema::{Reference, Schema, SchemaKind, completed};
 
 /// How many schemas may belong together.
 const DOCUMENTS_MAX: usize = 1_000;
@@ -111,7 +111,9 @@ impl Documents {
         let (base, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         let document = &self.all[node.document];
         let own_id = document.root.get("$id").and_then(Value::as_str);
-        let index = match document.references.get(base).or_else(|| document.references.get(reference)) {
+        let named = |name: &str| document.references.get(name);
+        let completed = || named(&completed_in(&document.root, base)?);
+        let index = match named(base).or_else(|| named(reference)).or_else(completed) {
             Some(other) => *other,
             None if base.is_empty() || own_id == Some(base) => node.document,
             None => return Err(format!("\"{reference}\" is not among the references of the schema")),
@@ -120,6 +122,11 @@ impl Documents {
         let value = value.ok_or_else(|| format!("the reference \"{reference}\" leads nowhere"))?;
         Ok(Node { document: index, value })
     }
+}
+
+/// A relative name in a document, as its `$id` completes it.
+fn completed_in(document: &Value, name: &str) -> Option<String> {
+    completed(document.get("$id")?.as_str()?, name)
 }
 
 /// True for the schema of null.
@@ -185,6 +192,9 @@ impl Parser {
                 }
             };
             self.by_place.insert(Arc::as_ptr(schema), other);
+            if let Some(name) = completed_in(&root, name) {
+                references.entry(name).or_insert(other);
+            }
             references.insert(name.clone(), other);
         }
         self.all[index] = Some(Document { root, references });

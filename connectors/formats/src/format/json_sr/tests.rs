@@ -39,6 +39,20 @@ fn read(layout: &Layout, json: &str) -> Result<String, String> {
     whole
 }
 
+/// An `$id` completes the names in its document, and those of the references.
+#[test]
+fn references_are_completed_by_the_id() {
+    let number = schema(r#"{"type": "number"}"#, &[]);
+    for (name, reference) in [("http://x/d/o.json", "o.json"), ("o.json", "http://x/d/o.json"), ("./o.json", "o.json#")]
+    {
+        let text = format!(
+            r#"{{"$id": "http://x/d/top.json", "type": "object", "properties": {{"a": {{"$ref": "{reference}"}}}}}}"#
+        );
+        let columns = infer(&schema(&text, &[(name, &number)]), None, Names::Upper, "ROWVAL").unwrap();
+        assert_eq!((columns.fields.len(), columns.dropped.len()), (1, 0), "{reference} of {name}");
+    }
+}
+
 #[test]
 fn json_is_read_behind_the_id_of_its_schema() {
     let columns = layout(&[("ID", DataType::Int64), ("NAME", DataType::Utf8)]);

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use headwater_formats::schema::completed;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -90,6 +91,9 @@ impl Documents {
     pub(super) fn new(root: Value, others: Vec<(String, Value)>) -> Self {
         let mut documents = Self { all: vec![root], by_name: HashMap::new(), by_id: HashMap::new(), ways: Vec::new() };
         for (name, other) in others {
+            if let Some(name) = resolved(&documents.all[0], &name) {
+                documents.by_name.entry(name).or_insert(documents.all.len());
+            }
             documents.by_name.insert(name, documents.all.len());
             documents.all.push(other);
         }
@@ -158,7 +162,7 @@ impl Documents {
         {
             return Some(place);
         }
-        let document = if name.is_empty() { document } else { self.named(name)? };
+        let document = if name.is_empty() { document } else { self.named(document, name)? };
         if let Some(place) = self.with_id(document, fragment) {
             return Some(place);
         }
@@ -181,10 +185,12 @@ impl Documents {
         value.map(|value| Place { document, value })
     }
 
-    /// A document by its name, or by the last part of it, which is what an `$id` makes of a relative name.
-    fn named(&self, name: &str) -> Option<usize> {
+    /// What a name in a document is the name of: the document called so, or by what the `$id` around it makes of the name; or
+    /// else by its last part.
+    fn named(&self, document: usize, name: &str) -> Option<usize> {
+        let resolved = || resolved(&self.all[document], name).and_then(|name| self.by_name.get(&name));
         let last = name.rsplit('/').next().unwrap_or(name);
-        self.by_name.get(name).or_else(|| self.by_name.get(last)).copied()
+        self.by_name.get(name).or_else(resolved).or_else(|| self.by_name.get(last)).copied()
     }
 
     /// Rejects references that cannot be resolved. Those to other sites are left alone: nothing here goes there.
@@ -211,6 +217,11 @@ impl Documents {
         }
         Ok(())
     }
+}
+
+/// A relative name in a document, as its `$id` completes it.
+fn resolved(document: &Value, name: &str) -> Option<String> {
+    completed(id(document)?, name)
 }
 
 fn id(schema: &Value) -> Option<&str> {
