@@ -80,6 +80,33 @@ fn references_lead_to_definitions_ids_and_documents() {
     assert_eq!(differences(&parse(writer), &reader).len(), 1);
 }
 
+/// An `$id` completes the names in its document, and those of the references.
+#[test]
+fn references_are_completed_by_the_id() {
+    let number = || r#"{"type":"number"}"#.to_owned();
+    for (name, reference) in [
+        ("http://x/dir/o.json", "o.json"),
+        ("http://x/o.json", "../o.json#"),
+        ("o.json", "http://x/dir/o.json"),
+        ("./o.json", "o.json"),
+    ] {
+        let text = format!(r#"{{"$id":"http://x/dir/top.json","properties":{{"a":{{"$ref":"{reference}"}}}}}}"#);
+        let other = Referenced { name: name.to_owned(), text: number() };
+        let parsed = JsonSchema::parse(&text, &[other]);
+        assert!(parsed.is_ok(), "{reference} of {name}: {:?}", parsed.err());
+    }
+    check_error(r#"{"$id":"http://x/top.json","$ref":"o.json"}"#, "the reference \"o.json\" cannot be resolved");
+}
+
+/// A writer with two sums is in a branch of each of them.
+#[test]
+fn one_sum_of_the_writer_is_enough() {
+    let both = r#"{"oneOf":[{"type":"null"},{"type":"integer"}],"anyOf":[{}]}"#;
+    check(both, both, &[]);
+    let wider = r#"{"oneOf":[{"type":"null"},{"type":"string"}],"anyOf":[{}]}"#;
+    assert!(!differences(&parse(both), &parse(wider)).is_empty());
+}
+
 #[test]
 fn ids_below_a_long_name_are_found() {
     // Each would have a way of its own of 400 KB.

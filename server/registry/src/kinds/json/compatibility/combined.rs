@@ -90,21 +90,18 @@ impl<'a> Comparison<'a> {
             return;
         }
         let mut missing = None;
+        // A value is in a branch of each, so one of them is enough.
         for of_writer in ["anyOf", "oneOf"] {
-            for branch in writer.list(of_writer) {
-                let failed = self.some_branch(&branches, branch, &path);
-                if failed.is_some() {
-                    missing = failed;
-                    break;
-                }
-                missing = missing.or(Some(Vec::new()));
+            let mut of_writer = writer.list(of_writer).peekable();
+            if of_writer.peek().is_none() {
+                continue;
+            }
+            match of_writer.find_map(|branch| self.some_branch(&branches, branch, &path)) {
+                None => return,
+                failed => missing = failed,
             }
         }
-        match missing {
-            Some(failed) if failed.is_empty() => return,
-            Some(failed) => self.found.extend(failed),
-            None => {}
-        }
+        self.found.extend(missing.into_iter().flatten());
         if self.each_type(&branches, writer, &path) {
             return;
         }
