@@ -222,6 +222,27 @@ fn side_of(source: &SourceDef, side: Side) -> (&SideDef, ColumnRole) {
     }
 }
 
+/// The definition as if the schemas that it lacks were registered, to try what would be written with them.
+pub(super) fn as_registered(source: &SourceDef, span: Span) -> Result<SourceDef, Vec<Diagnostic>> {
+    let mut tried = source.clone();
+    for (side, kind) in unregistered(source) {
+        let schema = generated(source, (side, kind), span).map_err(|error| vec![error])?;
+        let writer = Some(Arc::new(WriterSchema { id: Some(0), schema: Arc::new(schema), full_name: None }));
+        match side {
+            Side::Key => tried.key.schema = writer,
+            Side::Value => tried.value.schema = writer,
+        }
+    }
+    Ok(tried)
+}
+
+/// The schema that is registered for the columns of a side.
+fn generated(source: &SourceDef, (side, kind): (Side, SchemaKind), span: Span) -> Result<Schema, Diagnostic> {
+    let (def, role) = side_of(source, side);
+    let full_name = def.full_name.clone().unwrap_or_else(|| default_full_name(kind, side, &source.name));
+    schema_of(kind, &source.layout(def, &role), &full_name).map_err(|error| format_refusal(&error).at(span))
+}
+
 /// Registers the schema of a side. `None` if the subject exists and only missing ones are registered.
 fn register_side(
     source: &SourceDef,
@@ -230,8 +251,7 @@ fn register_side(
     span: Span,
     schemas: &dyn Schemas,
 ) -> Result<Option<Arc<WriterSchema>>, Diagnostic> {
-    let (def, role) = side_of(source, side);
-    let (name, format) = (subject(&source.topic, side), named(&def.format));
+    let (name, format) = (subject(&source.topic, side), named(&side_of(source, side).0.format));
     if which != Register::All {
         match schemas.latest(&name) {
             Ok(_) if which == Register::Missing => return Ok(None),
@@ -240,9 +260,7 @@ fn register_side(
             Err(error) => return Err(failed(&error, &format, span)),
         }
     }
-    let full_name = def.full_name.clone().unwrap_or_else(|| default_full_name(kind, side, &source.name));
-    let layout = source.layout(def, &role);
-    let schema = schema_of(kind, &layout, &full_name).map_err(|error| format_refusal(&error).at(span))?;
+    let schema = generated(source, (side, kind), span)?;
     let new = NewSchema::new(kind, schema.text.as_ref());
     let id = schemas.register(&name, &new);
     let id = id.map_err(|error| refused(error, &name, &schema, (side, &format), span))?;
