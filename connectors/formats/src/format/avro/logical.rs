@@ -25,8 +25,10 @@ pub(super) fn of(kind: &Kind, object: &Map<String, Value>) -> Option<Logical> {
 fn parameters_of_decimal(parameters: &Map<String, Value>) -> Map<String, Value> {
     let names = [("precision", "connect.decimal.precision"), ("scale", "scale")];
     let attribute = |(avro, connect): (&str, &str)| {
-        let digits: u32 = parameters.get(connect)?.as_str()?.parse().ok()?;
-        Some((avro.to_owned(), digits.into()))
+        let given = parameters.get(connect)?;
+        // What is no number stays what it is, and makes the type invalid.
+        let digits = given.as_str().and_then(|text| text.parse::<i64>().ok());
+        Some((avro.to_owned(), digits.map_or_else(|| given.clone(), Value::from)))
     };
     names.into_iter().filter_map(attribute).collect()
 }

@@ -161,7 +161,9 @@ impl Parser {
         if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(format!("\"{}\" appears twice in enum {full_name}", twice[0]));
         }
-        let id = self.push(Kind::Enum(Enum { full_name: full_name.clone(), aliases: aliases(object), symbols }));
+        let default = object.get("default").and_then(Value::as_str).map(Box::from);
+        let id =
+            self.push(Kind::Enum(Enum { full_name: full_name.clone(), aliases: aliases(object), symbols, default }));
         self.define(full_name, id)
     }
 

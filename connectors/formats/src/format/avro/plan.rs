@@ -7,10 +7,9 @@
 use arrow::datatypes::{DataType, FieldRef};
 
 use super::super::types::sql_name;
-use super::matching::field_of;
 use super::quick::Quick;
 use super::reader::{Constant, ReaderType};
-use super::schema::{AvroSchema, Branches, Kind, Logical, NodeId, Record};
+use super::schema::{AvroSchema, Branches, Kind, Logical, NodeId, Record, Unit};
 use super::value_type;
 
 /// How many steps a program may have: unions in unions could otherwise multiply without end.
@@ -155,8 +154,7 @@ impl<'a> Planner<'a> {
         reader: ReaderType<'_>,
     ) -> Fields {
         let reader = reader.of_record(record);
-        let named = |name: &str| field_of(record, name).or_else(|| reader.aliased(name, record));
-        let fields: Vec<_> = columns.iter().map(|column| named(column.name())).collect();
+        let fields: Vec<_> = columns.iter().map(|column| reader.source(column.name(), record)).collect();
         let step = |(at, field): (usize, &super::schema::Field)| {
             let matched = (0..columns.len()).filter(|column| fields[*column] == Some(at));
             let action = |column: usize| {
@@ -224,7 +222,7 @@ impl<'a> Planner<'a> {
                 let by_field: Vec<_> = (0..columns.len()).map(Some).collect();
                 Plan::Struct(Box::new(self.fields(record, columns, &by_field, reader)))
             }
-            _ => self.scalar(id, column).unwrap_or_else(|| self.misfit(id, column)),
+            _ => self.scalar(id, column, reader).unwrap_or_else(|| self.misfit(id, column)),
         }
     }
 
@@ -286,8 +284,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn scalar(&self, id: NodeId, column: &DataType) -> Option<Plan> {
+    fn scalar(&self, id: NodeId, column: &DataType, reader: ReaderType<'_>) -> Option<Plan> {
         let node = self.schema.node(id);
+        // Where the writer does not say what its values mean, the reader does.
+        if let Some(plan) = node.logical.is_none().then(|| annotated(&node.kind, reader.logical()?, column)).flatten() {
+            return Some(plan);
+        }
         Some(match (&node.kind, node.logical, column) {
             (Kind::Boolean, _, DataType::Boolean) => Plan::Boolean,
             (Kind::Int, _, DataType::Int32) | (Kind::Int, None | Some(Logical::Date), DataType::Date32) => Plan::Int,
@@ -306,17 +308,33 @@ impl<'a> Planner<'a> {
                 kind,
                 Some(Logical::Decimal(_, digits)),
                 DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale),
-            ) => {
-                let size = if let Kind::Fixed(fixed) = kind { Some(fixed.size) } else { None };
-                let shift = i64::from(*scale) - i64::from(digits);
-                Plan::Decimal(Decimal { size, shift, precision: *precision, scale: *scale })
-            }
+            ) => decimal(kind, digits, *precision, *scale),
             (Kind::String | Kind::Bytes, _, DataType::Binary) => Plan::Bytes,
             (Kind::Fixed(fixed), _, DataType::Binary) => Plan::Fixed(fixed.size),
+            (Kind::Enum(symbols), _, DataType::Utf8) => Plan::Enum(reader.symbols(&symbols.symbols)),
             (kind, logical, DataType::Utf8) => text(kind, logical)?,
             _ => return None,
         })
     }
+}
+
+/// The plan for a value without a meaning of its own that goes into a column with one.
+fn annotated(kind: &Kind, logical: Logical, column: &DataType) -> Option<Plan> {
+    match (kind, logical, column) {
+        (Kind::Int, Logical::Timestamp(Unit::Millis), DataType::Timestamp(..)) => Some(Plan::IntAsLong),
+        (
+            Kind::Bytes | Kind::String | Kind::Fixed(_),
+            Logical::Decimal(_, digits),
+            DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale),
+        ) => Some(decimal(kind, digits, *precision, *scale)),
+        _ => None,
+    }
+}
+
+/// The plan for a decimal with this number of digits after the point.
+fn decimal(kind: &Kind, digits: u32, precision: u8, scale: i8) -> Plan {
+    let size = if let Kind::Fixed(fixed) = kind { Some(fixed.size) } else { None };
+    Plan::Decimal(Decimal { size, shift: i64::from(scale) - i64::from(digits), precision, scale })
 }
 
 fn timestamp(logical: Option<Logical>) -> Option<Plan> {
@@ -334,7 +352,6 @@ fn timestamp(logical: Option<Logical>) -> Option<Plan> {
 fn text(kind: &Kind, logical: Option<Logical>) -> Option<Plan> {
     Some(match (kind, logical) {
         (Kind::String, _) | (Kind::Bytes, None) => Plan::String,
-        (Kind::Enum(symbols), _) => Plan::Enum(symbols.symbols.clone()),
         (Kind::Boolean, _) => Plan::Text(Text::Boolean),
         (Kind::Int, _) => Plan::Text(Text::Int),
         (Kind::Long, _) => Plan::Text(Text::Long),

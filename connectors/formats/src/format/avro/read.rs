@@ -102,7 +102,7 @@ fn read_value(run: &mut Run<'_>, plan: &Plan, column: &mut Column) -> Outcome<()
         (Plan::Double, Values::Double(values)) => values.push(cursor.double()?),
         (Plan::Boolean, Values::Boolean(bits)) => bits.append(cursor.boolean()?),
         (Plan::Bytes, Values::Bytes(bytes)) => push_bytes(bytes, cursor.bytes()?, cursor)?,
-        (Plan::IntAsLong, Values::Bigint(values)) => values.push(cursor.int()?.into()),
+        (Plan::IntAsLong, Values::Bigint(values) | Values::Timestamp(values)) => values.push(cursor.int()?.into()),
         (Plan::IntAsDouble, Values::Double(values)) => values.push(cursor.int()?.into()),
         (Plan::LongAsDouble, Values::Double(values)) => values.push(cursor.long()? as f64),
         (Plan::Float, Values::Double(values)) => values.push(cursor.float()?.into()),

@@ -14,7 +14,7 @@ use super::matching::field_of;
 use super::plan::{Plan, Planner};
 use super::read::{Run, read};
 
-use super::schema::{AvroSchema, Field, Kind, NodeId, Record, short_name};
+use super::schema::{AvroSchema, Enum, Field, Kind, Logical, NodeId, Record, short_name};
 use crate::format::fault::Outcome;
 
 /// A type of the reader's schema, or none where there is no such schema or it has another form.
@@ -110,15 +110,37 @@ impl<'a> ReaderType<'a> {
         self.at(self.field(column).map(|field| field.node))
     }
 
-    /// The field of the writer that an alias names.
-    pub(super) fn aliased(self, column: &str, written: &Record) -> Option<usize> {
-        let aliases = &self.field(column)?.aliases;
-        aliases.iter().find_map(|alias| written.fields.iter().position(|field| field.name == *alias))
+    /// The writer's field that belongs to a column: the reader's aliases rename the writer's fields, as in Java's library, so that
+    /// one with the column's name may be another's.
+    pub(super) fn source(self, column: &str, written: &Record) -> Option<usize> {
+        let (Some(field), Some(Kind::Record(reader))) = (self.field(column), self.kind()) else {
+            return field_of(written, column);
+        };
+        let position = |name: &str| written.fields.iter().position(|field| &*field.name == name);
+        let is_renamed = |name: &str| is_renamed(reader, name, |other| position(other).is_some());
+        let own = position(&field.name).filter(|_| !is_renamed(&field.name));
+        let aliased = || field.aliases.iter().find_map(|alias| position(alias));
+        let alike = || field_of(written, column).filter(|at| !is_renamed(&written.fields[*at].name));
+        own.or_else(aliased).or_else(alike)
     }
 
     fn field(self, column: &str) -> Option<&'a Field> {
         let Some(Kind::Record(record)) = self.kind() else { return None };
         field_of(record, column).map(|at| &record.fields[at])
+    }
+
+    /// What its values mean beyond their encoding.
+    pub(super) fn logical(self) -> Option<Logical> {
+        let (schema, id) = self.0?;
+        schema.node(optional(schema, id)).logical
+    }
+
+    /// The symbols of the writer, of which those that an enum does not have are its default, if it has one.
+    pub(super) fn symbols(self, written: &[Box<str>]) -> Vec<Box<str>> {
+        let Some(Kind::Enum(Enum { symbols, default: Some(default), .. })) = self.kind() else {
+            return written.to_vec();
+        };
+        written.iter().map(|symbol| if symbols.contains(symbol) { symbol } else { default }.clone()).collect()
     }
 
     /// The default of a column, if it has one other than null that the column can hold.
@@ -131,6 +153,16 @@ impl<'a> ReaderType<'a> {
         constant.push(&mut Column::try_new(data_type).ok()?).ok()?;
         Some(constant)
     }
+}
+
+/// Whether a field of the writer gets the name of another one of the reader, by an alias, and that is free: the writer has none
+/// of that name, or renames it, too.
+fn is_renamed(reader: &Record, name: &str, is_written: impl Fn(&str) -> bool) -> bool {
+    let alias_of = |name: &str| {
+        let is_alias = |field: &&Field| *field.name != *name && field.aliases.iter().any(|alias| &**alias == name);
+        reader.fields.iter().find(is_alias)
+    };
+    alias_of(name).is_some_and(|field| !is_written(&field.name) || alias_of(&field.name).is_some())
 }
 
 impl Constant {

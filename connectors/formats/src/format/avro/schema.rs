@@ -90,6 +90,8 @@ pub(super) struct Enum {
     pub(super) full_name: String,
     pub(super) aliases: Aliases,
     pub(super) symbols: Vec<Box<str>>,
+    /// What a reader takes a symbol for that it does not have.
+    pub(super) default: Option<Box<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

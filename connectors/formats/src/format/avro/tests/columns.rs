@@ -56,6 +56,14 @@ fn columns_are_inferred() {
                 "connect.parameters": {"scale": "2"}}"#,
             "DECIMAL(64, 2)",
         ),
+        (
+            r#"{"type": "bytes", "connect.name": "org.apache.kafka.connect.data.Decimal", "connect.parameters": {"scale": 2}}"#,
+            "DECIMAL(64, 2)",
+        ),
+        (
+            r#"{"type": "bytes", "connect.name": "org.apache.kafka.connect.data.Decimal", "connect.parameters": {"scale": "-2"}}"#,
+            "BYTES",
+        ),
         (r#"["null", "int"]"#, "INT"),
         (r#"["string", "null"]"#, "STRING"),
         (r#"["int", "string", "null"]"#, "STRUCT<INT INT, STRING STRING>"),

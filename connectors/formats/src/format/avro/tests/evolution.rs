@@ -240,3 +240,60 @@ fn defaults_are_for_records_of_the_same_name() {
     assert_eq!(decode_as(&reader, &record("m.A", ""), "02"), "1 ax", "namespaces do not count");
     assert_eq!(decode_as(&reader, &record("n.B", ""), "02"), "1 null");
 }
+
+/// The aliases of a reader rename the fields of the writer, even to names that others had.
+#[test]
+fn aliases_may_exchange_names() {
+    let written = record_of(&[("a", "\"int\""), ("b", "\"int\"")]);
+    let field = |name: &str, alias: &str| {
+        let aliases = if alias.is_empty() { String::new() } else { format!(r#""aliases": ["{alias}"], "#) };
+        format!(r#"{{"name": "{name}", {aliases}"type": "int", "default": 0}}"#)
+    };
+    for (fields, shown) in [
+        ([("b", "a"), ("c", "b")], "1 2"),
+        ([("c", "a"), ("a", "b")], "1 2"),
+        ([("a", "b"), ("b", "a")], "2 1"),
+        ([("c", "a"), ("a", "")], "1 0"),
+        ([("b", "a"), ("x", "")], "2 0"),
+    ] {
+        let fields: Vec<_> = fields.iter().map(|(name, alias)| field(name, alias)).collect();
+        let reader = format!(r#"{{"type": "record", "name": "R", "fields": [{}]}}"#, fields.join(", "));
+        assert_eq!(decode_as(&reader, &written, "02 04"), shown, "{reader}");
+    }
+}
+
+#[test]
+fn the_reader_says_what_plain_values_mean() {
+    let decimal = r#"{"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2}"#;
+    let millis = r#"{"type": "long", "logicalType": "timestamp-millis"}"#;
+    let fixed = |logical: &str| format!(r#"{{"type": "fixed", "name": "F", "size": 2{logical}}}"#);
+    let of_fixed = fixed(r#", "logicalType": "decimal", "precision": 4, "scale": 2"#);
+    for (reader, writer, payload, shown) in [
+        (millis, r#""int""#, "0a", "1970-01-01T00:00:00.005"),
+        (
+            &format!(r#"["null", "string", {millis}]"#),
+            r#""int""#,
+            "0a",
+            "{STRING: null, LONG: 1970-01-01T00:00:00.005}",
+        ),
+        (decimal, r#""bytes""#, "04 01 00", "2.56"),
+        (decimal, r#""string""#, "04 01 00", "2.56"),
+        (&format!(r#"["null", {decimal}]"#), r#"["string", "bytes"]"#, "02 04 01 00", "2.56"),
+        (&of_fixed, &fixed(""), "01 00", "2.56"),
+    ] {
+        assert_eq!(decode_as(&with_v(reader), &with_v(writer), payload), shown, "{reader} of {writer}");
+    }
+}
+
+#[test]
+fn a_symbol_that_the_reader_lacks_is_its_default() {
+    let of = |symbols: &str, more: &str| {
+        let symbols = format!(r#"{{"type": "enum", "name": "E", "symbols": [{symbols}]{more}}}"#);
+        format!(r#"{{"type": "array", "items": {symbols}}}"#)
+    };
+    let written = with_v(&of(r#""A", "B""#, ""));
+    let reader = with_v(&of(r#""A", "OTHER""#, r#", "default": "OTHER""#));
+    assert_eq!(decode_as(&reader, &written, "04 00 02 00"), "[A, OTHER]");
+    let without = with_v(&of(r#""A""#, ""));
+    assert_eq!(decode_as(&without, &written, "04 00 02 00"), "[A, B]", "a text holds any symbol");
+}
