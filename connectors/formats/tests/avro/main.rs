@@ -23,7 +23,7 @@ use headwater_formats::format::avro::{
     AvroSchema, DEFAULT_FULL_NAME, bare_decoder, decoder, encoder, infer, schema_of,
 };
 use headwater_formats::format::{Decoded, FormatKind, Layout, Names};
-use headwater_formats::schema::{Schema, SchemaKind};
+use headwater_formats::schema::{Schema, SchemaKind, WriterSchema};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -214,6 +214,7 @@ fn check_rows(decoded: &Decoded, payloads: &BinaryArray) {
 
 fn damaged_schemas(seeds: u64) {
     let mut accepted = 0;
+    let mut last = "\"null\"".to_owned();
     for seed in 0..seeds {
         let mut rng = StdRng::seed_from_u64(seed);
         let text = match rng.random() {
@@ -234,9 +235,28 @@ fn damaged_schemas(seeds: u64) {
         if let Ok(mut encoder) = encoder(&layout, &schema, None) {
             encoder.encode(&decoded.columns, 1, None);
         }
+        read_as(&layout, &text, &last, &payload);
+        last = text;
     }
     println!("{accepted} of {seeds} schemas accepted");
     assert!(accepted > seeds / 20 && accepted < seeds, "{accepted} of {seeds}");
+}
+
+/// A payload of one schema is read into the columns of another, or is bad, whatever columns are asked for.
+fn read_as(layout: &Layout, reader: &str, writer: &str, payload: &[u8]) {
+    let registered = |text: &str| Schema { kind: SchemaKind::Avro, text: text.into(), references: Vec::new() };
+    let taken_from = WriterSchema { id: Some(1), schema: Arc::new(registered(reader)), full_name: None };
+    let layout = Layout { reader: Some(Arc::new(taken_from)), ..layout.clone() };
+    let payload = [&[0, 0, 0, 0, 7], payload].concat();
+    let read = |projection: &[usize]| {
+        let mut decoder = decoder(&layout, projection).unwrap();
+        decoder.learn(7, Ok(Arc::new(registered(writer))));
+        decoder.decode(&BinaryArray::from_vec(vec![&payload]))
+    };
+    let all: Vec<_> = (0..layout.fields.len()).collect();
+    let whole = read(&all);
+    whole.columns.iter().for_each(|column| column.to_data().validate_full().unwrap());
+    assert_eq!(whole.bad, read(&[]).bad, "{reader} of {writer}");
 }
 
 /// A schema in which one word is another.
