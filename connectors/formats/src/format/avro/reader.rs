@@ -1,5 +1,9 @@
-//! The schema that the columns were taken from, which Avro's specification calls the reader's: payloads that were written
-//! with other versions get the defaults of fields that they lack, and its aliases name the fields that they have instead.
+//! The schema that the columns were taken from, which Avro's specification calls the reader's: it says what payloads mean that
+//! were written with other versions.
+//!
+//! Fields that they lack have its defaults, and its aliases name fields, types and branches by what they were called before. Its
+//! unions, enums and logical types hold where the writer has others. Semantics: the specification's "Schema Resolution"; where
+//! that is an error, a column is read by its name, as in ksqlDB.
 
 use std::sync::Arc;
 
@@ -13,7 +17,6 @@ use super::infer::optional;
 use super::matching::field_of;
 use super::plan::{Plan, Planner};
 use super::read::{Run, read};
-
 use super::schema::{AvroSchema, Enum, Field, Kind, Logical, NodeId, Record, short_name};
 use crate::format::fault::Outcome;
 
