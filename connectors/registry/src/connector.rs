@@ -39,6 +39,9 @@ const CERTIFICATE_ALERTS: [&str; 7] = [
     "unknown ca",
 ];
 
+/// What OpenSSL says of an answer without TLS.
+const NO_TLS: [&str; 2] = ["wrong version number", "packet length too long"];
+
 /// Results of OpenSSL's verification that have nothing to do with the authorities.
 const NOT_YET_VALID: i32 = 9;
 const EXPIRED: i32 = 10;
@@ -130,8 +133,16 @@ impl Failure {
 
     /// One that the other side may have caused: with TLS 1.3 it refuses certificates after the handshake.
     fn of_peer(reason: String) -> Self {
-        let refused = CERTIFICATE_ALERTS.iter().any(|alert| reason.contains(alert));
-        Self { setting: Some(if refused { CERTIFICATE } else { URL }), ..Self::at_url(reason) }
+        match CERTIFICATE_ALERTS.iter().find(|alert| reason.contains(**alert)) {
+            Some(alert) => {
+                let refusal = format!("the registry refused the certificate of this client, or misses one: {alert}");
+                Self { setting: Some(CERTIFICATE), ..Self::at_url(refusal) }
+            }
+            None if NO_TLS.iter().any(|sign| reason.contains(sign)) => {
+                Self::at_url("what answers does not speak TLS; is it http:// and not https://?")
+            }
+            None => Self::at_url(reason),
+        }
     }
 
     fn in_handshake(stream: &SslStream<TcpStream>, host: &str, error: &openssl::ssl::Error) -> Self {

@@ -5,6 +5,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslVersion};
 
@@ -20,6 +21,9 @@ const SYSTEM_AUTHORITIES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// What OpenSSL says of files without a certificate.
+const NO_CERTIFICATE: [&str; 2] = ["no certificate or crl found", "no start line"];
+
 /// What makes the TLS side of connections.
 pub(crate) fn connector(files: &TlsFiles) -> Result<SslConnector, SettingsError> {
     let fault = |error| SettingsError::new(CA, format!("could not set up TLS: {error}"));
@@ -27,8 +31,8 @@ pub(crate) fn connector(files: &TlsFiles) -> Result<SslConnector, SettingsError>
     builder.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(fault)?;
     match &files.authorities {
         Some(path) => {
-            must_exist(CA, path)?;
-            builder.set_ca_file(path).map_err(|error| unusable(CA, path, &error))?;
+            must_be_file(CA, path)?;
+            builder.set_ca_file(path).map_err(|error| without_certificate(CA, path, &error))?;
         }
         None => trust_system(&mut builder),
     }
@@ -51,15 +55,17 @@ fn trust_system(builder: &mut SslConnectorBuilder) {
 
 /// Has the client show its certificate.
 fn show(builder: &mut SslConnectorBuilder, certificate: &Path, files: &TlsFiles) -> Result<(), SettingsError> {
-    must_exist(CERTIFICATE, certificate)?;
-    builder.set_certificate_chain_file(certificate).map_err(|error| unusable(CERTIFICATE, certificate, &error))?;
+    must_be_file(CERTIFICATE, certificate)?;
+    let chain = builder.set_certificate_chain_file(certificate);
+    chain.map_err(|error| without_certificate(CERTIFICATE, certificate, &error))?;
     let path = files.key.as_deref().unwrap_or(certificate);
-    let key = read_key(path, files.key_password.as_ref().map(Secret::text))?;
-    builder.set_private_key(&key).map_err(|error| unusable(KEY, path, &error))?;
-    builder.check_private_key().map_err(|_| SettingsError::new(KEY, "is not the key of the client's certificate"))
+    let key = read_key(path, files.key_password.as_ref().map(Secret::text), files.key.is_some())?;
+    // This compares it with the certificate, too.
+    let is_used = builder.set_private_key(&key).and_then(|()| builder.check_private_key());
+    is_used.map_err(|_| SettingsError::new(KEY, format!("{} is not the key of the certificate", path.display())))
 }
 
-fn read_key(path: &Path, password: Option<&str>) -> Result<PKey<Private>, SettingsError> {
+fn read_key(path: &Path, password: Option<&str>, is_given: bool) -> Result<PKey<Private>, SettingsError> {
     let pem = std::fs::read(path).map_err(|error| unreadable(KEY, path, &error))?;
     let mut is_encrypted = false;
     // Without a password, OpenSSL would ask for one on the terminal.
@@ -73,6 +79,7 @@ fn read_key(path: &Path, password: Option<&str>) -> Result<PKey<Private>, Settin
     });
     let file = path.display();
     key.map_err(|_| match (is_encrypted, password) {
+        (false, _) if !is_given => SettingsError::new(KEY, format!("is needed: there is no private key in {file}")),
         (false, _) => SettingsError::new(KEY, format!("could not read a private key from {file}")),
         (true, None) => SettingsError::new(KEY_PASSWORD, format!("is needed for the key in {file}")),
         (true, Some(_)) => SettingsError::new(KEY_PASSWORD, format!("could not decrypt the key in {file}")),
@@ -81,8 +88,23 @@ fn read_key(path: &Path, password: Option<&str>) -> Result<PKey<Private>, Settin
 
 /// Looks for a file that OpenSSL reads, whose own words for a missing one are not plain. It is not opened: what is in a
 /// pipe can be read once.
-fn must_exist(setting: &str, path: &Path) -> Result<(), SettingsError> {
-    std::fs::metadata(path).map(drop).map_err(|error| unreadable(setting, path, &error))
+fn must_be_file(setting: &str, path: &Path) -> Result<(), SettingsError> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            Err(SettingsError::new(setting, format!("{} is a folder, not a file", path.display())))
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(unreadable(setting, path, &error)),
+    }
+}
+
+/// The error of a file in which OpenSSL found no certificate, or that it could not read.
+fn without_certificate(setting: &str, path: &Path, error: &ErrorStack) -> SettingsError {
+    let has_none = error.errors().iter().any(|error| NO_CERTIFICATE.contains(&error.reason().unwrap_or_default()));
+    match has_none {
+        true => SettingsError::new(setting, format!("there is no certificate in {}", path.display())),
+        false => unusable(setting, path, error),
+    }
 }
 
 fn unreadable(setting: &str, path: &Path, error: &std::io::Error) -> SettingsError {

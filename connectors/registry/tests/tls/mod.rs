@@ -11,6 +11,7 @@ use headwater_registry::{Registry, RegistryError, Settings, SettingsError};
 use openssl::asn1::Asn1Time;
 use openssl::ssl::{Ssl, SslAcceptor, SslMethod, SslVerifyMode};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio_openssl::SslStream;
 
@@ -161,7 +162,30 @@ async fn files_that_cannot_be_used_are_named() {
         let error = setup.connect(properties).expect_err("there is no such file");
         assert_eq!(error.to_string(), format!("{name}: the file {} does not exist", none.display()));
     }
-    let error = setup.connect(&[(CERTIFICATE, &setup.file("ca.pem")), (KEY, &setup.file("client.key"))]);
-    let error = error.expect_err("the key of another certificate");
-    assert_eq!(error.setting, "schema.registry.ssl.key.location");
+    let problem =
+        |properties: &[(&str, &Path)]| setup.connect(properties).expect_err("the files are wrong").to_string();
+    let (key, ca, folder) = (setup.file("client.key"), setup.file("ca.pem"), setup.file(""));
+    let another = problem(&[(CERTIFICATE, &ca), (KEY, &key)]);
+    assert_eq!(another, format!("{KEY}: {} is not the key of the certificate", key.display()));
+    assert_eq!(problem(&[(CA, &folder)]), format!("{CA}: {} is a folder, not a file", folder.display()));
+    for name in [CA, CERTIFICATE] {
+        assert_eq!(problem(&[(name, &key)]), format!("{name}: there is no certificate in {}", key.display()));
+    }
+    let alone = problem(&[(CERTIFICATE, &certificate)]);
+    assert_eq!(alone, format!("{KEY}: is needed: there is no private key in {}", certificate.display()));
+}
+
+#[tokio::test]
+async fn a_registry_without_tls_is_told_from_one_with_it() {
+    let setup = Setup::start("localhost", false).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("https://localhost:{}", listener.local_addr().expect("it is bound").port());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    });
+    let plain = Setup { folder: setup.folder, url };
+    let error = plain.subjects(&[(CA, &plain.file("ca.pem"))]).await.expect_err("there is no TLS");
+    assert!(error.to_string().ends_with("does not speak TLS; is it http:// and not https://?"), "{error}");
 }
