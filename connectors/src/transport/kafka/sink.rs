@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use headwater_formats::record::{OutBatch, TopicPartition};
@@ -21,6 +22,10 @@ use crate::transport::{Membership, Position, Sink, SinkOptions, TransportError, 
 
 /// Number of records queued between two polls for events.
 const SERVE_RECORDS: usize = 4_096;
+
+/// How long a topic may be unknown before it counts as missing, and how often it is asked for meanwhile.
+const UNKNOWN_MAX: Duration = Duration::from_secs(2);
+const UNKNOWN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A writer.
 pub(super) struct KafkaSink {
@@ -69,11 +74,23 @@ impl KafkaSink {
         self.producer.renew(topic.as_deref())
     }
 
-    /// Number of partitions of a topic, looked up once.
+    /// Number of partitions of a topic, looked up once. A broker may learn later of a topic than the others.
     fn partitions(&mut self, topic: &Arc<str>) -> Result<i32, TransportError> {
         if let Some(known) = self.topics.get(topic) {
             return Ok(known.partitions);
         }
+        let begun = Instant::now();
+        loop {
+            match self.look_up(topic) {
+                Err(error) if error.kind == TransportErrorKind::UnknownTopic && begun.elapsed() < UNKNOWN_MAX => {
+                    thread::sleep(UNKNOWN_INTERVAL);
+                }
+                found => return found,
+            }
+        }
+    }
+
+    fn look_up(&mut self, topic: &Arc<str>) -> Result<i32, TransportError> {
         let doing = format!("topic \"{topic}\" could not be written to");
         let metadata = self.producer.call(&doing, |p| p.client().fetch_metadata(Some(topic), ANSWER_TIMEOUT))?;
         let found = metadata.topics().iter().find(|found| found.name() == &**topic);
