@@ -24,7 +24,11 @@ const ADVICE: &str = "if it is Avro without one, give its schema as VALUE_SCHEMA
 /// It knows no schema at first: see [`Decoder::missing_schemas`] and [`Decoder::learn`]. Fails if a field does not
 /// exist, is requested twice or has a type that Avro cannot hold.
 pub fn decoder(layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
-    let by_id = |_: &Layout, _: &[Option<usize>]| Programs::ById { known: Known::new(), last: 0 };
+    let by_id = |layout: &Layout, _: &[Option<usize>]| Programs::ById {
+        reader: reader_schema(layout),
+        known: Known::new(),
+        last: 0,
+    };
     Ok(Box::new(AvroDecoder::try_new(layout, projection, by_id)?))
 }
 
@@ -41,8 +45,6 @@ pub fn bare_decoder(
 
 struct AvroDecoder {
     layout: Layout,
-    /// The schema that the columns were taken from.
-    reader: Option<Arc<AvroSchema>>,
     by_field: Vec<Option<usize>>,
     columns: Vec<Column>,
     programs: Programs,
@@ -51,6 +53,8 @@ struct AvroDecoder {
 enum Programs {
     Only(Program),
     ById {
+        /// The schema that the columns were taken from.
+        reader: Option<Arc<AvroSchema>>,
         known: Known<Program>,
         /// Where in it the one is that the last payload was written with.
         last: usize,
@@ -66,8 +70,7 @@ impl AvroDecoder {
         let Selected { columns, by_field, .. } = Selected::try_new(layout, projection)?;
         super::check_types(layout)?;
         let programs = programs(layout, &by_field);
-        let reader = reader_schema(layout);
-        Ok(Self { layout: layout.clone(), reader, by_field, columns, programs })
+        Ok(Self { layout: layout.clone(), by_field, columns, programs })
     }
 }
 
@@ -98,11 +101,11 @@ impl Decoder for AvroDecoder {
     }
 
     fn learn(&mut self, id: SchemaId, schema: Result<Arc<Schema>, String>) {
-        let Programs::ById { known, .. } = &mut self.programs else { return };
+        let Programs::ById { reader, known, .. } = &mut self.programs else { return };
         let parsed = schema.and_then(|schema| {
             AvroSchema::parse(&schema).map_err(|error| format!("the schema with id {id} cannot be used: {error}"))
         });
-        let program = |schema| Program::new(Arc::new(schema), self.reader.as_ref(), &self.layout, &self.by_field);
+        let program = |schema| Program::new(Arc::new(schema), reader.as_ref(), &self.layout, &self.by_field);
         known.learn(id, parsed.map(program));
     }
 }
@@ -113,7 +116,7 @@ impl Programs {
     fn of(&mut self, payload: &[u8]) -> Result<(&Program, usize), String> {
         match self {
             Self::Only(program) => Ok((program, 0)),
-            Self::ById { known, last } => {
+            Self::ById { known, last, .. } => {
                 let Some(id) = schema_id(payload) else { return Err(framing::no_schema_id(payload, ADVICE)) };
                 Ok((known.get(id, last)?, framing::HEADER_LEN))
             }
