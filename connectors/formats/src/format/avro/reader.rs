@@ -54,10 +54,14 @@ impl<'a> ReaderType<'a> {
         Self(schema.map(|schema| (schema, schema.root)))
     }
 
-    /// Its kind; that of the other type for a union with null.
-    fn kind(self) -> Option<&'a Kind> {
+    /// The type itself; the other one for a union with null.
+    fn present(self) -> Option<(&'a AvroSchema, NodeId)> {
         let (schema, id) = self.0?;
-        Some(schema.kind(optional(schema, id)))
+        Some((schema.as_ref(), optional(schema, id)))
+    }
+
+    fn kind(self) -> Option<&'a Kind> {
+        self.present().map(|(schema, id)| schema.kind(id))
     }
 
     fn at(self, id: Option<NodeId>) -> Self {
@@ -80,14 +84,13 @@ impl<'a> ReaderType<'a> {
 
     /// The same type, if it is a record that has or had the name of the writer's: others have nothing to do with each other.
     pub(super) fn of_record(self, written: &Record) -> Self {
-        let name = short_name(&written.full_name);
-        Self(self.0.filter(|(schema, id)| schema.is_called(optional(schema, *id), name)))
+        let is_same = |(schema, id): (&AvroSchema, NodeId)| schema.is_called(id, short_name(&written.full_name));
+        Self(self.0.filter(|_| self.present().is_some_and(is_same)))
     }
 
     /// Whether it is a union of several types, if it is known.
     pub(super) fn is_of_several(self) -> Option<bool> {
-        let (schema, id) = self.0?;
-        Some(matches!(schema.kind(optional(schema, id)), Kind::Union(_)))
+        self.kind().map(|kind| matches!(kind, Kind::Union(_)))
     }
 
     /// The branch of a union that a column belongs to.
@@ -134,8 +137,7 @@ impl<'a> ReaderType<'a> {
 
     /// What its values mean beyond their encoding.
     pub(super) fn logical(self) -> Option<Logical> {
-        let (schema, id) = self.0?;
-        schema.node(optional(schema, id)).logical
+        self.present().and_then(|(schema, id)| schema.node(id).logical)
     }
 
     /// The symbols of the writer, of which those that an enum does not have are its default, if it has one.
