@@ -43,7 +43,9 @@ pub(crate) async fn run(insert: &ast::InsertValues, context: &mut Context<'_>) -
     check_primary_key(&source, &table, insert)?;
     let timestamps_ms = timestamps(&table, insert)?;
     schemas::check_written(&source, insert.target.span)?;
-    encode(&schemas::as_registered(&source, insert.target.span)?, &table, insert)?;
+    if schemas::registers(&source, Register::Inserted) {
+        encode(&schemas::as_registered(&source, insert.target.span)?, &table, insert)?;
+    }
     let source = schemas::register(SourceDef::clone(&source), Register::Inserted, insert.target.span, context).await?;
     let batch = OutBatch { timestamps_ms, ..encode(&source, &table, insert)? };
     let (writer, rows) = (context.process.writer().clone(), insert.rows.len());
