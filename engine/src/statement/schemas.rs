@@ -215,7 +215,8 @@ fn sides(source: &SourceDef) -> [(Side, &SideDef, ColumnRole); 2] {
     })
 }
 
-fn side_of(source: &SourceDef, side: Side) -> (&SideDef, ColumnRole) {
+/// A side, with the role of its columns.
+pub(super) fn side_of(source: &SourceDef, side: Side) -> (&SideDef, ColumnRole) {
     match side {
         Side::Key => (&source.key, ColumnRole::Key),
         Side::Value => (&source.value, ColumnRole::Value),
@@ -287,6 +288,12 @@ fn incompatible(subject: &str, schema: &Schema, side: Side, messages: &[String],
 /// A format in messages, which may not be named where a schema is given.
 fn named(format: &str) -> String {
     if format.is_empty() { "a schema with an id".to_owned() } else { format!("format {format}") }
+}
+
+/// Why a registry cannot be asked, with the setting to look at, for a remark.
+pub(super) fn with_setting(error: &RegistryError) -> String {
+    let setting = error.setting().map(|setting| format!(" (setting \"{setting}\")"));
+    format!("{error}{}", setting.unwrap_or_default())
 }
 
 /// The error of a registry that cannot be asked, or that refuses; `what` needs it.

@@ -143,8 +143,12 @@ impl SideDef {
 
     /// Whether its schemas are registered under a subject; those of bare payloads are not.
     pub fn has_subject(&self) -> bool {
-        let is_bare = self.schema.as_ref().is_some_and(|schema| schema.id.is_none());
-        FormatKind::is_registered(&self.format) && !is_bare
+        FormatKind::is_registered(&self.format) && !self.declares_schema()
+    }
+
+    /// Whether the declaration has the schema of its payloads, which are bare.
+    pub fn declares_schema(&self) -> bool {
+        self.schema.as_ref().is_some_and(|schema| schema.id.is_none())
     }
 }
 

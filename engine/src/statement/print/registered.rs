@@ -9,6 +9,7 @@ use headwater_formats::format::{FormatKind, HEADER_LEN, Layout, Names, infer_of_
 use headwater_formats::schema::{Schema, SchemaId, SchemaKind};
 use serde::de::IgnoredAny;
 
+use super::super::schemas::with_setting;
 use super::shown::Shown;
 
 /// The number of schemas that are remembered; payloads that only look as if they had one do not fill the memory.
@@ -72,8 +73,7 @@ impl Registered {
     /// Why payloads are not shown by their schemas, once.
     pub fn failure(&mut self) -> Option<String> {
         let error = self.failure.take()?;
-        let setting = error.setting().map(|setting| format!(" (setting \"{setting}\")")).unwrap_or_default();
-        Some(format!("warning: payloads are not shown by their schemas: {error}{setting}"))
+        Some(format!("warning: payloads are not shown by their schemas: {}", with_setting(&error)))
     }
 
     fn is_known(&self, id: SchemaId) -> bool {

@@ -4,7 +4,9 @@ use arrow::array::{Array as _, BinaryArray};
 use headwater_formats::format::{Decoder, Encoder, FormatError, FormatKind, Layout};
 use headwater_formats::record::Side;
 use headwater_language::catalog::Catalog;
-use headwater_language::definition::{ColumnRole, SideDef, SourceDef};
+use headwater_language::definition::SourceDef;
+
+use super::super::schemas::side_of;
 
 /// Shows payloads.
 pub struct Shown {
@@ -39,13 +41,9 @@ impl Shown {
 }
 
 fn bare(source: &SourceDef, side: Side) -> Option<Shown> {
-    let (def, role) = match side {
-        Side::Key => (&source.key, ColumnRole::Key),
-        Side::Value => (&source.value, ColumnRole::Value),
-    };
+    let (def, role) = side_of(source, side);
     let format = source.format_of(def, &role).ok()?;
-    let has_schema = |def: &SideDef| def.schema.as_ref().is_some_and(|schema| schema.id.is_none());
-    let is_bare = has_schema(def) || format == FormatKind::ProtobufNosr;
+    let is_bare = def.declares_schema() || format == FormatKind::ProtobufNosr;
     // Windowed keys have more than the key in them.
     let is_whole = side == Side::Value || source.window.is_none();
     (is_bare && is_whole).then(|| Shown::of(format, &source.layout(def, &role)).ok())?

@@ -12,6 +12,7 @@ use headwater_language::diagnostic::Diagnostic;
 use headwater_planner::schemas::subject;
 
 use super::super::Context;
+use super::super::schemas::with_setting;
 use crate::answer::{Facts, TopicListing};
 use crate::runtime::{OWN_TOPICS, blocking, refused};
 
@@ -90,7 +91,6 @@ impl Formats {
     /// Why the formats of some topics are not known: the registry failed. Nothing if there is none.
     fn remark(&self) -> Option<String> {
         let failure = self.failure.as_ref().filter(|failure| !matches!(failure, RegistryError::NotGiven))?;
-        let setting = failure.setting().map(|setting| format!(" (setting \"{setting}\")")).unwrap_or_default();
-        Some(format!("Formats that only the schema registry knows are not shown: {failure}{setting}"))
+        Some(format!("Formats that only the schema registry knows are not shown: {}", with_setting(failure)))
     }
 }
